@@ -1,0 +1,52 @@
+# How every target of the project is compiled, and the functions that declare them.
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_library(pqlink_flags INTERFACE)
+target_compile_features(pqlink_flags INTERFACE c_std_17)
+target_compile_definitions(pqlink_flags INTERFACE _GNU_SOURCE PQLINK_VERSION="${PROJECT_VERSION}")
+target_include_directories(pqlink_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(pqlink_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-truncation
+  -fvisibility=hidden -fPIC -fno-strict-aliasing -fstack-protector-strong
+  $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+target_link_options(pqlink_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--exclude-libs,ALL)
+if(PQLINK_WERROR)
+  target_compile_options(pqlink_flags INTERFACE -Werror)
+endif()
+if(PQLINK_SANITIZE)
+  target_compile_options(pqlink_flags INTERFACE -fsanitize=${PQLINK_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(pqlink_flags INTERFACE -fsanitize=${PQLINK_SANITIZE})
+endif()
+
+# pqi_module(NAME SOURCES file... [LINK library...])
+# One room of the house: an object library pqi_NAME.  LINK names what it needs from outside the project.
+function(pqi_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(pqi_${name} OBJECT ${ARG_SOURCES})
+  target_link_libraries(pqi_${name} PRIVATE pqlink_flags ${ARG_LINK})
+  set_property(GLOBAL APPEND PROPERTY PQLINK_MODULES pqi_${name})
+  if(ARG_LINK)
+    set_property(GLOBAL APPEND PROPERTY PQLINK_MODULE_LINKS ${ARG_LINK})
+  endif()
+endfunction()
+
+# pqi_test(NAME SOURCES file... MODULES name... [LINK library...])
+# A cmocka program tests/unit/NAME, linked with just the modules that it names.
+function(pqi_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;MODULES;LINK" ${ARGN})
+  add_executable(test_${name} ${ARG_SOURCES})
+  target_compile_definitions(test_${name} PRIVATE
+    PQLINK_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  foreach(module IN LISTS ARG_MODULES)
+    target_link_libraries(test_${name} PRIVATE pqi_${module} $<TARGET_OBJECTS:pqi_${module}>)
+  endforeach()
+  target_link_libraries(test_${name} PRIVATE pqlink_flags PkgConfig::CMOCKA ${ARG_LINK} Threads::Threads m)
+  add_test(NAME ${name} COMMAND test_${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,56 @@
+/* Structured log events: one line per event, JSON or text, written to a file descriptor.
+ *
+ * The line is built on the stack and leaves in one write(2), so lines of several threads never mix.
+ * Never pass a secret, token or payload.  Field values are escaped; a line over
+ * PQI_LOG_LINE_SIZE bytes loses its last fields and gains "cut":true. */
+#ifndef PQI_BASE_LOG_H
+#define PQI_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PQI_LOG_LINE_SIZE 2048
+
+typedef enum pqi_log_level {
+    PQI_LOG_DEBUG,
+    PQI_LOG_INFO,
+    PQI_LOG_WARN,
+    PQI_LOG_ERROR
+} pqi_log_level;
+typedef enum pqi_log_format { PQI_LOG_TEXT, PQI_LOG_JSON } pqi_log_format;
+
+/* One field.  Make them with the macros below. */
+typedef struct pqi_log_field {
+    const char *key;
+    enum { PQI_FIELD_STR, PQI_FIELD_U64, PQI_FIELD_F64, PQI_FIELD_BOOL } type;
+    union {
+        const char *str;
+        uint64_t u64;
+        double f64;
+        bool boolean;
+    } value;
+} pqi_log_field;
+
+#define PQI_STR(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_STR, .value.str = (v)})
+#define PQI_U64(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_U64, .value.u64 = (v)})
+#define PQI_F64(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_F64, .value.f64 = (v)})
+#define PQI_BOOL(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_BOOL, .value.boolean = (v)})
+
+/* Process-wide settings; call before any thread logs.  Default: descriptor 2, INFO, TEXT. */
+void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format);
+bool pqi_log_enabled(pqi_log_level level);
+
+/* Writes one line: ts, level, service, event, then |fields|.  Thread-safe.  A line that cannot be
+ * written is counted (pqi_log_dropped) and gone: logging never blocks a link for ever or fails it.
+ */
+void pqi_log_event(pqi_log_level level, const char *service, const char *event,
+                   const pqi_log_field *fields, unsigned count);
+uint64_t pqi_log_dropped(void);
+
+/* pqi_log(PQI_LOG_INFO, "node", "listening", PQI_STR("address", text), PQI_U64("port", 9833)); */
+#define pqi_log(level, service, event, ...)                                                        \
+    pqi_log_event(                                                                                 \
+        (level), (service), (event), (const pqi_log_field[]){__VA_ARGS__},                         \
+        (unsigned)(sizeof((const pqi_log_field[]){__VA_ARGS__}) / sizeof(pqi_log_field)))
+
+#endif
