@@ -125,10 +125,14 @@ static void line_start(line *l, pqi_log_format format, pqi_log_level level, cons
     const size_t n = strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
     (void)snprintf(when + n, sizeof(when) - n, ".%03uZ", (unsigned)(now_ms % 1000));
     char head[192];
-    const char *layout = format == PQI_LOG_JSON
-                             ? "{\"ts\":\"%s\",\"level\":\"%s\",\"service\":\"%s\",\"event\":\"%s\""
-                             : "%s %-5s %s %s";
-    (void)snprintf(head, sizeof(head), layout, when, level_names[level], service, event);
+    if (format == PQI_LOG_JSON) {
+        (void)snprintf(head, sizeof(head),
+                       "{\"ts\":\"%s\",\"level\":\"%s\",\"service\":\"%s\",\"event\":\"%s\"", when,
+                       level_names[level], service, event);
+    } else {
+        (void)snprintf(head, sizeof(head), "%s %-5s %s %s", when, level_names[level], service,
+                       event);
+    }
     line_raw(l, head);
 }
 
