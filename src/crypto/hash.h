@@ -19,8 +19,8 @@ bool pqi_hmac_sha256(uint8_t out[PQI_SHA256_SIZE], const void *key, size_t key_l
                      const void *data, size_t len);
 
 /* HKDF-SHA-256, extract then expand (RFC 5869, section 2): |out_len| bytes from |secret| under
- * |salt| and |info| (either may be NULL with length 0).  False, with |out| zeroed, when |out_len| is
- * over PQI_HKDF_MAX or the library has no memory. */
+ * |salt| and |info| (either may be NULL with length 0).  False, with |out| zeroed, when |out_len|
+ * is over PQI_HKDF_MAX or the library has no memory. */
 bool pqi_hkdf(uint8_t *out, size_t out_len, const void *secret, size_t secret_len, const void *salt,
               size_t salt_len, const void *info, size_t info_len);
 

@@ -55,8 +55,8 @@ static bool fill(X509 *cert, EVP_PKEY *key, const char *issuer)
 {
     return X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) && set_validity(cert) &&
            set_common_name(X509_get_subject_name(cert), subject_name) &&
-           set_common_name(X509_get_issuer_name(cert), issuer) &&
-           X509_set_pubkey(cert, key) == 1 && add_localhost(cert);
+           set_common_name(X509_get_issuer_name(cert), issuer) && X509_set_pubkey(cert, key) == 1 &&
+           add_localhost(cert);
 }
 
 static bool sign_by_itself(X509 *cert, EVP_PKEY *key)

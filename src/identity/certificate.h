@@ -7,7 +7,8 @@
 
 /* Who signs a new leaf. */
 typedef enum pqi_issuer {
-    PQI_ISSUER_THROW_AWAY, /* an Ed25519 key made for this one signature and wiped: a compact leaf */
+    PQI_ISSUER_THROW_AWAY, /* an Ed25519 key made for this one signature and wiped: a compact leaf
+                            */
     PQI_ISSUER_SELF        /* the leaf's own key */
 } pqi_issuer;
 

@@ -218,9 +218,8 @@ static int lock_directory(const char *path)
     if (fd < 0) {
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &locked) != 0 ||
-        lstat(path, &named) != 0 || locked.st_ino != named.st_ino ||
-        locked.st_dev != named.st_dev) {
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &locked) != 0 || lstat(path, &named) != 0 ||
+        locked.st_ino != named.st_ino || locked.st_dev != named.st_dev) {
         (void)close(fd);
         return -1;
     }
@@ -235,8 +234,7 @@ static pql_status sync_directory(const char *path, pql_error *err)
     if (fd >= 0) {
         (void)close(fd);
     }
-    return ok ? PQL_OK
-              : pqi_fail_errno(err, PQL_E_IO, saved, "Cannot sync the directory %s", path);
+    return ok ? PQL_OK : pqi_fail_errno(err, PQL_E_IO, saved, "Cannot sync the directory %s", path);
 }
 
 /* Fills the temporary directory and puts it in place. */

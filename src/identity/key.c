@@ -149,8 +149,7 @@ bool pqi_key_fits(EVP_PKEY *key, EVP_PKEY *public_key)
     }
     const int size = EVP_PKEY_size(key);
     uint8_t *signature = size > 0 ? malloc((size_t)size) : NULL;
-    const bool ok =
-        signature != NULL && sign_and_verify(key, public_key, signature, (size_t)size);
+    const bool ok = signature != NULL && sign_and_verify(key, public_key, signature, (size_t)size);
     free(signature);
     ERR_clear_error();
     return ok;

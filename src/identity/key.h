@@ -10,9 +10,9 @@
 
 /* What pqlink knows of one kind of key. */
 typedef struct pqi_key_kind {
-    int type;             /* EVP_PKEY_id */
-    int nid;              /* parameter set or curve */
-    uint16_t scheme;      /* TLS SignatureScheme */
+    int type;              /* EVP_PKEY_id */
+    int nid;               /* parameter set or curve */
+    uint16_t scheme;       /* TLS SignatureScheme */
     const char *algorithm; /* "ML-DSA-87" */
 } pqi_key_kind;
 
@@ -25,7 +25,8 @@ EVP_PKEY *pqi_key_make_p256(void);
 EVP_PKEY *pqi_key_make_ed25519(void);
 
 /* The key as PKCS#8 PEM ("PRIVATE KEY"): an ML-DSA key in its 32-byte seed form (RFC 9881,
- * section 6).  *pem is owned by the caller: pqi_secret_free(*pem, *len).  PQL_E_CRYPTO, *pem NULL. */
+ * section 6).  *pem is owned by the caller: pqi_secret_free(*pem, *len).  PQL_E_CRYPTO, *pem NULL.
+ */
 pql_status pqi_key_to_pem(const EVP_PKEY *key, uint8_t **pem, size_t *len, pql_error *err);
 
 /* Reads exactly one PKCS#8 PEM block; NULL when |pem| holds anything else.  Owned by the caller. */

@@ -11,7 +11,8 @@
         SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA512
 /* For RSA certificates under TLS 1.2; TLS 1.3 has no PKCS#1 v1.5 handshake signatures (RFC 8446,
  * section 4.2.3). */
-#define TLS12_SCHEMES SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_RSA_PKCS1_SHA384, SSL_SIGN_RSA_PKCS1_SHA512
+#define TLS12_SCHEMES                                                                              \
+    SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_RSA_PKCS1_SHA384, SSL_SIGN_RSA_PKCS1_SHA512
 
 static const uint16_t schemes_pq[] = {ML_DSA_SCHEMES};
 static const uint16_t schemes_all[] = {ML_DSA_SCHEMES, CLASSICAL_SCHEMES};
@@ -51,8 +52,7 @@ static bool set_versions(const pqi_policy_use *use, SSL_CTX *ssl_ctx)
 static bool set_ciphers(const pqi_policy_use *use, SSL_CTX *ssl_ctx)
 {
     const char *strong = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-    const char *all =
-        "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    const char *all = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
     const char *tls12 = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                         "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
                         "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256";
