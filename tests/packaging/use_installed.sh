@@ -13,9 +13,10 @@ cmake --install "$1" --prefix "$place/usr" >"$place/install.log" || {
 }
 PKG_CONFIG_PATH="$place/usr/$3/pkgconfig"
 export PKG_CONFIG_PATH
-for header in "$place"/usr/include/pqlink/*.h; do
-    "$2" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c "$header"
-    "$2" -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ "$header"
+include=$place/usr/include
+for header in "$include"/pqlink/*.h; do
+    "$2" -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$include" -x c "$header"
+    "$2" -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I "$include" -x c++ "$header"
 done
 # shellcheck disable=SC2046 # the flags are words
 "$2" -Wall -Werror -o "$place/shared" "$here/use.c" $(pkg-config --cflags --libs pqlink)
