@@ -13,6 +13,8 @@ version_field() {
     awk -v name="$1" -v column="$column" '$1 == name { print $column }' "$deps_dir/versions"
 }
 
+oldest_lists_s=$((180 * 24 * 3600))
+
 # ---- the archive: an apt of our own, which reads the user's settings and changes none of them ----
 
 archive_keyring() {
@@ -46,6 +48,9 @@ Targets: Sources
 Signed-By: $3
 SOURCES
     # Hooks of the user's configuration are for the user's package lists, not for ours.
+    # Lists of unstable expire after a week, which a mirror that is a snapshot outlives.  Its age is
+    # no danger here: the signature is checked, deps/versions sets a minimum version, and BUILT.txt
+    # records the date.
     cat >"$fetch/apt/apt.conf" <<CONFIG
 #clear APT::Update;
 #clear APT::Default-Release;
@@ -59,6 +64,7 @@ Dir::Cache "$fetch/apt/cache";
 Dir::Cache::archives "archives";
 Dir::Cache::pkgcache "pkgcache.bin";
 Dir::Cache::srcpkgcache "srcpkgcache.bin";
+Acquire::Min-ValidTime "$oldest_lists_s";
 APT::Update::Error-Mode "any";
 APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";
@@ -124,6 +130,7 @@ open_archive() {
             archive_mirror=$mirror
             return 0
         fi
+        tail -n 5 "$log" >&2
         if tail -n 40 "$log" | grep -qE 'NO_PUBKEY|EXPKEYSIG|not signed|Missing key|sqv|BADSIG'; then
             note "the signature of $mirror did not verify with $keyring"
             note "(an old keyring: update the package debian-archive-keyring)"
@@ -201,12 +208,16 @@ require_version() { # name, version found
   Set PQLINK_MIRROR to another one."
 }
 
+date_of_the_lists() {
+    sed -n 's/^Date: //p' "$fetch"/apt/lists/*Release | head -n 1
+}
+
 record_what_was_built() {
     {
         echo "AWS-LC $(aws_lc_version)"
         echo "ngtcp2 $(ngtcp2_version)"
         echo "built $(date -u +%Y-%m-%dT%H:%M:%SZ) by $(${CC:-cc} --version | head -n 1)"
-        echo "from $(version_field aws-lc suite):"
+        echo "from Debian $(version_field aws-lc suite) of $(date_of_the_lists):"
         (cd "$fetch/files" && sha256sum ./*.deb ./*.orig.tar.?z ./*.dsc | sed 's,\./,,')
     } >"$stage/BUILT.txt"
 }
