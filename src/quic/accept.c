@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* RFC 9000, 10.3.3: a reset must be shorter than what it answers, and 21 bytes at least. */
-#define RESET_MIN_TRIGGER 43
+/* RFC 9000, 10.3: a reset is 21 bytes at least, 16 of them the token; 10.3.3: it is shorter than
+ * what it answers, so that two endpoints never answer each other for ever. */
+#define RESET_MIN 21
 #define RESET_RANDOM_MAX 22
 /* Resets per second at most; more would make us a reflector for nothing. */
 #define RESETS_PER_SECOND 100.0
@@ -71,9 +72,12 @@ static void reset(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
     uint8_t random[RESET_RANDOM_MAX];
     ngtcp2_stateless_reset_token token;
     ngtcp2_cid cid;
-    if (one->len < RESET_MIN_TRIGGER || vc->dcidlen != PQI_CID_LEN ||
-        !reset_allowed(endpoint, now)) {
+    if (one->len <= RESET_MIN || vc->dcidlen != PQI_CID_LEN || !reset_allowed(endpoint, now)) {
         return;
+    }
+    size_t random_len = one->len - 1 - sizeof(token);
+    if (random_len > sizeof(random)) {
+        random_len = sizeof(random);
     }
     ngtcp2_cid_init(&cid, vc->dcid, vc->dcidlen);
     if (ngtcp2_crypto_generate_stateless_reset_token(token.data, endpoint->opts.secret,

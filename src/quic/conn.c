@@ -315,6 +315,11 @@ void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence,
     conn->close = (pql_close){.status = status};
     (void)snprintf(conn->close.reason, sizeof(conn->close.reason), "%s", sentence);
     finish(conn, now);
+    /* Nothing was said, so nothing needs repeating: whoever uses these IDs next is a stranger. */
+    forget_cids(conn);
+    conn->initial_dcid.datalen = 0;
+    conn->linger_until = now;
+    pqi_endpoint_schedule(conn->endpoint, conn);
 }
 
 void pqi_quic_conn_close(pqi_quic_conn *conn, uint64_t code, const char *reason)
