@@ -1,5 +1,6 @@
 #include "store/db.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,21 +10,35 @@
 pql_status pqi_db_damaged(const pqi_store *store, const char *what, pql_error *err)
 {
     return pqi_fail(err, PQL_E_IO,
-                    "The store in %s is damaged: %s.  Nothing was changed.  Restore store.sqlite3 "
-                    "from a backup, or move it away to begin with an empty store; known peers, "
-                    "secrets and blocks are then forgotten.",
+                    "The store in %s is damaged: %s.  Nothing was changed.  Move all files named "
+                    "store.sqlite3* there away, then restore a backup, or begin with an empty "
+                    "store; known peers, secrets and blocks are then forgotten.",
                     store->directory, what);
+}
+
+static pql_status fail_full(const pqi_store *store, pql_error *err)
+{
+    return pqi_fail(err, PQL_E_IO,
+                    "The disk that holds the store in %s is full.  Nothing stored before is "
+                    "lost; make room, and the store works again.",
+                    store->directory);
+}
+
+/* SQLite calls only some of the ways in which room runs out by their name. */
+static bool no_room(sqlite3 *db)
+{
+    const int cause = sqlite3_system_errno(db);
+    return sqlite3_errcode(db) == SQLITE_FULL ||
+           (sqlite3_errcode(db) == SQLITE_IOERR && (cause == ENOSPC || cause == EDQUOT));
 }
 
 pql_status pqi_db_fail(pqi_store *store, pql_error *err)
 {
     const char *reason = sqlite3_errmsg(store->db);
+    if (no_room(store->db)) {
+        return fail_full(store, err);
+    }
     switch (sqlite3_errcode(store->db)) {
-    case SQLITE_FULL:
-        return pqi_fail(err, PQL_E_IO,
-                        "The disk that holds the store in %s is full.  Nothing stored before is "
-                        "lost; make room, and the store works again.",
-                        store->directory);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return pqi_db_damaged(store, reason, err);
@@ -35,10 +50,11 @@ pql_status pqi_db_fail(pqi_store *store, pql_error *err)
     case SQLITE_NOMEM:
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory in the store in %s.", store->directory);
     default:
-        return pqi_fail(err, PQL_E_IO,
-                        "The store in %s failed: %s.  Check the disk and the owner and mode of the "
-                        "files there.",
-                        store->directory, reason);
+        return pqi_fail(
+            err, PQL_E_IO,
+            "The store in %s failed: %s.  Check that the disk works and has room, and the "
+            "owner and mode of the files there.",
+            store->directory, reason);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define DATABASE_NAME "store.sqlite3"
+#define DATABASE_LOG_NAME "store.sqlite3-wal"
 #define UNFINISHED_NAME "store.sqlite3.new"
 #define LOCK_NAME "store.lock"
 #define DIRECTORY_MODE 0700
@@ -93,6 +94,19 @@ static pql_status check_existing(const pqi_store *store, const char *path, bool 
     return PQL_OK;
 }
 
+/* No database: then there may be no log of one either.  It holds commits of a file that somebody
+ * took away, and SQLite would pour them into the new one. */
+static pql_status check_absent(const pqi_store *store, pql_error *err)
+{
+    char path[PATH_MAX];
+    const pql_status rc = join_path(path, sizeof(path), store, DATABASE_LOG_NAME, err);
+    if (rc != PQL_OK) {
+        return rc;
+    }
+    return access(path, F_OK) == 0 ? pqi_db_damaged(store, "its log is there without it", err)
+                                   : PQL_OK;
+}
+
 static pql_status create_empty(const char *path, pql_error *err)
 {
     (void)unlink(path); /* what a crash may have left half made */
@@ -155,6 +169,9 @@ static pql_status open_directory(pqi_store *store, pql_error *err)
     }
     if (rc == PQL_OK) {
         rc = check_existing(store, path, &exists, err);
+    }
+    if (rc == PQL_OK && !exists) {
+        rc = check_absent(store, err);
     }
     if (rc == PQL_OK && !exists) {
         rc = make_database(store, path, err);

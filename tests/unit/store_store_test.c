@@ -182,6 +182,21 @@ static void an_empty_file_is_damage_not_a_new_store(void **state)
     assert_refused(*state, PQL_E_IO, "damaged");
 }
 
+static void a_log_without_its_database_is_damage_too(void **state)
+{
+    char path[TEST_PATH_SIZE];
+    char elsewhere[TEST_PATH_SIZE];
+    const pid_t child = hold_in_child(*state);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    directory_file(path, *state, "store.sqlite3");
+    directory_file(elsewhere, *state, "elsewhere");
+    assert_int_equal(rename(path, elsewhere), 0);
+    assert_refused(*state, PQL_E_IO, "damaged");
+    assert_int_equal(rename(elsewhere, path), 0);
+    pqi_store_close(open_store(*state));
+}
+
 static void a_file_of_garbage_is_damage_not_a_new_store(void **state)
 {
     char path[TEST_PATH_SIZE];
@@ -216,6 +231,8 @@ static void what_a_crash_left_half_made_is_made_again(void **state)
     char path[TEST_PATH_SIZE];
     assert_int_equal(mkdir(*state, 0700), 0);
     directory_file(path, *state, "store.sqlite3.new");
+    write_file(path, "half", 4);
+    directory_file(path, *state, "store.sqlite3.new-wal");
     write_file(path, "half", 4);
     remember_a_peer(*state);
     assert_true(knows_the_peer(*state));
@@ -302,6 +319,7 @@ int main(void)
         directory_test(a_newer_schema_is_refused_and_left_alone),
         directory_test(a_database_of_another_program_is_refused),
         directory_test(an_empty_file_is_damage_not_a_new_store),
+        directory_test(a_log_without_its_database_is_damage_too),
         directory_test(a_file_of_garbage_is_damage_not_a_new_store),
         directory_test(a_damaged_page_is_found_at_start),
         directory_test(what_a_crash_left_half_made_is_made_again),
