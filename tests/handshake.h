@@ -86,7 +86,7 @@ static inline bool handshake_turn(SSL *ssl, bool *failed, int *reason)
         return true;
     }
     *failed = SSL_get_error(ssl, rc) != SSL_ERROR_WANT_READ;
-    *reason = *failed ? ERR_GET_REASON(ERR_peek_error()) : 0;
+    *reason = *failed ? ERR_GET_REASON(ERR_peek_last_error()) : 0;
     ERR_clear_error();
     return false;
 }
