@@ -1,40 +1,9 @@
+/* The registry: checking and keeping families. */
 #include "observe/metrics_inside.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define COUNTER_SUFFIX "_total"
-
-/* ---- Updates ---- */
-
-void pqi_gauge_add(pqi_gauge *g, double delta)
-{
-    if (g == NULL) {
-        return;
-    }
-    uint64_t old_bits = atomic_load_explicit(&g->bits, memory_order_relaxed);
-    uint64_t new_bits;
-    do {
-        double value;
-        memcpy(&value, &old_bits, sizeof(value));
-        value += delta;
-        memcpy(&new_bits, &value, sizeof(new_bits));
-    } while (!atomic_compare_exchange_weak_explicit(&g->bits, &old_bits, new_bits,
-                                                    memory_order_relaxed, memory_order_relaxed));
-}
-
-void pqi_histogram_observe(pqi_histogram *h, uint64_t value)
-{
-    if (h == NULL) {
-        return;
-    }
-    unsigned i = 0;
-    while (i < h->bound_count && value > h->bounds[i]) {
-        i++;
-    }
-    atomic_fetch_add_explicit(&h->buckets[i], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&h->sum, value, memory_order_relaxed);
-}
 
 /* ---- Names ---- */
 
@@ -67,156 +36,6 @@ static bool ends_in_total(const char *name)
     const size_t len = strlen(name);
     const size_t tail = strlen(COUNTER_SUFFIX);
     return len > tail && strcmp(name + len - tail, COUNTER_SUFFIX) == 0;
-}
-
-static bool member_char_valid(char c)
-{
-    return (c >= 'a' && c <= 'z') || is_digit(c) || c == '.' || c == '_' || c == '-';
-}
-
-void pqi_member_clean(char out[PQI_METRICS_MEMBER_SIZE], const char *text)
-{
-    size_t len = 0;
-    for (; text != NULL && text[len] != '\0' && len < PQI_METRICS_MEMBER_SIZE - 1; len++) {
-        char c = text[len];
-        if (c >= 'A' && c <= 'Z') {
-            c = (char)(c - 'A' + 'a');
-        }
-        out[len] = member_char_valid(c) ? c : '-';
-    }
-    out[len] = '\0';
-    if (len == 0) {
-        (void)snprintf(out, PQI_METRICS_MEMBER_SIZE, "unnamed");
-    }
-}
-
-/* ---- Series ---- */
-
-/* `name="value"` with the escapes of both formats, after a comma unless it is the first. */
-static bool label_write(pqi_buf *out, const char *name, const char *value)
-{
-    bool ok = pqi_buf_printf(out, "%s%s=\"", out->len == 0 ? "" : ",", name);
-    for (const char *c = value; ok && *c != '\0'; c++) {
-        if (*c == '\n') {
-            ok = pqi_buf_append(out, "\\n", 2);
-        } else if (*c == '"' || *c == '\\') {
-            ok = pqi_buf_printf(out, "\\%c", *c);
-        } else {
-            ok = pqi_buf_append(out, c, 1);
-        }
-    }
-    return ok && pqi_buf_append(out, "\"", 1);
-}
-
-static void series_index(const pqi_family *f, unsigned series, unsigned *index)
-{
-    for (unsigned i = f->label_count; i-- > 0;) {
-        index[i] = series % f->labels[i].count;
-        series /= f->labels[i].count;
-    }
-}
-
-/* The label text of one series to *out, NULL where there is no such series; false without memory.
- */
-static bool series_labels(const pqi_family *f, unsigned series, const char *member, char **out)
-{
-    unsigned index[PQI_METRICS_LABELS_MAX] = {0};
-    pqi_buf text = {0};
-    series_index(f, series, index);
-    *out = NULL;
-    if (f->exists != NULL && !f->exists(index)) {
-        return true;
-    }
-    bool ok = member == NULL || label_write(&text, f->member_label, member);
-    for (unsigned i = 0; ok && i < f->label_count; i++) {
-        ok = label_write(&text, f->labels[i].name, f->labels[i].values[index[i]]);
-    }
-    if (!ok || !pqi_buf_append(&text, "", 1)) {
-        pqi_buf_free(&text);
-        return false;
-    }
-    *out = (char *)text.data;
-    return true;
-}
-
-static void labels_free(char **labels, unsigned count)
-{
-    for (unsigned i = 0; labels != NULL && i < count; i++) {
-        free(labels[i]);
-    }
-    free(labels);
-}
-
-/* Writes the labels of all series anew; without memory the old ones stay. */
-static bool set_name(const pqi_family *f, pqi_series_set *set, const char *member)
-{
-    char **labels = calloc(f->series_count, sizeof(*labels));
-    if (labels == NULL) {
-        return false;
-    }
-    for (unsigned i = 0; i < f->series_count; i++) {
-        if (!series_labels(f, i, member, &labels[i])) {
-            labels_free(labels, f->series_count);
-            return false;
-        }
-    }
-    labels_free(set->labels, f->series_count);
-    set->labels = labels;
-    return true;
-}
-
-static void set_free(pqi_series_set *set, unsigned series_count)
-{
-    labels_free(set->labels, series_count);
-    free(set->counters);
-    free(set->gauges);
-    free(set->histograms);
-    free(set->cells);
-    *set = (pqi_series_set){0};
-}
-
-static bool set_make_histograms(const pqi_family *f, pqi_series_set *set)
-{
-    const size_t per_series = f->bound_count + 1U;
-    set->histograms = calloc(f->series_count, sizeof(*set->histograms));
-    set->cells = calloc(f->series_count * per_series, sizeof(*set->cells));
-    if (set->histograms == NULL || set->cells == NULL) {
-        return false;
-    }
-    for (unsigned i = 0; i < f->series_count; i++) {
-        set->histograms[i].bounds = f->bounds;
-        set->histograms[i].bound_count = f->bound_count;
-        set->histograms[i].buckets = set->cells + i * per_series;
-    }
-    return true;
-}
-
-static bool set_make_values(const pqi_family *f, pqi_series_set *set)
-{
-    if (f->compute != NULL) {
-        return true;
-    }
-    switch (f->type) {
-    case PQI_COUNTER:
-        set->counters = calloc(f->series_count, sizeof(*set->counters));
-        return set->counters != NULL;
-    case PQI_GAUGE:
-        set->gauges = calloc(f->series_count, sizeof(*set->gauges));
-        return set->gauges != NULL;
-    case PQI_HISTOGRAM:
-        return set_make_histograms(f, set);
-    }
-    return false;
-}
-
-/* On failure the set is empty. */
-static bool set_make(const pqi_family *f, pqi_series_set *set, const char *member)
-{
-    if (!set_make_values(f, set) || !set_name(f, set, member)) {
-        set_free(set, f->series_count);
-        return false;
-    }
-    return true;
 }
 
 /* ---- Registration ---- */
@@ -316,22 +135,14 @@ static bool label_copy(pqi_label *out, const pqi_label *in)
     return true;
 }
 
-static void member_free(pqi_member *member)
-{
-    if (member != NULL) {
-        set_free(&member->set, member->family->series_count);
-        free(member);
-    }
-}
-
 static void family_free(pqi_family *f)
 {
     if (f == NULL) {
         return;
     }
-    set_free(&f->set, f->series_count);
+    pqi_series_set_free(&f->set, f->series_count);
     for (unsigned i = 0; f->members != NULL && i <= f->member_max; i++) {
-        member_free(f->members[i]);
+        pqi_member_free(f->members[i]);
     }
     free(f->members);
     for (unsigned i = 0; i < PQI_METRICS_LABELS_MAX; i++) {
@@ -343,21 +154,6 @@ static void family_free(pqi_family *f)
     free(f);
 }
 
-static pqi_member *member_new(pqi_family *f, const char *name)
-{
-    pqi_member *member = calloc(1, sizeof(*member));
-    if (member == NULL) {
-        return NULL;
-    }
-    member->family = f;
-    (void)snprintf(member->name, sizeof(member->name), "%s", name);
-    if (!set_make(f, &member->set, member->name)) {
-        free(member);
-        return NULL;
-    }
-    return member;
-}
-
 /* The member "other" is made now, so that joining never fails. */
 static bool family_make_members(pqi_family *f, const pqi_metric_desc *d)
 {
@@ -367,7 +163,7 @@ static bool family_make_members(pqi_family *f, const pqi_metric_desc *d)
         return false;
     }
     f->member_max = d->member_max;
-    f->members[f->member_max] = member_new(f, PQI_METRICS_MEMBER_OTHER);
+    f->members[f->member_max] = pqi_member_new(f, PQI_METRICS_MEMBER_OTHER);
     return f->members[f->member_max] != NULL;
 }
 
@@ -394,7 +190,8 @@ static bool family_fill(pqi_family *f, const pqi_metric_desc *d)
         }
         f->series_count *= d->labels[f->label_count].count;
     }
-    return d->member_label != NULL ? family_make_members(f, d) : set_make(f, &f->set, NULL);
+    return d->member_label != NULL ? family_make_members(f, d)
+                                   : pqi_series_set_make(f, &f->set, NULL);
 }
 
 /* OpenMetrics names a counter's family without _total, so that is what must differ. */
@@ -459,132 +256,6 @@ pql_status pqi_metrics_check(pqi_metrics *m, pql_error *err)
     const pql_error first = m->first_error;
     pthread_mutex_unlock(&m->lock);
     return first.code == PQL_OK ? PQL_OK : pqi_fail(err, first.code, "%s", first.message);
-}
-
-/* ---- Handles ---- */
-
-pqi_counter *pqi_counter_at(pqi_family *f, unsigned series)
-{
-    const bool there = f != NULL && f->set.counters != NULL && series < f->series_count;
-    return there ? &f->set.counters[series] : NULL;
-}
-
-pqi_gauge *pqi_gauge_at(pqi_family *f, unsigned series)
-{
-    const bool there = f != NULL && f->set.gauges != NULL && series < f->series_count;
-    return there ? &f->set.gauges[series] : NULL;
-}
-
-pqi_histogram *pqi_histogram_at(pqi_family *f, unsigned series)
-{
-    const bool there = f != NULL && f->set.histograms != NULL && series < f->series_count;
-    return there ? &f->set.histograms[series] : NULL;
-}
-
-/* ---- Members ---- */
-
-static pqi_member *member_find(pqi_family *f, const char *name)
-{
-    for (unsigned i = 0; i < f->member_count; i++) {
-        if (strcmp(f->members[i]->name, name) == 0) {
-            return f->members[i];
-        }
-    }
-    return NULL;
-}
-
-/* The one that everybody left longest ago, or NULL. */
-static pqi_member *member_longest_left(pqi_family *f)
-{
-    pqi_member *found = NULL;
-    for (unsigned i = 0; i < f->member_count; i++) {
-        pqi_member *candidate = f->members[i];
-        if (candidate->users == 0 && (found == NULL || candidate->left_at < found->left_at)) {
-            found = candidate;
-        }
-    }
-    return found;
-}
-
-/* Gives a left member to another name, at 0; without memory it stays as it is. */
-static bool member_reuse(pqi_member *member, const char *name)
-{
-    pqi_family *f = member->family;
-    if (!set_name(f, &member->set, name)) {
-        return false;
-    }
-    (void)snprintf(member->name, sizeof(member->name), "%s", name);
-    for (unsigned i = 0; i < f->series_count; i++) {
-        if (member->set.counters != NULL) {
-            atomic_store_explicit(&member->set.counters[i].value, 0, memory_order_relaxed);
-        } else {
-            pqi_gauge_set(&member->set.gauges[i], 0);
-        }
-    }
-    return true;
-}
-
-static pqi_member *member_place(pqi_family *f, const char *name)
-{
-    if (f->member_count < f->member_max) {
-        pqi_member *fresh = member_new(f, name);
-        if (fresh != NULL) {
-            f->members[f->member_count++] = fresh;
-        }
-        return fresh;
-    }
-    pqi_member *left = member_longest_left(f);
-    return left != NULL && member_reuse(left, name) ? left : NULL;
-}
-
-pqi_member *pqi_member_join(pqi_family *f, const char *name)
-{
-    if (f == NULL || f->members == NULL) {
-        return NULL;
-    }
-    char clean[PQI_METRICS_MEMBER_SIZE];
-    pqi_member_clean(clean, name);
-    pthread_mutex_lock(&f->registry->lock);
-    pqi_member *member = NULL;
-    if (strcmp(clean, PQI_METRICS_MEMBER_OTHER) != 0) {
-        member = member_find(f, clean);
-        if (member == NULL) {
-            member = member_place(f, clean);
-        }
-    }
-    if (member == NULL) {
-        member = f->members[f->member_max];
-    }
-    member->users++;
-    pthread_mutex_unlock(&f->registry->lock);
-    return member;
-}
-
-void pqi_member_leave(pqi_member *member)
-{
-    if (member == NULL) {
-        return;
-    }
-    pqi_family *f = member->family;
-    pthread_mutex_lock(&f->registry->lock);
-    if (member->users > 0 && --member->users == 0) {
-        member->left_at = ++f->leavings;
-    }
-    pthread_mutex_unlock(&f->registry->lock);
-}
-
-pqi_counter *pqi_member_counter(pqi_member *member, unsigned series)
-{
-    const bool there =
-        member != NULL && member->set.counters != NULL && series < member->family->series_count;
-    return there ? &member->set.counters[series] : NULL;
-}
-
-pqi_gauge *pqi_member_gauge(pqi_member *member, unsigned series)
-{
-    const bool there =
-        member != NULL && member->set.gauges != NULL && series < member->family->series_count;
-    return there ? &member->set.gauges[series] : NULL;
 }
 
 /* ---- The registry ---- */

@@ -125,7 +125,8 @@ pqi_gauge *pqi_member_gauge(pqi_member *member, unsigned series);
 void pqi_member_clean(char out[PQI_METRICS_MEMBER_SIZE], const char *text);
 
 /* Appends the whole exposition to |out|.  PQL_E_NOMEM when |out| cannot grow; it then holds a part.
- * A histogram's count is always the sum of its buckets; its _sum may be an observation ahead. */
+ * A histogram's count is always the sum of its buckets; its _sum may
+ * differ by observations that are under way. */
 pql_status pqi_metrics_write(pqi_metrics *m, pqi_metrics_format format, pqi_buf *out,
                              pql_error *err);
 

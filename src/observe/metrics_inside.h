@@ -1,5 +1,5 @@
-/* The registry from inside: shared by metrics.c (what there is) and metrics_text.c (how it is
- * written), and nobody else. */
+/* The registry from inside: shared by metrics.c (what there is), metrics_series.c and
+ * metrics_members.c (the values) and metrics_text.c (how it is written), and nobody else. */
 #ifndef PQI_OBSERVE_METRICS_INSIDE_H
 #define PQI_OBSERVE_METRICS_INSIDE_H
 
@@ -56,5 +56,16 @@ struct pqi_metrics {
     unsigned family_count;
     pql_error first_error;
 };
+
+/* Makes the series of |f|, with value 0, labelled for |member| (NULL in a closed family).  False
+ * without memory; the set is then empty. */
+bool pqi_series_set_make(const pqi_family *f, pqi_series_set *set, const char *member);
+/* Writes all label texts anew; without memory the old ones stay. */
+bool pqi_series_set_name(const pqi_family *f, pqi_series_set *set, const char *member);
+void pqi_series_set_free(pqi_series_set *set, unsigned series_count);
+
+/* A member of |f| that is in no list yet; NULL without memory. */
+pqi_member *pqi_member_new(pqi_family *f, const char *name);
+void pqi_member_free(pqi_member *member);
 
 #endif

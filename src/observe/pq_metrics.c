@@ -7,7 +7,7 @@
 #define LABEL(label_name, names, n) {.name = (label_name), .values = (names), .count = (n)}
 
 /* crypto_latency_seconds: the algo label holds the groups, then the signature algorithms. */
-#define CRYPTO_ALGO_COUNT (PQI_GROUP_COUNT + PQI_SIGNATURE_COUNT)
+#define CRYPTO_ALGO_COUNT ((unsigned)PQI_GROUP_COUNT + (unsigned)PQI_SIGNATURE_COUNT)
 /* Postures that a policy can ask for. */
 #define EXPECTED_COUNT (PQI_POSTURE_PQ + 1)
 #define YES_NO_COUNT 2
@@ -181,6 +181,12 @@ pql_status pqi_pq_metrics_new(pqi_pq_metrics **out, pqi_metrics *registry,
     return PQL_OK;
 }
 
+/* The flat index of a pair of label values, see pqi_counter_at. */
+static unsigned pair(unsigned first, unsigned second, unsigned second_count)
+{
+    return first * second_count + second;
+}
+
 void pqi_pq_metrics_free(pqi_pq_metrics *m)
 {
     free(m);
@@ -192,10 +198,11 @@ void pqi_pq_metrics_handshake(pqi_pq_metrics *m, const pqi_handshake_done *done)
         done->transport >= PQI_TRANSPORT_COUNT) {
         return;
     }
-    pqi_counter_add(pqi_counter_at(m->handshakes, done->group * PQI_ROLE_COUNT + done->role), 1);
-    const unsigned kind = done->transport * PQI_GROUP_COUNT + done->group;
+    pqi_counter_add(pqi_counter_at(m->handshakes, pair(done->group, done->role, PQI_ROLE_COUNT)),
+                    1);
+    const unsigned kind = pair(done->transport, done->group, PQI_GROUP_COUNT);
     pqi_histogram_observe(
-        pqi_histogram_at(m->handshake_seconds, kind * YES_NO_COUNT + (done->resumed ? 1U : 0U)),
+        pqi_histogram_at(m->handshake_seconds, pair(kind, done->resumed, YES_NO_COUNT)),
         done->duration_ns);
     pqi_histogram_observe(pqi_histogram_at(m->handshake_round_trips, done->transport),
                           done->round_trips);
@@ -219,7 +226,7 @@ void pqi_pq_metrics_kex_time(pqi_pq_metrics *m, pqi_label_group group, uint64_t 
 {
     if (m != NULL && group < PQI_GROUP_COUNT) {
         pqi_histogram_observe(
-            pqi_histogram_at(m->crypto_latency, PQI_CRYPTO_KEX * CRYPTO_ALGO_COUNT + group),
+            pqi_histogram_at(m->crypto_latency, pair(PQI_CRYPTO_KEX, group, CRYPTO_ALGO_COUNT)),
             duration_ns);
     }
 }
@@ -230,7 +237,7 @@ void pqi_pq_metrics_signature_time(pqi_pq_metrics *m, pqi_label_crypto_op op,
     const bool known =
         (op == PQI_CRYPTO_SIGN || op == PQI_CRYPTO_VERIFY) && algo < PQI_SIGNATURE_COUNT;
     if (m != NULL && known) {
-        const unsigned series = op * CRYPTO_ALGO_COUNT + PQI_GROUP_COUNT + algo;
+        const unsigned series = pair(op, (unsigned)PQI_GROUP_COUNT + algo, CRYPTO_ALGO_COUNT);
         pqi_histogram_observe(pqi_histogram_at(m->crypto_latency, series), duration_ns);
     }
 }
@@ -239,7 +246,8 @@ void pqi_pq_metrics_downgrade(pqi_pq_metrics *m, pqi_label_posture expected,
                               pqi_label_downgrade reason)
 {
     if (m != NULL && expected < EXPECTED_COUNT && reason < PQI_DOWNGRADE_COUNT) {
-        pqi_counter_add(pqi_counter_at(m->downgrades, expected * PQI_DOWNGRADE_COUNT + reason), 1);
+        pqi_counter_add(pqi_counter_at(m->downgrades, pair(expected, reason, PQI_DOWNGRADE_COUNT)),
+                        1);
     }
 }
 
@@ -249,7 +257,7 @@ static pqi_gauge *links_gauge(pqi_pq_metrics *m, pqi_label_transport transport,
     if (m == NULL || transport >= PQI_TRANSPORT_COUNT || posture >= PQI_POSTURE_COUNT) {
         return NULL;
     }
-    return pqi_gauge_at(m->links, transport * PQI_POSTURE_COUNT + posture);
+    return pqi_gauge_at(m->links, pair(transport, posture, PQI_POSTURE_COUNT));
 }
 
 void pqi_pq_metrics_link_opened(pqi_pq_metrics *m, pqi_label_transport transport,
@@ -275,7 +283,7 @@ void pqi_pq_metrics_bytes(pqi_pq_metrics *m, pqi_label_transport transport,
                           pqi_label_direction direction, uint64_t bytes)
 {
     if (m != NULL && transport < PQI_TRANSPORT_COUNT && direction < PQI_DIRECTION_COUNT) {
-        const unsigned series = transport * PQI_DIRECTION_COUNT + direction;
+        const unsigned series = pair(transport, direction, PQI_DIRECTION_COUNT);
         pqi_counter_add(pqi_counter_at(m->bytes, series), bytes);
     }
 }
