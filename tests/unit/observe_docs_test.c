@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DOCUMENT PQLINK_TEST_DATA "/../../docs/metrics.md"
 #define DOCUMENT_MAX 100000
 
 typedef struct everything {
@@ -42,6 +41,17 @@ static void free_everything(everything *e)
     pqi_health_free(e->health);
 }
 
+/* To be freed with pqi_secret_free.  PQLINK_TEST_DATA is <project>/tests/data. */
+static uint8_t *document_read(size_t *len)
+{
+    uint8_t *document;
+    char path[1024];
+    const size_t root_len = strlen(PQLINK_TEST_DATA) - strlen("/tests/data");
+    (void)snprintf(path, sizeof(path), "%.*s/docs/metrics.md", (int)root_len, PQLINK_TEST_DATA);
+    assert_int_equal(pqi_file_read(path, DOCUMENT_MAX, &document, len, NULL), PQL_OK);
+    return document;
+}
+
 static void assert_all_named(const char *document, const char *const *names, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -56,11 +66,10 @@ static void assert_all_named(const char *document, const char *const *names, uns
 static void every_series_is_documented_with_its_type(void **state)
 {
     (void)state;
-    uint8_t *document;
     size_t len;
+    uint8_t *document = document_read(&len);
     pqi_buf text = {0};
     everything e = register_everything();
-    assert_int_equal(pqi_file_read(DOCUMENT, DOCUMENT_MAX, &document, &len, NULL), PQL_OK);
     assert_int_equal(pqi_metrics_write(e.registry, PQI_METRICS_PROMETHEUS, &text, NULL), PQL_OK);
     assert_true(pqi_buf_append(&text, "", 1));
 
@@ -88,9 +97,8 @@ static void every_series_is_documented_with_its_type(void **state)
 static void every_label_value_is_documented(void **state)
 {
     (void)state;
-    uint8_t *data;
     size_t len;
-    assert_int_equal(pqi_file_read(DOCUMENT, DOCUMENT_MAX, &data, &len, NULL), PQL_OK);
+    uint8_t *data = document_read(&len);
     const char *document = (const char *)data;
 
     assert_all_named(document, pqi_group_names, PQI_GROUP_COUNT);
