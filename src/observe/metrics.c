@@ -107,28 +107,25 @@ static pql_status desc_check(const pqi_metric_desc *d, pql_error *err)
     return status;
 }
 
-static void label_free(pqi_label *label)
+static void label_free(pqi_own_label *label)
 {
-    char **values = (char **)(uintptr_t)label->values;
-    for (unsigned i = 0; values != NULL && i < label->count; i++) {
-        free(values[i]);
+    for (unsigned i = 0; i < label->count; i++) {
+        free(label->values[i]);
     }
-    free(values);
-    free((char *)(uintptr_t)label->name);
-    *label = (pqi_label){0};
+    free((void *)label->values);
+    free(label->name);
 }
 
-static bool label_copy(pqi_label *out, const pqi_label *in)
+static bool label_copy(pqi_own_label *out, const pqi_label *in)
 {
-    char **values = calloc(in->count, sizeof(*values));
     out->name = strdup(in->name);
-    out->values = (const char *const *)values;
-    if (values == NULL || out->name == NULL) {
+    out->values = (char **)calloc(in->count, sizeof(*out->values));
+    if (out->name == NULL || out->values == NULL) {
         return false;
     }
     for (; out->count < in->count; out->count++) {
-        values[out->count] = strdup(in->values[out->count]);
-        if (values[out->count] == NULL) {
+        out->values[out->count] = strdup(in->values[out->count]);
+        if (out->values[out->count] == NULL) {
             return false;
         }
     }
@@ -144,7 +141,7 @@ static void family_free(pqi_family *f)
     for (unsigned i = 0; f->members != NULL && i <= f->member_max; i++) {
         pqi_member_free(f->members[i]);
     }
-    free(f->members);
+    free((void *)f->members);
     for (unsigned i = 0; i < PQI_METRICS_LABELS_MAX; i++) {
         label_free(&f->labels[i]);
     }
@@ -158,7 +155,7 @@ static void family_free(pqi_family *f)
 static bool family_make_members(pqi_family *f, const pqi_metric_desc *d)
 {
     f->member_label = strdup(d->member_label);
-    f->members = calloc(d->member_max + 1U, sizeof(*f->members));
+    f->members = (pqi_member **)calloc(d->member_max + 1U, sizeof(*f->members));
     if (f->member_label == NULL || f->members == NULL) {
         return false;
     }

@@ -17,6 +17,13 @@ typedef struct pqi_series_set {
     _Atomic uint64_t *cells;   /* the buckets of all histograms */
 } pqi_series_set;
 
+/* A pqi_label of our own. */
+typedef struct pqi_own_label {
+    char *name;
+    char **values;
+    unsigned count;
+} pqi_own_label;
+
 struct pqi_member {
     pqi_family *family;
     char name[PQI_METRICS_MEMBER_SIZE];
@@ -31,7 +38,7 @@ struct pqi_family {
     char *name;
     size_t base_len; /* of the name without _total */
     char *help;
-    pqi_label labels[PQI_METRICS_LABELS_MAX]; /* copies */
+    pqi_own_label labels[PQI_METRICS_LABELS_MAX];
     unsigned label_count;
     bool (*exists)(const unsigned *index);
     double (*compute)(void *user, unsigned series);

@@ -88,13 +88,13 @@ static void labels_free(char **labels, unsigned count)
     for (unsigned i = 0; labels != NULL && i < count; i++) {
         free(labels[i]);
     }
-    free(labels);
+    free((void *)labels);
 }
 
 /* Writes the labels of all series anew; without memory the old ones stay. */
 bool pqi_series_set_name(const pqi_family *f, pqi_series_set *set, const char *member)
 {
-    char **labels = calloc(f->series_count, sizeof(*labels));
+    char **labels = (char **)calloc(f->series_count, sizeof(*labels));
     if (labels == NULL) {
         return false;
     }
