@@ -70,9 +70,9 @@ typedef struct pqi_metric_desc {
 
     /* Histograms record whole numbers and show value / |scale|: nanoseconds with a scale of 1e9 are
      * exposed as seconds. */
-    const uint64_t *bounds; /* upper bounds, inclusive, rising, in the unit recorded */
     unsigned bound_count;
-    uint64_t scale; /* 0 stands for 1 */
+    const uint64_t *bounds; /* upper bounds, inclusive, rising, in the unit recorded */
+    uint64_t scale;         /* 0 stands for 1 */
 } pqi_metric_desc;
 
 typedef struct pqi_counter {

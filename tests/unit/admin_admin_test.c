@@ -392,12 +392,13 @@ static void every_answer_forbids_caching_sniffing_and_framing(void **state)
 static void headers_over_the_bound_are_refused_and_the_server_lives(void **state)
 {
     world *w = *state;
-    char *request = malloc(2 * PQI_ADMIN_REQUEST_MAX);
+    const size_t size = (size_t)2 * PQI_ADMIN_REQUEST_MAX;
+    char *request = malloc(size);
     assert_non_null(request);
-    const int head = snprintf(request, 2 * PQI_ADMIN_REQUEST_MAX,
-                              "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Long: ");
-    memset(request + head, 'a', (size_t)(2 * PQI_ADMIN_REQUEST_MAX - 1 - head));
-    request[2 * PQI_ADMIN_REQUEST_MAX - 1] = '\0';
+    const int head =
+        snprintf(request, size, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Long: ");
+    memset(request + head, 'a', size - 1 - (size_t)head);
+    request[size - 1] = '\0';
 
     const char *reply = exchange(w, request);
 
