@@ -103,6 +103,11 @@ static void on_poll(uv_poll_t *poll, int status, int poll_events)
     }
     const int failure =
         pqi_udp_receive(port->udp, pqi_worker_scratch(worker), RECEIVE_BATCHES, on_run, port);
+    if (status != 0) {
+        /* libuv stops polling when a socket reports an error, and an ICMP message is one. */
+        (void)uv_poll_start(&port->poll, UV_READABLE | (port->want_write ? UV_WRITABLE : 0),
+                            on_poll);
+    }
     if (failure == ECONNREFUSED) {
         pqi_quic_endpoint_unreachable(port->endpoint,
                                       "Nobody listens at that address (port unreachable).",
