@@ -5,10 +5,8 @@
 #include <string.h>
 
 static const pqi_command *const commands[] = {
-    &pqi_command_keygen,
-    &pqi_command_fingerprint,
-    &pqi_command_version,
-    &pqi_command_help,
+    &pqi_command_keygen,    &pqi_command_fingerprint, &pqi_command_pow_hash,
+    &pqi_command_pow_check, &pqi_command_version,     &pqi_command_help,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

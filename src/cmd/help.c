@@ -150,7 +150,7 @@ void pqi_help_program(FILE *out)
             "Commands:\n",
             PQI_PROGRAM);
     write_summaries(out, NULL);
-    fprintf(out, "\n'%s COMMAND --help' explains one command; '%s --version' shows the version.\n",
+    fprintf(out, "\n'%s COMMAND --help' explains one command.\n'%s --version' shows the version.\n",
             PQI_PROGRAM, PQI_PROGRAM);
 }
 

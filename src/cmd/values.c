@@ -99,34 +99,37 @@ void pqi_duration_format(char out[PQI_DURATION_SIZE], uint64_t ns)
     (void)snprintf(out, PQI_DURATION_SIZE, "%" PRIu64 "ms", ns / PQI_NS_PER_MS);
 }
 
-static size_t min3(size_t a, size_t b, size_t c)
+static size_t min2(size_t a, size_t b)
 {
-    const size_t least = a < b ? a : b;
-    return least < c ? least : c;
+    return a < b ? a : b;
 }
 
-/* Wagner and Fischer's table, of which only the last row is kept. */
+/* Wagner and Fischer's table with swaps ("optimal string alignment"), of which only the last three
+ * rows are kept: rows[i % 3] is row i. */
 size_t pqi_edit_distance(const char *a, const char *b)
 {
-    size_t row[WORD_MAX + 1];
+    size_t rows[3][WORD_MAX + 1];
     const size_t a_len = strlen(a);
     const size_t b_len = strlen(b);
     if (a_len > WORD_MAX || b_len > WORD_MAX) {
         return SIZE_MAX;
     }
     for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
     for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
-            const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = min3(row[j] + 1, row[j - 1] + 1, replaced);
+            const size_t replaced = above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            row[j] = min2(min2(above[j], row[j - 1]) + 1, replaced);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                row[j] = min2(row[j], rows[(i - 2) % 3][j - 2] + 1);
+            }
         }
     }
-    return row[b_len];
+    return rows[a_len % 3][b_len];
 }
 
 static bool begins_with(const char *word, const char *head)

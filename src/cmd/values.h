@@ -23,8 +23,8 @@ pql_status pqi_duration_parse(uint64_t *out, const char *text, uint64_t min_ns, 
 #define PQI_DURATION_SIZE 24
 void pqi_duration_format(char out[PQI_DURATION_SIZE], uint64_t ns);
 
-/* Number of single-character insertions, deletions and replacements that turn |a| into |b|; words
- * over 63 characters are infinitely far (SIZE_MAX). */
+/* Number of single-character insertions, deletions, replacements and swaps of neighbours that turn
+ * |a| into |b|; words over 63 characters are infinitely far (SIZE_MAX). */
 size_t pqi_edit_distance(const char *a, const char *b);
 
 /* The word of |words| (count of them, entries may be NULL) that a user who typed |typed| most

@@ -121,6 +121,8 @@ static void edits_are_counted(void **state)
     assert_int_equal(pqi_edit_distance("abc", ""), 3);
     assert_int_equal(pqi_edit_distance("listen", "lisen"), 1);
     assert_int_equal(pqi_edit_distance("kitten", "sitting"), 3);
+    assert_int_equal(pqi_edit_distance("sing", "sign"), 1);
+    assert_int_equal(pqi_edit_distance("ab", "ba"), 1);
     char word[65];
     memset(word, 'a', sizeof(word) - 1);
     word[64] = '\0';
