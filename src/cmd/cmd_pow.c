@@ -34,17 +34,17 @@ static pql_status mining_hash_parse(void *options, const char *value, pql_error 
 static pql_status nonce_parse(void *options, const char *value, pql_error *err)
 {
     pow_options *o = options;
-    char digits[NONCE_DIGITS_MAX];
+    char digits[NONCE_DIGITS_MAX + 1];
     const size_t len = strlen(value);
     if (has_0x(value)) {
         return pqi_fail(err, PQL_E_USAGE, "Leave out the 0x: the digits alone are wanted.");
     }
-    const bool fits = len >= 1 && len <= sizeof(digits);
+    const bool fits = len >= 1 && len <= NONCE_DIGITS_MAX;
     if (fits) {
-        memset(digits, '0', sizeof(digits) - len);
-        memcpy(digits + sizeof(digits) - len, value, len);
+        memset(digits, '0', NONCE_DIGITS_MAX - len);
+        memcpy(digits + NONCE_DIGITS_MAX - len, value, len + 1);
     }
-    if (!fits || !pqi_hex_decode(o->nonce, sizeof(o->nonce), digits, sizeof(digits))) {
+    if (!fits || !pqi_hex_decode(o->nonce, sizeof(o->nonce), digits, NONCE_DIGITS_MAX)) {
         return pqi_fail(err, PQL_E_USAGE, "It must be from 1 to %zu hexadecimal digits.",
                         NONCE_DIGITS_MAX);
     }

@@ -33,8 +33,7 @@ typedef struct pqi_dir {
 
 /* One option.  Static data; texts are borrowed for ever. */
 typedef struct pqi_option {
-    const char *name; /* without the two dashes */
-    pqi_option_kind kind;
+    const char *name;           /* without the two dashes */
     size_t at;                  /* PQI_AT: the member that receives the value */
     const char *arg;            /* the value's name in the help, such as "URL"; NULL for flags */
     const char *help;           /* sentences */
@@ -43,14 +42,16 @@ typedef struct pqi_option {
     const char *const *choices; /* CHOICE only, ends with NULL */
     uint64_t min;               /* NUMBER, DURATION */
     uint64_t max;               /* NUMBER, DURATION */
+    /* CUSTOM only: reads |value| into the options struct.  May refuse with PQL_E_USAGE. */
+    pql_status (*parse)(void *options, const char *value, pql_error *err);
+    pqi_option_kind kind;
     bool required;
     bool repeatable; /* CUSTOM only: .parse is called once per use */
     bool hidden;     /* left out of help, man page and completions */
-    /* CUSTOM only: reads |value| into the options struct.  May refuse with PQL_E_USAGE. */
-    pql_status (*parse)(void *options, const char *value, pql_error *err);
 } pqi_option;
 
 /* An offset for pqi_option.at that compiles only when member |m| of struct |s| has type |type|. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type and a member cannot stand in parentheses */
 #define PQI_AT(s, m, type) (offsetof(s, m) + 0 * sizeof(_Generic(((s *)0)->m, type: 0)))
 
 /* Words after the options, for the few subcommands that take some. */

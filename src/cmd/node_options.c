@@ -2,8 +2,8 @@
 #include "base/clock.h"
 #include "cmd/node.h"
 
-#define BLOCK_TIME_MIN (100 * PQI_NS_PER_MS)
-#define BLOCK_TIME_MAX (24 * 3600 * PQI_NS_PER_SEC)
+#define BLOCK_TIME_MIN (UINT64_C(100) * PQI_NS_PER_MS)
+#define BLOCK_TIME_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
 #define WORKERS_MAX 64 /* pql_context_opts.workers */
 
 static const char *const source_names[] = {"dev", NULL};

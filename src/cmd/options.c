@@ -34,7 +34,7 @@ static pql_status put_text(const parse *p, const pqi_option *o, const char *valu
     if (value[0] == '\0') {
         return pqi_fail(p->err, PQL_E_USAGE, "It must not be empty.");
     }
-    memcpy(member(p, o->at), &value, sizeof(value));
+    *(const char **)member(p, o->at) = value;
     return PQL_OK;
 }
 

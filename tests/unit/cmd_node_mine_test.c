@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PIN "sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define SPKI_PIN "spki-" PIN
 
 static pqi_node_options node;
 static pqi_mine_options mine;
@@ -129,7 +130,7 @@ static void several_pins_are_kept_up_to_eight(void **state)
 {
     (void)state;
     assert_int_equal(run(&pqi_command_mine,
-                         WORDS("--node", "quic://a:1", "--pin", PIN, "--pin", "spki-" PIN), NULL),
+                         WORDS("--node", "quic://a:1", "--pin", PIN, "--pin", SPKI_PIN), NULL),
                      PQL_OK);
     assert_int_equal(mine.pin_count, 2);
     assert_int_equal(mine.pins[1].form, PQL_FINGERPRINT_SPKI);
