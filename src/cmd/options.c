@@ -273,7 +273,7 @@ static pql_status fill_rest(const parse *p)
 pql_status pqi_options_parse(const pqi_command *command, int argc, char *const argv[], pqi_env env,
                              void *out, bool *help, pql_error *err)
 {
-    pql_error own;
+    pql_error own = {0};
     parse p = {.command = command, .env = env, .out = out, .err = err != NULL ? err : &own};
     *help = false;
     memset(out, 0, command->options_size);
