@@ -188,7 +188,9 @@ static void zsh_option(FILE *out, const pqi_command *command, const pqi_option *
     write_sentence(out, o->help, "'\\''", "[]:");
     fputs("]", out);
     if (o->kind != PQI_OPTION_FLAG) {
-        fprintf(out, ":%s:", o->arg);
+        fputs(":", out);
+        write_sentence(out, o->arg, "'\\''", ":");
+        fputs(":", out);
     }
     if (o->kind == PQI_OPTION_CHOICE) {
         fputs("(", out);
