@@ -13,7 +13,6 @@ complete -c pqlink -n '__fish_use_subcommand' -a pow
 complete -c pqlink -n '__fish_seen_subcommand_from pow' -a hash -d 'Compute one proof-of-work hash'
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from hash' -l mining-hash -x -d 'Hash of the block to be mined: 64 hexadecimal digits'
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from hash' -l nonce -x -d 'The nonce as a hexadecimal number of 1 to 128 digits; shorter ones are filled with zeros on the left'
-complete -c pqlink -n '__fish_use_subcommand' -a pow
 complete -c pqlink -n '__fish_seen_subcommand_from pow' -a check -d 'Check one proof of work'
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from check' -l mining-hash -x -d 'Hash of the block to be mined: 64 hexadecimal digits'
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from check' -l nonce -x -d 'The nonce as a hexadecimal number of 1 to 128 digits; shorter ones are filled with zeros on the left'

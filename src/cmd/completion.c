@@ -261,7 +261,10 @@ static void fish_command(FILE *out, const pqi_command *command)
 {
     const int len = (int)first_word(command->name);
     if (has_two_words(command)) {
-        fprintf(out, "complete -c pqlink -n '__fish_use_subcommand' -a %.*s\n", len, command->name);
+        if (!family_seen(command)) {
+            fprintf(out, "complete -c pqlink -n '__fish_use_subcommand' -a %.*s\n", len,
+                    command->name);
+        }
         fprintf(out, "complete -c pqlink -n '__fish_seen_subcommand_from %.*s' -a %s -d '", len,
                 command->name, command->name + len + 1);
     } else {
