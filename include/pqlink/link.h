@@ -132,7 +132,6 @@ typedef struct pql_peer {
 typedef struct pql_connect_opts {
     const char *alpn;             /* copied */
     bool pq_authentication;       /* accept ML-DSA from the peer only */
-    bool mutual;                  /* show our own leaf when the server asks */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     uint64_t connect_timeout_ms; /* 0: 10,000: name look-up and handshake together */
