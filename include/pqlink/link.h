@@ -39,7 +39,8 @@ typedef struct pql_close {
 typedef struct pql_handlers {
     /* The handshake is done, the peer is authenticated and the policy holds. */
     void (*link_open)(pql_link *link, void *user);
-    /* The last call for a link, also when a connect failed; exactly once per link. */
+    /* The last call for a link; exactly once for each that opened and for each pql_connect, also
+     * when that failed.  A stranger whose handshake failed at a listener is not told of. */
     void (*link_close)(pql_link *link, const pql_close *why, void *user);
     /* The time set with pql_link_set_timer has come. */
     void (*link_timer)(pql_link *link, uint64_t now_ns, void *user);

@@ -201,10 +201,22 @@ size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint)
     return endpoint->live;
 }
 
+bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint)
+{
+    return endpoint->conns == NULL;
+}
+
 void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, const char *reason)
 {
     for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
         pqi_quic_conn_close(conn, code, reason);
+    }
+}
+
+void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now)
+{
+    for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
+        pqi_conn_drop(conn, PQL_E_CANCELLED, "The program is ending.", now);
     }
 }
 

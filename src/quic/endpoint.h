@@ -75,8 +75,13 @@ void pqi_quic_endpoint_unreachable(pqi_quic_endpoint *endpoint, const char *why,
 void pqi_quic_endpoint_drain(pqi_quic_endpoint *endpoint);
 /* Connections that have not had their closed event. */
 size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint);
+/* No connection is left, not even one that only repeats its CONNECTION_CLOSE. */
+bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint);
 /* Asks every connection to close. */
 void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, const char *reason);
+
+/* Ends every connection at once without a word on the wire; each gets its closed event. */
+void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now);
 
 /* Totals since the endpoint was made. */
 typedef struct pqi_quic_counters {
