@@ -37,7 +37,7 @@ function(pqi_public_library)
   install(FILES ${PROJECT_BINARY_DIR}/pqlink.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 
-# libpqlink.a is one object: all rooms and what they use of AWS-LC and ngtcp2, linked with ld -r,
+# pqlink_prelinked: libpqlink.a, which is one object: all rooms and what they use of AWS-LC and ngtcp2, linked with ld -r,
 # then every name but pql_* made local.  The C++ parts of libssl carry their inline functions in
 # groups; ld joins these (--force-group-allocation), because a local group cannot be shared.
 function(pqi_prelinked_library objects links)
@@ -58,6 +58,10 @@ function(pqi_prelinked_library objects links)
     COMMAND_EXPAND_LISTS VERBATIM
     COMMENT "Linking libpqlink.a")
   add_custom_target(pqlink_static ALL DEPENDS ${archive})
+  add_library(pqlink_prelinked INTERFACE)
+  add_dependencies(pqlink_prelinked pqlink_static)
+  list(REMOVE_ITEM links ngtcp2_crypto ngtcp2_core awslc_ssl awslc_crypto)
+  target_link_libraries(pqlink_prelinked INTERFACE ${archive} ${links} Threads::Threads)
 endfunction()
 
 # The prefix is found from where pqlink.pc lies, so that an installed tree can be moved.

@@ -32,8 +32,7 @@ failed_list=build/fuzz/logs/failed
 if [ $# -gt 0 ]; then
     targets=("$@")
 else
-    mapfile -t targets < <(find "$programs" -maxdepth 1 -type f -perm -u+x -name 'fuzz_*' -printf '%f\n' |
-        sed 's/^fuzz_//' | sort)
+    mapfile -t targets < <(find fuzz -name '*_fuzz.c' -printf '%f\n' | sed 's/_fuzz\.c$//' | sort)
 fi
 mkdir -p "$crashes" build/fuzz/logs
 
