@@ -200,8 +200,9 @@ static void remove_directory(const char *path)
     }
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
-        if (is_entry(entry)) {
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        char file[PATH_MAX];
+        if (is_entry(entry) && join(file, path, entry->d_name)) {
+            (void)unlink(file);
         }
     }
     (void)closedir(dir);

@@ -63,7 +63,7 @@ pql_status pql_fingerprint_parse(pql_fingerprint *out, const char *text, pql_err
         !pqi_hex_decode(out->sha256, PQL_SHA256_SIZE, digits, HEX_DIGITS)) {
         return pqi_fail(err, PQL_E_USAGE,
                         "\"%.100s\" is not a fingerprint. Write sha256: or spki-sha256: and 64 "
-                        "hexadecimal digits, as `pqlink identity show` prints it.",
+                        "hexadecimal digits, as 'pqlink fingerprint' prints it.",
                         text);
     }
     out->form = form;
@@ -72,10 +72,10 @@ pql_status pql_fingerprint_parse(pql_fingerprint *out, const char *text, pql_err
 
 void pql_fingerprint_format(const pql_fingerprint *fp, char out[PQL_FINGERPRINT_SIZE])
 {
-    const char *prefix = fp->form == PQL_FINGERPRINT_SPKI ? spki_prefix : cert_prefix;
-    const size_t len = strlen(prefix);
-    memcpy(out, prefix, len);
-    pqi_hex_encode(out + len, fp->sha256, PQL_SHA256_SIZE);
+    char digits[HEX_DIGITS + 1];
+    pqi_hex_encode(digits, fp->sha256, PQL_SHA256_SIZE);
+    (void)snprintf(out, PQL_FINGERPRINT_SIZE, "%s%s",
+                   fp->form == PQL_FINGERPRINT_SPKI ? spki_prefix : cert_prefix, digits);
 }
 
 /* True when |der| is one X.509 certificate and nothing more. */

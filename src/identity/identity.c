@@ -62,7 +62,7 @@ static pql_status load_or_create(pql_identity *id, const char *dir, const pql_id
     }
     if (opts->must_exist) {
         return pqi_fail(err, PQL_E_IDENTITY,
-                        "There is no identity in %s. Make one with `pqlink identity create`, or "
+                        "There is no identity in %s. Make one with 'pqlink keygen', or "
                         "restore %s/identity from a backup.",
                         dir, dir);
     }

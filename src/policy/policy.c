@@ -129,7 +129,7 @@ pql_status pqi_policy_judge(const pqi_policy_use *use, pql_posture *posture, pql
     if (use->pq_authentication && peer_signed(use, posture) && !posture->pq_authentication) {
         return pqi_fail(err, PQL_E_POLICY,
                         "The peer proved its key with %s, and ML-DSA is required. Give the peer an "
-                        "ML-DSA certificate, or do without --pq-auth on this side.",
+                        "ML-DSA certificate, or do without that requirement on this side.",
                         pql_signature_name(signature));
     }
     return PQL_OK;

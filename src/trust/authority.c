@@ -234,7 +234,7 @@ pql_status pqi_authority_check(X509_STORE *roots, const pqi_chain *chain, const 
     } else if (leaf == NULL || !parse_rest(chain, rest)) {
         status = pqi_fail(err, PQL_E_TRUST, "The peer sent bytes that are no X.509 certificate.");
     } else if (X509_STORE_CTX_init(ctx, roots, leaf, rest) != 1) {
-        status = pqi_fail(err, PQL_E_NOMEM, "Out of memory verifying a certificate.");
+        status = pqi_fail(err, PQL_E_CRYPTO, "The library could not begin to verify a chain.");
     } else {
         status = verify(ctx, host, now_unix, err);
     }

@@ -12,7 +12,8 @@ pql_status pqi_authority_load(X509_STORE **out, const char *path, pql_error *err
 
 /* Verifies |chain| for the server |host| (a name or an address, brackets allowed) at |now_unix|:
  * signatures up to a root, dates, names (subjectAltName only, RFC 9525), extended key usage, and no
- * SHA-1 or short RSA anywhere below the root.  PQL_E_TRUST with a sentence without fingerprint. */
+ * SHA-1 or short RSA anywhere below the root.  PQL_E_TRUST with a sentence without
+ * fingerprint; PQL_E_NOMEM, PQL_E_CRYPTO: refused as well. */
 pql_status pqi_authority_check(X509_STORE *roots, const pqi_chain *chain, const char *host,
                                int64_t now_unix, pql_error *err);
 

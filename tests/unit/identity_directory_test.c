@@ -7,13 +7,13 @@
 #include "identity/identity.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -408,6 +408,36 @@ static void processes_that_create_at_once_end_with_one_identity(void **state)
     (void)close(results[1]);
 }
 
+/* Child: opens where no file may grow beyond |limit| bytes, as on a full disk. */
+static void open_on_full_disk(const place *p, rlim_t limit)
+{
+    pql_identity *id = NULL;
+    pql_error err;
+    const struct rlimit full = {.rlim_cur = limit, .rlim_max = limit};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &full) != 0) {
+        _exit(1);
+    }
+    _exit(pql_identity_open(&id, p->dir, NULL, &err) == PQL_E_IO && id == NULL ? 0 : 1);
+}
+
+static void a_full_disk_leaves_nothing_half_made(void **state)
+{
+    const place *p = *state;
+    static const rlim_t limits[] = {0, 10, 200, 1000, 3500};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        int status = -1;
+        const pid_t child = fork();
+        if (child == 0) {
+            open_on_full_disk(p, limits[i]);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(count_entries(p->dir), 0);
+    }
+    create(p);
+}
+
 static void a_directory_that_cannot_be_written_says_so(void **state)
 {
     (void)state;
@@ -440,6 +470,7 @@ int main(void)
         TEST(an_empty_identity_directory_is_filled),
         TEST(the_loser_of_a_race_changes_nothing),
         TEST(processes_that_create_at_once_end_with_one_identity),
+        TEST(a_full_disk_leaves_nothing_half_made),
         TEST(a_directory_that_cannot_be_written_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
