@@ -1,5 +1,5 @@
 /* The URL parser takes any text; what it accepts has a normal form that parses to itself. */
-#include "cmd/url.h"
+#include "net/url.h"
 
 #include <stdlib.h>
 #include <string.h>

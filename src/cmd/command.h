@@ -5,7 +5,7 @@
 #ifndef PQI_CMD_COMMAND_H
 #define PQI_CMD_COMMAND_H
 
-#include "cmd/url.h"
+#include "net/url.h"
 
 #include <limits.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "cmd/commands.h"
 
-#include "cmd/values.h"
+#include "base/values.h"
 
 #include <string.h>
 

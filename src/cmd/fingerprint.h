@@ -2,7 +2,7 @@
 #ifndef PQI_CMD_FINGERPRINT_H
 #define PQI_CMD_FINGERPRINT_H
 
-#include "cmd/url.h"
+#include "net/url.h"
 
 #include <pqlink/identity.h>
 

@@ -1,8 +1,8 @@
 #include "cmd/help.h"
 
+#include "base/values.h"
 #include "cmd/commands.h"
 #include "cmd/options.h"
-#include "cmd/values.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* Man pages in mdoc(7). */
+#include "base/values.h"
 #include "cmd/commands.h"
 #include "cmd/exit_codes.h"
 #include "cmd/help.h"
-#include "cmd/values.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "cmd/options.h"
 
-#include "cmd/values.h"
+#include "base/values.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -189,9 +189,9 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory connecting.");
     }
     pql_status status = pqi_url_parse(&connect->url, url, err);
-    if (status == PQL_OK && (strcmp(connect->url.scheme, "quic") != 0 || connect->url.port == 0)) {
+    if (status == PQL_OK && connect->url.port == 0) {
         status = pqi_fail(err, PQL_E_USAGE,
-                          "'%.100s' cannot be connected to: write it as quic://HOST:PORT.", url);
+                          "'%.100s' cannot be connected to: its port may not be 0.", url);
     }
     if (status == PQL_OK) {
         status = pqi_quic_tls_new(&connect->tls, &tls, err);

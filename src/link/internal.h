@@ -2,6 +2,7 @@
 #ifndef PQI_LINK_INTERNAL_H
 #define PQI_LINK_INTERNAL_H
 
+#include "net/url.h"
 #include "net/worker.h"
 #include "quic/endpoint.h"
 

@@ -142,8 +142,7 @@ static pql_status make_listener(pql_listener **out, pql_context *ctx, const char
     listener->user = opts->user;
     pql_status status = pqi_url_parse(&listener->url, url, err);
     if (status == PQL_OK &&
-        (strcmp(listener->url.scheme, "quic") != 0 ||
-         !pqi_address_from_literal(address, listener->url.host, listener->url.port))) {
+        !pqi_address_from_literal(address, listener->url.host, listener->url.port)) {
         status = pqi_fail(err, PQL_E_USAGE,
                           "'%.100s' cannot be listened on: write it as quic://ADDRESS:PORT with a "
                           "literal IPv4 or IPv6 address.",

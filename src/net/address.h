@@ -2,8 +2,6 @@
 #ifndef PQI_NET_ADDRESS_H
 #define PQI_NET_ADDRESS_H
 
-#include "base/error.h"
-
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,8 +19,6 @@ typedef struct pqi_address {
 
 /* "[ffff:...]:65535%ifname" with NUL. */
 #define PQI_ADDRESS_TEXT_SIZE 80
-/* Longest host name of RFC 1035 with NUL. */
-#define PQI_HOST_SIZE 256
 
 /* Reads a literal IPv4 or IPv6 address (no brackets, no name).  False otherwise. */
 bool pqi_address_from_literal(pqi_address *out, const char *host, uint16_t port);
@@ -34,16 +30,5 @@ bool pqi_address_equal(const pqi_address *a, const pqi_address *b);
 bool pqi_address_is_loopback(const pqi_address *address);
 /* 0.0.0.0 or ::. */
 bool pqi_address_is_wildcard(const pqi_address *address);
-
-/* A URL taken apart. */
-typedef struct pqi_url {
-    char scheme[8];           /* "quic" */
-    char host[PQI_HOST_SIZE]; /* without brackets */
-    uint16_t port;
-} pqi_url;
-
-/* Reads "scheme://HOST:PORT" (IPv6 in brackets, no path, no user, no zone).  PQL_E_USAGE with a
- * sentence that quotes the fault; *out is then zeroed.  Pure. */
-pql_status pqi_url_parse(pqi_url *out, const char *text, pql_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef PQI_NET_UDP_H
 #define PQI_NET_UDP_H
 
+#include "base/error.h"
 #include "net/address.h"
 
 #include <stddef.h>

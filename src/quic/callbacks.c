@@ -22,11 +22,13 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
     }
     memcpy(conn->alpn, alpn, alpn_len);
     conn->alpn[alpn_len] = '\0';
-    const pql_status status = pqi_quic_tls_posture(conn->endpoint->opts.tls, conn->ssl, &conn->peer,
-                                                   &conn->posture, &err);
+    pql_status status = pqi_quic_tls_posture(conn->endpoint->opts.tls, conn->ssl, &conn->peer,
+                                             &conn->posture, &err);
+    if (status == PQL_OK) {
+        status = pqi_quic_tls_settle(conn->endpoint->opts.tls, conn->ssl, &conn->peer, &err);
+    }
     if (status != PQL_OK) {
-        pqi_conn_abort(conn, status, NGTCP2_CRYPTO_ERROR | SSL_AD_INSUFFICIENT_SECURITY,
-                       err.message);
+        pqi_conn_abort(conn, status, NGTCP2_CRYPTO_ERROR | pqi_trust_alert(status), err.message);
         return 0;
     }
     conn->state = CONN_OPEN;

@@ -272,6 +272,18 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
     return ssl;
 }
 
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
+                               const pqi_quic_tls_peer *peer, pql_error *err)
+{
+    pqi_chain chain = {0};
+    if (tls->use.server) {
+        return PQL_OK;
+    }
+    collect_chain(ssl, &chain);
+    return pqi_trust_settle(tls->trust, &chain, peer->host_port,
+                            pql_group_is_pq(SSL_get_group_id(ssl)), err);
+}
+
 pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
                                 const pqi_quic_tls_peer *peer, pql_posture *posture, pql_error *err)
 {

@@ -43,6 +43,11 @@ typedef struct pqi_quic_tls_peer {
  * set its app data to an ngtcp2_crypto_conn_ref.  |peer| is borrowed for the session's life. */
 SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer);
 
+/* Once the handshake is complete, and so the peer's key is proven: lets trust on first use remember
+ * it.  Not PQL_OK: the link must not open.  Does nothing on a server. */
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
+                               const pqi_quic_tls_peer *peer, pql_error *err);
+
 /* Fills |posture| from a finished handshake and judges it by the policy: PQL_OK or PQL_E_POLICY. */
 pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
                                 const pqi_quic_tls_peer *peer, pql_posture *posture,

@@ -1,7 +1,7 @@
 /* URLs are taken apart as RFC 3986 says, and whatever is doubtful is refused with a reason. */
 #include "test.h"
 
-#include "cmd/url.h"
+#include "net/url.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "cmd/values.h"
+#include "base/values.h"
 
 #include "base/clock.h"
 

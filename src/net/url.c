@@ -1,6 +1,6 @@
-#include "cmd/url.h"
+#include "net/url.h"
 
-#include "cmd/values.h"
+#include "base/values.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

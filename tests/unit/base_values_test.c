@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "base/clock.h"
-#include "cmd/values.h"
+#include "base/values.h"
 
 #include <string.h>
 

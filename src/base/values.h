@@ -1,6 +1,6 @@
 /* Values as users type them: numbers, durations, and the nearest word to a mistyped one. */
-#ifndef PQI_CMD_VALUES_H
-#define PQI_CMD_VALUES_H
+#ifndef PQI_BASE_VALUES_H
+#define PQI_BASE_VALUES_H
 
 #include "base/error.h"
 

@@ -1,6 +1,6 @@
 /* Addresses as users type them: quic://HOST:PORT, and ADDRESS:PORT for the admin port. */
-#ifndef PQI_CMD_URL_H
-#define PQI_CMD_URL_H
+#ifndef PQI_NET_URL_H
+#define PQI_NET_URL_H
 
 #include "base/error.h"
 
