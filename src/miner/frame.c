@@ -13,8 +13,10 @@ static bool fill(pqi_frame_reader *r, pqi_reader *in, size_t goal)
 {
     size_t wanted = goal - r->have;
     size_t count = pqi_reader_left(in) < wanted ? pqi_reader_left(in) : wanted;
-    pqi_read_copy(in, r->bytes + r->have, count);
-    r->have += count;
+    if (count > 0) { /* an empty reader may stand over NULL */
+        pqi_read_copy(in, r->bytes + r->have, count);
+        r->have += count;
+    }
     return r->have == goal;
 }
 

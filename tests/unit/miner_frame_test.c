@@ -53,6 +53,17 @@ static void frames_arrive_split_at_any_two_points(void **state)
     }
 }
 
+static void no_bytes_at_all_change_nothing(void **state)
+{
+    (void)state;
+    pqi_frame_reader r = {0};
+    char got[32] = "";
+    assert_int_equal(feed(&r, two_frames, 5, got), PQL_OK);
+    assert_int_equal(feed(&r, NULL, 0, got), PQL_OK);
+    assert_int_equal(feed(&r, two_frames + 5, 1, got), PQL_OK);
+    assert_string_equal(got, "{};");
+}
+
 static void a_truncated_frame_gives_nothing_and_is_known_to_be_open(void **state)
 {
     (void)state;
@@ -145,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_arrive_one_byte_at_a_time),
         cmocka_unit_test(frames_arrive_split_at_any_two_points),
+        cmocka_unit_test(no_bytes_at_all_change_nothing),
         cmocka_unit_test(a_truncated_frame_gives_nothing_and_is_known_to_be_open),
         cmocka_unit_test(the_largest_frame_has_1024_bytes),
         cmocka_unit_test(a_length_of_1025_is_refused_before_any_of_the_body_is_taken),

@@ -156,6 +156,31 @@ static void official_frames_are_written_again_byte_for_byte(void **state)
     assert_int_equal(golden, 7);
 }
 
+/* tests/data/pqlink-miner-1.json: "exact" frames are written as they are read, "accept" are read,
+ * "refuse" are not. */
+static void the_published_frames_of_our_profile_are_judged_as_published(void **state)
+{
+    (void)state;
+    json_t *vectors = json_load_file(PQLINK_TEST_DATA "/pqlink-miner-1.json", JSON_ALLOW_NUL, NULL);
+    assert_true(json_array_size(vectors) > 0);
+    size_t i;
+    json_t *vector;
+    json_array_foreach(vectors, i, vector)
+    {
+        const char *outcome = member(vector, "outcome");
+        uint8_t frame[PQI_FRAME_SIZE_MAX];
+        size_t len = frame_bytes(vector, frame);
+        pqi_miner_message m;
+        if (frame_is_taken(PQI_MINER_PQ1, frame, len, &m) == (strcmp(outcome, "refuse") == 0)) {
+            fail_msg("frame '%s' is not judged as published", member(vector, "name"));
+        }
+        if (strcmp(outcome, "exact") == 0) {
+            assert_string_equal(encode(PQI_MINER_PQ1, &m), member(vector, "json"));
+        }
+    }
+    json_decref(vectors);
+}
+
 static void every_truncation_of_a_message_is_refused(void **state)
 {
     (void)state;
@@ -344,6 +369,7 @@ int main(void)
         cmocka_unit_test(every_recorded_frame_is_judged_as_by_the_official_parser),
         cmocka_unit_test(old_forms_are_refused_by_the_new_dialect),
         cmocka_unit_test(official_frames_are_written_again_byte_for_byte),
+        cmocka_unit_test(the_published_frames_of_our_profile_are_judged_as_published),
         cmocka_unit_test(every_truncation_of_a_message_is_refused),
         cmocka_unit_test(a_v1_job_is_written_under_both_names_of_the_difficulty),
         cmocka_unit_test(a_pq_ready_says_only_what_it_has_to_say),
