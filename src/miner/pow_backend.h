@@ -35,6 +35,7 @@ struct pqi_pow_backend {
 
 extern const struct pqi_pow_backend pqi_pow_portable;
 #if defined(__x86_64__)
+extern const struct pqi_pow_backend pqi_pow_avx2;
 extern const struct pqi_pow_backend pqi_pow_avx512;
 #endif
 
