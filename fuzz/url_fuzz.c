@@ -9,9 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);
-    pqi_url url;
-    pqi_url again;
-    pqi_endpoint endpoint;
+    pqi_cmd_url url;
+    pqi_cmd_url again;
+    pqi_cmd_endpoint endpoint;
     if (text == NULL) {
         return 0;
     }
@@ -19,11 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(text, data, size);
     }
     text[size] = '\0';
-    if (pqi_url_parse(&url, text, NULL) == PQL_OK &&
-        (pqi_url_parse(&again, url.text, NULL) != PQL_OK || strcmp(url.text, again.text) != 0)) {
+    if (pqi_cmd_url_parse(&url, text, NULL) == PQL_OK &&
+        (pqi_cmd_url_parse(&again, url.text, NULL) != PQL_OK ||
+         strcmp(url.text, again.text) != 0)) {
         abort();
     }
-    (void)pqi_endpoint_parse(&endpoint, text, NULL);
+    (void)pqi_cmd_endpoint_parse(&endpoint, text, NULL);
     free(text);
     return 0;
 }

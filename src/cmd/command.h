@@ -19,8 +19,8 @@ typedef enum pqi_option_kind {
     PQI_OPTION_NUMBER,   /* uint64_t, within min and max */
     PQI_OPTION_DURATION, /* uint64_t nanoseconds, within min and max */
     PQI_OPTION_CHOICE,   /* unsigned or an enum: index into choices */
-    PQI_OPTION_URL,      /* pqi_url */
-    PQI_OPTION_ENDPOINT, /* pqi_endpoint */
+    PQI_OPTION_URL,      /* pqi_cmd_url */
+    PQI_OPTION_ENDPOINT, /* pqi_cmd_endpoint */
     PQI_OPTION_CUSTOM,   /* what .parse makes of it */
 } pqi_option_kind;
 

@@ -53,8 +53,8 @@ extern const char *const pqi_policy_names[];
      .arg = "POLICY",                                                                              \
      .choices = pqi_policy_names,                                                                  \
      .fallback = "hybrid",                                                                         \
-     .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
-             "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
-             "classical only."}
+     .help = "What may be negotiated at all.  With hybrid, X25519MLKEM768 comes first, and "       \
+             "X25519 where the peer has nothing better; with pq-only, a session without ML-KEM "   \
+             "is refused; off is classical only."}
 
 #endif

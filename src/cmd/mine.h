@@ -10,7 +10,7 @@
 #define PQI_MINE_PINS_MAX ((size_t)8)
 
 typedef struct pqi_mine_options {
-    pqi_url node; /* port is not 0; all zero with bench */
+    pqi_cmd_url node; /* port is not 0; all zero with bench */
     pql_fingerprint pins[PQI_MINE_PINS_MAX];
     size_t pin_count;
     bool tofu;
@@ -20,7 +20,7 @@ typedef struct pqi_mine_options {
     uint64_t threads;    /* 0: one per processor */
     uint64_t max_blocks; /* 0: no end */
     pql_policy policy;
-    pqi_endpoint admin;
+    pqi_cmd_endpoint admin;
     bool bench;
     uint64_t bench_seconds;
     pqi_log_options log;

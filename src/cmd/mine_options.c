@@ -20,7 +20,7 @@ static pql_status pin_parse(void *options, const char *value, pql_error *err)
 static const pqi_option mine_table[] = {
     {.name = "node",
      .kind = PQI_OPTION_URL,
-     .at = PQI_AT(pqi_mine_options, node, pqi_url),
+     .at = PQI_AT(pqi_mine_options, node, pqi_cmd_url),
      .arg = "URL",
      .help = "The node to mine for, quic://HOST:PORT; HOST is a name, an IPv4 address or an IPv6 "
              "address in brackets.",
@@ -73,7 +73,7 @@ static const pqi_option mine_table[] = {
     PQI_OPTION_POLICY(pqi_mine_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
-     .at = PQI_AT(pqi_mine_options, admin, pqi_endpoint),
+     .at = PQI_AT(pqi_mine_options, admin, pqi_cmd_endpoint),
      .arg = "ADDRESS:PORT",
      .help = "Where /metrics, /healthz, /readyz and /version are served over HTTP; off serves "
              "them nowhere.  Two miners on one machine need different ports.",

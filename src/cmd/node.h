@@ -8,13 +8,13 @@
 typedef enum pqi_node_source { PQI_NODE_SOURCE_DEV } pqi_node_source;
 
 typedef struct pqi_node_options {
-    pqi_url listen;
+    pqi_cmd_url listen;
     pqi_dir dir;
     pqi_node_source source;
     uint64_t block_time_ns; /* target between blocks */
     uint64_t difficulty;    /* of the first block; at least 1 */
     pql_policy policy;
-    pqi_endpoint admin;
+    pqi_cmd_endpoint admin;
     uint64_t workers; /* 0: one per processor */
     pqi_log_options log;
     const char *keylog_file; /* NULL: none */

@@ -11,7 +11,7 @@ static const char *const source_names[] = {"dev", NULL};
 static const pqi_option node_table[] = {
     {.name = "listen",
      .kind = PQI_OPTION_URL,
-     .at = PQI_AT(pqi_node_options, listen, pqi_url),
+     .at = PQI_AT(pqi_node_options, listen, pqi_cmd_url),
      .arg = "URL",
      .help = "Address that miners connect to, quic://ADDRESS:PORT.  The default is reachable from "
              "this machine only; type quic://[::]:9833 or quic://0.0.0.0:9833 to serve others.",
@@ -50,7 +50,7 @@ static const pqi_option node_table[] = {
     PQI_OPTION_POLICY(pqi_node_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
-     .at = PQI_AT(pqi_node_options, admin, pqi_endpoint),
+     .at = PQI_AT(pqi_node_options, admin, pqi_cmd_endpoint),
      .arg = "ADDRESS:PORT",
      .help = "Where /metrics, /healthz, /readyz and /version are served over HTTP; off serves "
              "them nowhere.",

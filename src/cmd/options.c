@@ -82,9 +82,9 @@ static pql_status put_value(const parse *p, const pqi_option *o, const char *val
     case PQI_OPTION_CHOICE:
         return put_choice(p, o, value);
     case PQI_OPTION_URL:
-        return pqi_url_parse(member(p, o->at), value, p->err);
+        return pqi_cmd_url_parse(member(p, o->at), value, p->err);
     case PQI_OPTION_ENDPOINT:
-        return pqi_endpoint_parse(member(p, o->at), value, p->err);
+        return pqi_cmd_endpoint_parse(member(p, o->at), value, p->err);
     case PQI_OPTION_CUSTOM:
         return o->parse(p->out, value, p->err);
     }

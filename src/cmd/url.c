@@ -153,7 +153,7 @@ static pql_status parse_port(uint16_t *out, const char *text, pql_error *err)
     return PQL_OK;
 }
 
-/* Reads HOST:PORT into the three outputs; |host| holds PQI_HOST_SIZE bytes. */
+/* Reads HOST:PORT into the three outputs; |host| holds PQI_CMD_HOST_SIZE bytes. */
 static pql_status parse_host_port(const char *text, char *host, pqi_host_kind *kind, uint16_t *port,
                                   pql_error *err)
 {
@@ -162,9 +162,9 @@ static pql_status parse_host_port(const char *text, char *host, pqi_host_kind *k
     if (status != PQL_OK) {
         return status;
     }
-    if (parts.host_len >= PQI_HOST_SIZE) {
+    if (parts.host_len >= PQI_CMD_HOST_SIZE) {
         return pqi_fail(err, PQL_E_USAGE, "The host is longer than %d characters.",
-                        PQI_HOST_SIZE - 1);
+                        PQI_CMD_HOST_SIZE - 1);
     }
     for (size_t i = 0; i < parts.host_len; i++) {
         host[i] = lower(parts.host[i]);
@@ -174,9 +174,9 @@ static pql_status parse_host_port(const char *text, char *host, pqi_host_kind *k
     return host_status != PQL_OK ? host_status : parse_port(port, parts.port, err);
 }
 
-pql_status pqi_url_parse(pqi_url *out, const char *text, pql_error *err)
+pql_status pqi_cmd_url_parse(pqi_cmd_url *out, const char *text, pql_error *err)
 {
-    pqi_url url = {.transport = PQL_TRANSPORT_QUIC};
+    pqi_cmd_url url = {.transport = PQL_TRANSPORT_QUIC};
     memset(out, 0, sizeof(*out));
     if (strncasecmp(text, SCHEME, strlen(SCHEME)) != 0) {
         return pqi_fail(err, PQL_E_USAGE, "It must begin with %s, as in %shost.example:9833.",
@@ -194,9 +194,9 @@ pql_status pqi_url_parse(pqi_url *out, const char *text, pql_error *err)
     return PQL_OK;
 }
 
-pql_status pqi_endpoint_parse(pqi_endpoint *out, const char *text, pql_error *err)
+pql_status pqi_cmd_endpoint_parse(pqi_cmd_endpoint *out, const char *text, pql_error *err)
 {
-    pqi_endpoint endpoint = {0};
+    pqi_cmd_endpoint endpoint = {0};
     memset(out, 0, sizeof(*out));
     if (strcmp(text, "off") == 0) {
         out->off = true;

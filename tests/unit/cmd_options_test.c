@@ -14,8 +14,8 @@ typedef struct sample {
     uint64_t number;
     uint64_t duration;
     unsigned choice;
-    pqi_url url;
-    pqi_endpoint endpoint;
+    pqi_cmd_url url;
+    pqi_cmd_endpoint endpoint;
     char letters[4];
     size_t letter_count;
     pqi_operands operands;
@@ -70,12 +70,12 @@ static const pqi_option table[] = {
      .fallback = "green"},
     {.name = "url",
      .kind = PQI_OPTION_URL,
-     .at = PQI_AT(sample, url, pqi_url),
+     .at = PQI_AT(sample, url, pqi_cmd_url),
      .arg = "URL",
      .help = "."},
     {.name = "endpoint",
      .kind = PQI_OPTION_ENDPOINT,
-     .at = PQI_AT(sample, endpoint, pqi_endpoint),
+     .at = PQI_AT(sample, endpoint, pqi_cmd_endpoint),
      .arg = "ADDRESS:PORT",
      .help = "."},
     {.name = "letter",

@@ -8,9 +8,9 @@
 
 static void assert_url(const char *text, pqi_host_kind kind, const char *host, uint16_t port)
 {
-    pqi_url url;
+    pqi_cmd_url url;
     pql_error err = {0};
-    assert_int_equal(pqi_url_parse(&url, text, &err), PQL_OK);
+    assert_int_equal(pqi_cmd_url_parse(&url, text, &err), PQL_OK);
     assert_int_equal(url.transport, PQL_TRANSPORT_QUIC);
     assert_int_equal(url.host_kind, kind);
     assert_string_equal(url.host, host);
@@ -20,11 +20,11 @@ static void assert_url(const char *text, pqi_host_kind kind, const char *host, u
 /* The URL is refused with a sentence that contains |word|, and nothing of it is left. */
 static void assert_refused(const char *text, const char *word)
 {
-    const pqi_url nothing = {0};
-    pqi_url url;
+    const pqi_cmd_url nothing = {0};
+    pqi_cmd_url url;
     pql_error err = {0};
     memset(&url, 0x55, sizeof(url));
-    assert_int_equal(pqi_url_parse(&url, text, &err), PQL_E_USAGE);
+    assert_int_equal(pqi_cmd_url_parse(&url, text, &err), PQL_E_USAGE);
     assert_int_equal(err.code, PQL_E_USAGE);
     assert_non_null(strstr(err.message, word));
     assert_memory_equal(&url, &nothing, sizeof(url));
@@ -49,10 +49,10 @@ static void port_zero_is_left_to_the_caller(void **state)
 static void scheme_and_host_are_lowered_in_the_normal_form(void **state)
 {
     (void)state;
-    pqi_url url;
-    assert_int_equal(pqi_url_parse(&url, "QUIC://Node.Example:09833", NULL), PQL_OK);
+    pqi_cmd_url url;
+    assert_int_equal(pqi_cmd_url_parse(&url, "QUIC://Node.Example:09833", NULL), PQL_OK);
     assert_string_equal(url.text, "quic://node.example:9833");
-    assert_int_equal(pqi_url_parse(&url, "quic://[2001:DB8::1]:9833", NULL), PQL_OK);
+    assert_int_equal(pqi_cmd_url_parse(&url, "quic://[2001:DB8::1]:9833", NULL), PQL_OK);
     assert_string_equal(url.text, "quic://[2001:db8::1]:9833");
 }
 
@@ -61,8 +61,8 @@ static void the_normal_form_parses_to_itself(void **state)
     (void)state;
     const char *const texts[] = {"quic://a:1", "quic://192.0.2.1:0", "quic://[fe80::1]:65535"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        pqi_url url;
-        assert_int_equal(pqi_url_parse(&url, texts[i], NULL), PQL_OK);
+        pqi_cmd_url url;
+        assert_int_equal(pqi_cmd_url_parse(&url, texts[i], NULL), PQL_OK);
         assert_string_equal(url.text, texts[i]);
     }
 }
@@ -141,13 +141,13 @@ static void lengths_are_bounded_as_in_dns(void **state)
 {
     (void)state;
     char text[400];
-    pqi_url url;
+    pqi_cmd_url url;
     (void)snprintf(text, sizeof(text), "quic://%063d.example:1", 0);
-    assert_int_equal(pqi_url_parse(&url, text, NULL), PQL_OK);
+    assert_int_equal(pqi_cmd_url_parse(&url, text, NULL), PQL_OK);
     (void)snprintf(text, sizeof(text), "quic://%064d.example:1", 0);
     assert_refused(text, "neither a name");
     (void)snprintf(text, sizeof(text), "quic://%061d.%063d.%063d.%060dabc:1", 0, 0, 0, 0);
-    assert_int_equal(pqi_url_parse(&url, text, NULL), PQL_OK);
+    assert_int_equal(pqi_cmd_url_parse(&url, text, NULL), PQL_OK);
     assert_int_equal(strlen(url.host), 253);
     (void)snprintf(text, sizeof(text), "quic://%062d.%063d.%063d.%060dabc:1", 0, 0, 0, 0);
     assert_refused(text, "longer than");
@@ -161,10 +161,10 @@ static void every_truncation_is_refused_or_valid_by_itself(void **state)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         for (size_t len = 0; len < strlen(texts[i]); len++) {
             char text[64] = "";
-            pqi_url url;
+            pqi_cmd_url url;
             memcpy(text, texts[i], len);
             const bool has_port = len > strlen(texts[i]) - 4;
-            assert_int_equal(pqi_url_parse(&url, text, NULL), has_port ? PQL_OK : PQL_E_USAGE);
+            assert_int_equal(pqi_cmd_url_parse(&url, text, NULL), has_port ? PQL_OK : PQL_E_USAGE);
         }
     }
 }
@@ -172,25 +172,25 @@ static void every_truncation_is_refused_or_valid_by_itself(void **state)
 static void an_endpoint_is_an_address_and_a_port_or_off(void **state)
 {
     (void)state;
-    pqi_endpoint endpoint;
-    assert_int_equal(pqi_endpoint_parse(&endpoint, "127.0.0.1:9834", NULL), PQL_OK);
+    pqi_cmd_endpoint endpoint;
+    assert_int_equal(pqi_cmd_endpoint_parse(&endpoint, "127.0.0.1:9834", NULL), PQL_OK);
     assert_false(endpoint.off);
     assert_string_equal(endpoint.host, "127.0.0.1");
     assert_int_equal(endpoint.port, 9834);
-    assert_int_equal(pqi_endpoint_parse(&endpoint, "[::1]:9834", NULL), PQL_OK);
+    assert_int_equal(pqi_cmd_endpoint_parse(&endpoint, "[::1]:9834", NULL), PQL_OK);
     assert_int_equal(endpoint.host_kind, PQI_HOST_IPV6);
-    assert_int_equal(pqi_endpoint_parse(&endpoint, "off", NULL), PQL_OK);
+    assert_int_equal(pqi_cmd_endpoint_parse(&endpoint, "off", NULL), PQL_OK);
     assert_true(endpoint.off);
 }
 
 static void an_endpoint_is_never_a_name(void **state)
 {
     (void)state;
-    pqi_endpoint endpoint;
+    pqi_cmd_endpoint endpoint;
     pql_error err = {0};
-    assert_int_equal(pqi_endpoint_parse(&endpoint, "localhost:9834", &err), PQL_E_USAGE);
+    assert_int_equal(pqi_cmd_endpoint_parse(&endpoint, "localhost:9834", &err), PQL_E_USAGE);
     assert_non_null(strstr(err.message, "name"));
-    assert_int_equal(pqi_endpoint_parse(&endpoint, "127.0.0.1", &err), PQL_E_USAGE);
+    assert_int_equal(pqi_cmd_endpoint_parse(&endpoint, "127.0.0.1", &err), PQL_E_USAGE);
     assert_non_null(strstr(err.message, "port"));
 }
 
