@@ -52,6 +52,8 @@ typedef struct pql_identity_opts {
 /* Opens DIR/identity, creating it when it is not there (see opts; NULL: all defaults).
  * A key without its certificate, the reverse, a key that does not fit its certificate, or a file
  * that others can read, is PQL_E_IDENTITY with a sentence; nothing is ever made anew silently.
+ * A crash while it is made leaves all or nothing; of processes that make one at once, one wins and
+ * the others open the winner's.  PQL_E_IO: DIR cannot be read, written, locked or synced.
  * On success *out is owned by the caller (pql_identity_free); it is immutable and may be shared by
  * threads. */
 PQL_API pql_status pql_identity_open(pql_identity **out, const char *dir,

@@ -39,7 +39,8 @@ typedef struct pql_close {
 typedef struct pql_handlers {
     /* The handshake is done, the peer is authenticated and the policy holds. */
     void (*link_open)(pql_link *link, void *user);
-    /* The last call for a link, also when a connect failed; exactly once per link. */
+    /* The last call for a link; exactly once for each that opened and for each pql_connect, also
+     * when that failed.  A stranger whose handshake failed at a listener is not told of. */
     void (*link_close)(pql_link *link, const pql_close *why, void *user);
     /* The time set with pql_link_set_timer has come. */
     void (*link_timer)(pql_link *link, uint64_t now_ns, void *user);
@@ -132,7 +133,6 @@ typedef struct pql_peer {
 typedef struct pql_connect_opts {
     const char *alpn;             /* copied */
     bool pq_authentication;       /* accept ML-DSA from the peer only */
-    bool mutual;                  /* show our own leaf when the server asks */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     uint64_t connect_timeout_ms; /* 0: 10,000: name look-up and handshake together */

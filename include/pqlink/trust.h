@@ -17,7 +17,8 @@ typedef struct pql_known_peer {
 
 /* A memory of peers by name ("host:port").  Calls come from any worker thread, one at a time per
  * connection; |get| answers PQL_E_NOT_FOUND for a stranger; |put| is durable when it returns
- * PQL_OK, and a first contact whose |put| fails is refused. */
+ * PQL_OK, and a first contact whose |put| fails is refused.  |put| is called only once the peer has
+ * proven its key and the handshake is complete, before link_open. */
 typedef struct pql_tofu {
     pql_status (*get)(void *user, const char *name, pql_known_peer *out);
     pql_status (*put)(void *user, const char *name, const pql_known_peer *peer);

@@ -64,6 +64,10 @@ bool pqi_pow_verify(const uint8_t mining_hash[PQI_POW_MINING_HASH_SIZE],
 size_t pqi_pow_backends(const pqi_pow_backend *out[PQI_POW_BACKENDS_MAX])
 {
     static const pqi_pow_backend *const all[] = {
+#if defined(__x86_64__)
+        &pqi_pow_avx512,
+        &pqi_pow_avx2,
+#endif
         &pqi_pow_portable,
     };
     size_t count = 0;

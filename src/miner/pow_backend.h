@@ -34,5 +34,9 @@ struct pqi_pow_backend {
 };
 
 extern const struct pqi_pow_backend pqi_pow_portable;
+#if defined(__x86_64__)
+extern const struct pqi_pow_backend pqi_pow_avx2;
+extern const struct pqi_pow_backend pqi_pow_avx512;
+#endif
 
 #endif
