@@ -31,6 +31,7 @@ function(pqi_module name)
   target_link_libraries(pqi_${name} PRIVATE pqlink_flags ${ARG_LINK})
   set_property(GLOBAL APPEND PROPERTY PQLINK_MODULES pqi_${name})
   set_property(GLOBAL APPEND PROPERTY PQLINK_MODULE_LINKS ${ARG_LINK})
+  set_property(GLOBAL PROPERTY PQLINK_LINKS_${name} ${ARG_LINK})
 endfunction()
 
 # All modules declared so far as one static library for the program, the tests and the benchmarks.
@@ -45,8 +46,14 @@ function(pqi_internal_library target)
   target_link_libraries(${target} PUBLIC pqlink_flags ${links} Threads::Threads)
 endfunction()
 
+set(PQLINK_TEST_TIMEOUT 300) # seconds; only a hang takes that long
+
+# All test programs.
+add_custom_target(tests)
+
 # pqi_test(NAME SOURCES file... [LINK library...])
-# A cmocka program of tests, run by CTest under NAME.
+# A cmocka program of tests, run by CTest under NAME.  A line `ctest labels: threads` in a comment
+# of the first file gives the test that label: `threads` makes it run under ThreadSanitizer as well.
 function(pqi_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES})
@@ -54,5 +61,13 @@ function(pqi_test name)
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(test_${name} PRIVATE pqlink_internal PkgConfig::CMOCKA ${ARG_LINK})
   add_test(NAME ${name} COMMAND test_${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${PQLINK_TEST_TIMEOUT})
+  list(GET ARG_SOURCES 0 first)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${first})
+  file(STRINGS ${first} labels REGEX "ctest labels: " LIMIT_COUNT 1)
+  if(labels MATCHES "ctest labels: ([a-z0-9 -]*[a-z0-9])")
+    string(REPLACE " " ";" labels "${CMAKE_MATCH_1}")
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}")
+  endif()
+  add_dependencies(tests test_${name})
 endfunction()

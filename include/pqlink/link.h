@@ -1,0 +1,202 @@
+/* Links: authenticated, encrypted connections to peers, whatever the transport.
+ *
+ * A context owns worker threads.  Every link lives on one worker; all its handlers run there, one
+ * at a time, so a handler needs no lock for its own link.  Functions that take a link or a stream
+ * may be called from its handlers (or from a pql_link_run function) only, unless they say
+ * otherwise.
+ *
+ * URLs: "quic://HOST:PORT"; HOST is a name, an IPv4 address, or an IPv6 address in brackets. */
+#ifndef PQLINK_LINK_H
+#define PQLINK_LINK_H
+
+#include <pqlink/error.h>
+#include <pqlink/identity.h>
+#include <pqlink/policy.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pql_context pql_context;
+typedef struct pql_listener pql_listener;
+typedef struct pql_link pql_link;
+typedef struct pql_stream pql_stream;
+
+/* Why a link ended. */
+typedef struct pql_close {
+    pql_status status; /* PQL_OK: closed in order by either side */
+    bool by_peer;      /* the peer closed, or broke the protocol first */
+    bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
+    uint64_t code;     /* error code on the wire; 0 when there was none */
+    char reason[256];  /* the peer's text with controls replaced by '?', or our own sentence */
+} pql_close;
+
+/* What a service wants to hear.  Every member may be NULL.  |user| is the pointer given with them.
+ */
+typedef struct pql_handlers {
+    /* The handshake is done, the peer is authenticated and the policy holds. */
+    void (*link_open)(pql_link *link, void *user);
+    /* The last call for a link; exactly once for each that opened and for each pql_connect, also
+     * when that failed.  A stranger whose handshake failed at a listener is not told of. */
+    void (*link_close)(pql_link *link, const pql_close *why, void *user);
+    /* The time set with pql_link_set_timer has come. */
+    void (*link_timer)(pql_link *link, uint64_t now_ns, void *user);
+    /* The peer opened a stream. */
+    void (*stream_open)(pql_stream *stream, void *user);
+    /* In-order bytes; |len| may be 0 with |fin|.  The bytes are borrowed until the return. */
+    void (*stream_data)(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user);
+    /* The send queue is empty again after pql_stream_write had answered PQL_E_LIMIT. */
+    void (*stream_writable)(pql_stream *stream, void *user);
+    /* The last call for a stream.  |code|: application error code of a reset, else 0. */
+    void (*stream_close)(pql_stream *stream, uint64_t code, void *user);
+} pql_handlers;
+
+/* Observers of a context: called on worker threads, for metrics and logs. */
+typedef struct pql_observer {
+    void (*handshake)(const pql_posture *posture, bool server, const pql_close *failure_or_null,
+                      void *user);
+    void (*link_count)(const pql_posture *posture, int change, void *user);
+    /* Rejected before authentication; |reason| is a static name from a closed list. */
+    void (*reject)(const char *reason, void *user);
+    void (*traffic)(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams_in,
+                    uint64_t datagrams_out, void *user);
+    void *user;
+} pql_observer;
+
+typedef struct pql_context_opts {
+    pql_identity *identity; /* borrowed until pql_context_free; needed to listen */
+    pql_policy policy;
+    unsigned workers;        /* 0: one per processor; at most 64 */
+    const uint8_t *secret;   /* 32 bytes that survive restarts: Retry, address tokens, stateless
+                                reset and tickets are derived from it; NULL: random */
+    const char *keylog_file; /* NULL: none.  Breaks the secrecy of every link: for debugging */
+    const char *qlog_dir;    /* NULL: none */
+    pql_observer observer;
+} pql_context_opts;
+
+/* Starts the workers.  The context is owned by the caller; PQL_E_USAGE, PQL_E_NOMEM, PQL_E_IO. */
+PQL_API pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_error *err);
+
+/* Closes every link (each gets link_close), stops the workers, frees.  Any thread but a worker.
+ * NULL is a no-op. */
+PQL_API void pql_context_free(pql_context *ctx);
+
+/* Takes no new links, lets live ones go on until |grace_ms| has passed or all are gone, then closes
+ * them.  Blocks.  Any thread but a worker. */
+PQL_API void pql_context_drain(pql_context *ctx, uint64_t grace_ms);
+
+/* Number of worker threads; any thread. */
+PQL_API unsigned pql_context_workers(const pql_context *ctx);
+
+/* Runs |fn| on worker |index| as soon as may be.  Any thread.  PQL_E_LIMIT when 65,536 calls wait.
+ */
+PQL_API pql_status pql_context_run(pql_context *ctx, unsigned index, void (*fn)(void *arg),
+                                   void *arg);
+
+/* One protocol that a listener speaks, in order of preference. */
+typedef struct pql_alpn {
+    const char *name; /* at most 255 bytes */
+    pql_leaf leaf;    /* certificate that its peers get */
+} pql_alpn;
+
+typedef struct pql_listen_opts {
+    const pql_alpn *alpn; /* copied; at least one, at most 8 */
+    size_t alpn_count;
+    const pql_handlers *handlers; /* borrowed; must outlive the context */
+    void *user;
+    unsigned max_links;           /* 0: 65,536 per worker */
+    unsigned max_unauthenticated; /* half-open handshakes per worker before new ones are refused; 0:
+                                     1,024 */
+    unsigned retry_threshold; /* half-open handshakes per worker from which Retry is sent; 0: 128 */
+    unsigned max_streams;     /* streams that a peer may have open; 0: 16 */
+    uint64_t idle_timeout_ms; /* 0: 60,000 */
+} pql_listen_opts;
+
+/* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).
+ * The listener belongs to the context.  PQL_E_NETWORK (address in use, not ours), PQL_E_USAGE. */
+PQL_API pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *opts,
+                              pql_listener **out, pql_error *err);
+PQL_API uint16_t pql_listener_port(const pql_listener *listener);
+
+/* Who the peer has to be.  Exactly one of pins, tofu, ca_file, insecure. */
+typedef struct pql_peer {
+    const pql_fingerprint *pins; /* any one of them suffices; copied */
+    size_t pin_count;            /* at most 8 */
+    const char *ca_file;         /* PEM bundle; the chain and the name are then checked; copied */
+    const struct pql_tofu *tofu; /* memory for trust on first use; see trust.h */
+    bool insecure;               /* nobody is checked: shouts in log, metrics and posture */
+} pql_peer;
+
+typedef struct pql_connect_opts {
+    const char *alpn;             /* copied */
+    bool pq_authentication;       /* accept ML-DSA from the peer only */
+    const pql_handlers *handlers; /* borrowed; must outlive the context */
+    void *user;
+    uint64_t connect_timeout_ms; /* 0: 10,000: name look-up and handshake together */
+    uint64_t idle_timeout_ms;    /* 0: 60,000 */
+    uint64_t keep_alive_ms;      /* 0: none */
+    unsigned max_streams;        /* streams that the peer may have open; 0: 16 */
+} pql_connect_opts;
+
+/* Starts to connect; the outcome comes to link_open or link_close.  Any thread.  The link that is
+ * handed back in *out (may be NULL) carries a reference for the caller: pql_link_unref. */
+PQL_API pql_status pql_connect(pql_context *ctx, const char *url, const pql_peer *peer,
+                               const pql_connect_opts *opts, pql_link **out, pql_error *err);
+
+/* References: a link's memory stays until its handlers are done and the last reference is gone.
+ * Any thread. */
+PQL_API void pql_link_ref(pql_link *link);
+PQL_API void pql_link_unref(pql_link *link);
+
+/* Runs fn(link, arg) on the link's worker, also when the link has closed meanwhile (ask
+ * pql_link_is_open).  Holds a reference meanwhile.  Any thread.  PQL_E_LIMIT as pql_context_run. */
+PQL_API pql_status pql_link_run(pql_link *link, void (*fn)(pql_link *link, void *arg), void *arg);
+
+PQL_API bool pql_link_is_open(const pql_link *link);
+PQL_API void pql_link_set_data(pql_link *link,
+                               void *data); /* the service's own pointer; NULL at first */
+PQL_API void *pql_link_data(const pql_link *link);
+PQL_API unsigned pql_link_worker(const pql_link *link); /* index of its worker; any thread */
+PQL_API uint64_t
+pql_link_id(const pql_link *link); /* unique in the process; correlation id; any thread */
+PQL_API const pql_posture *pql_link_posture(const pql_link *link);
+PQL_API const char *pql_link_alpn(const pql_link *link);
+/* The peer's address as text, "192.0.2.1:9833" or "[2001:db8::1]:9833"; follows migration. */
+PQL_API const char *pql_link_peer_address(const pql_link *link);
+/* Fingerprints of the peer's leaf; false when it showed none. */
+PQL_API bool pql_link_peer_fingerprint(const pql_link *link, pql_fingerprint_form form,
+                                       pql_fingerprint *out);
+
+/* Ends the link with an application code and a text that the peer will see (cut at 255 bytes).
+ * link_close follows from the event loop, not from within this call. */
+PQL_API void pql_link_close(pql_link *link, uint64_t code, const char *reason);
+
+/* link_timer is called once, at or after |when_ns| (CLOCK_MONOTONIC); UINT64_MAX clears it. */
+PQL_API void pql_link_set_timer(pql_link *link, uint64_t when_ns);
+
+/* Opens a bidirectional stream.  PQL_E_LIMIT while the peer gives no more. */
+PQL_API pql_status pql_stream_open(pql_link *link, pql_stream **out, pql_error *err);
+
+/* Bytes that wait in one stream's send queue at most. */
+#define PQL_STREAM_QUEUE_MAX ((size_t)1 << 20)
+
+/* Copies |len| bytes to the send queue, all or nothing: PQL_E_LIMIT when they do not fit now
+ * (stream_writable follows), PQL_E_CLOSED after fin or reset.  What is handed over in one call
+ * leaves in one packet where it fits. */
+PQL_API pql_status pql_stream_write(pql_stream *stream, const void *data, size_t len, bool fin);
+
+/* Abandons both directions with an application error code. */
+PQL_API void pql_stream_reset(pql_stream *stream, uint64_t code);
+
+PQL_API pql_link *pql_stream_link(const pql_stream *stream);
+PQL_API int64_t pql_stream_id(const pql_stream *stream);
+PQL_API void pql_stream_set_data(pql_stream *stream, void *data);
+PQL_API void *pql_stream_data(const pql_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* Policy: what may be negotiated at all.  Posture: what one live link did negotiate. */
+#ifndef PQLINK_POLICY_H
+#define PQLINK_POLICY_H
+
+#include <pqlink/error.h>
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pql_policy {
+    PQL_POLICY_HYBRID = 0, /* X25519MLKEM768 first, X25519 where the peer has nothing better */
+    PQL_POLICY_OFF,        /* classical groups only */
+    PQL_POLICY_PQ_ONLY,    /* a session without ML-KEM is refused, resumed ones included */
+} pql_policy;
+
+typedef enum pql_transport {
+    PQL_TRANSPORT_QUIC,
+    PQL_TRANSPORT_TLS,
+    PQL_TRANSPORT_LP
+} pql_transport;
+
+/* How the peer was authenticated. */
+typedef enum pql_trust {
+    PQL_TRUST_NONE = 0, /* it was not (a server without client certificates, or not yet) */
+    PQL_TRUST_PIN,      /* its certificate or key has a fingerprint that we were given */
+    PQL_TRUST_TOFU,     /* its certificate is the one that was seen first */
+    PQL_TRUST_CA,       /* a certificate authority that we were given vouches for it */
+    PQL_TRUST_INSECURE, /* nobody checked, because somebody typed so */
+} pql_trust;
+
+/* Why a session that our policy would have made hybrid was not.  Closed list. */
+typedef enum pql_downgrade {
+    PQL_DOWNGRADE_NONE = 0,
+    PQL_DOWNGRADE_PEER_CLASSICAL, /* the peer offered or chose no ML-KEM group */
+    PQL_DOWNGRADE_RESUMED,        /* a ticket from a weaker session was resumed */
+} pql_downgrade;
+
+/* TLS code points are those of the IANA registries "TLS Supported Groups", "TLS SignatureScheme"
+ * and "TLS Cipher Suites"; 0 stands for none or unknown. */
+typedef struct pql_posture {
+    pql_transport transport;
+    uint16_t tls_version;    /* 0x0304 is TLS 1.3 */
+    uint16_t group;          /* key exchange */
+    uint16_t own_signature;  /* scheme that we proved our key with */
+    uint16_t peer_signature; /* scheme that the peer proved its key with */
+    uint16_t cipher;         /* cipher suite */
+    bool pq_key_exchange;    /* the group has an ML-KEM part */
+    bool
+        pq_authentication; /* the peer (for a server without client certificates: we) used ML-DSA */
+    bool resumed;
+    bool early_data;
+    pql_trust trust;
+    pql_downgrade downgrade;
+    uint64_t handshake_ns; /* from the first byte to the finished handshake, nanoseconds */
+    unsigned round_trips;  /* client flights that waited for the server; 0 on a server */
+} pql_posture;
+
+/* Names for people, logs and metrics, such as "X25519MLKEM768", "ML-DSA-87",
+ * "TLS_AES_256_GCM_SHA384", "hybrid", "pin".  Static strings, never NULL; "unknown" otherwise. */
+PQL_API const char *pql_group_name(uint16_t group);
+PQL_API const char *pql_signature_name(uint16_t scheme);
+PQL_API const char *pql_cipher_name(uint16_t suite);
+PQL_API const char *pql_policy_name(pql_policy policy);
+PQL_API const char *pql_trust_name(pql_trust trust);
+PQL_API const char *pql_downgrade_name(pql_downgrade reason);
+
+/* Reads "off", "hybrid" or "pq-only".  PQL_E_USAGE otherwise, *out untouched. */
+PQL_API pql_status pql_policy_parse(pql_policy *out, const char *text, pql_error *err);
+
+/* True when the group has an ML-KEM part. */
+PQL_API bool pql_group_is_pq(uint16_t group);
+/* True when the scheme is ML-DSA. */
+PQL_API bool pql_signature_is_pq(uint16_t scheme);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

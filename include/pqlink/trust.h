@@ -1,0 +1,31 @@
+/* Trust on first use: where the first-seen certificates are remembered. */
+#ifndef PQLINK_TRUST_H
+#define PQLINK_TRUST_H
+
+#include <pqlink/error.h>
+#include <pqlink/identity.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What is remembered of one peer. */
+typedef struct pql_known_peer {
+    uint8_t cert_sha256[PQL_SHA256_SIZE]; /* over the leaf's DER */
+    bool was_hybrid;                      /* it once negotiated ML-KEM: it may never fall back */
+} pql_known_peer;
+
+/* A memory of peers by name ("host:port").  Calls come from any worker thread, one at a time per
+ * connection; |get| answers PQL_E_NOT_FOUND for a stranger; |put| is durable when it returns
+ * PQL_OK, and a first contact whose |put| fails is refused.  |put| is called only once the peer has
+ * proven its key and the handshake is complete, before link_open. */
+typedef struct pql_tofu {
+    pql_status (*get)(void *user, const char *name, pql_known_peer *out);
+    pql_status (*put)(void *user, const char *name, const pql_known_peer *peer);
+    void *user;
+} pql_tofu;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

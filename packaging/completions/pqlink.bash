@@ -1,0 +1,56 @@
+# bash completion for pqlink.  Made by 'pqlink help --completion'; changes belong in src/cmd/.
+_pqlink()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W 'keygen fingerprint pow version help --help --version' -- "$cur"))
+        return
+    fi
+    ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
+    'pow') words+=' hash' ;;&
+    'pow') words+=' check' ;;&
+    esac
+    case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+    'keygen '*)
+        words='--dir --sign --self-signed --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
+        esac
+        ;;
+    'fingerprint '*)
+        words='--dir --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'pow hash')
+        words='--mining-hash --nonce --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        esac
+        ;;
+    'pow check')
+        words='--mining-hash --nonce --difficulty --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        --difficulty) return ;;
+        esac
+        ;;
+    'version '*)
+        words='--json --help'
+        case $prev in
+        esac
+        ;;
+    'help '*)
+        words='--help'
+        case $prev in
+        esac
+        ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -F _pqlink pqlink

@@ -1,0 +1,121 @@
+#!/bin/bash
+# Every test, as `make check` runs them.  The last line of output is `N passed, N failed`: the sum
+# of all CTest runs, of the fuzz targets, and of the steps that are one test each (a build, the
+# format).  A failure never hides a later step, unless that step needs what failed.
+set -u
+cd "$(dirname "$0")/.."
+
+fuzz_seconds=60
+[ "${CI:-}" = true ] && fuzz_seconds=240
+jobs=$(nproc)
+steps=9
+step=0
+passed=0
+failed=0
+skipped=0
+logs=build/check
+rm -rf $logs
+mkdir -p $logs
+
+begin() { # label
+    step=$((step + 1))
+    printf '\n[%d/%d %02d:%02d] %s\n' $step $steps $((SECONDS / 60)) $((SECONDS % 60)) "$1"
+}
+
+finish() {
+    printf '\n%d:%02d minutes' $((SECONDS / 60)) $((SECONDS % 60))
+    [ $skipped = 0 ] || printf ', %d skipped' $skipped
+    echo "$passed passed, $failed failed" >$logs/summary
+    printf '\n'
+    cat $logs/summary
+    [ $failed = 0 ]
+    exit
+}
+
+# A step that counts as one test.  Its output is shown only when it fails.
+one_test() { # log name, command...
+    local log=$logs/$1.log
+    shift
+    if "$@" >"$log" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        return 0
+    fi
+    failed=$((failed + 1))
+    grep -E 'error|FAILED|warning|undefined reference|Error' "$log" | head -n 30
+    echo "FAILED: $*   (all of its output: $log)"
+    return 1
+}
+
+build_preset() { # preset
+    cmake --preset "$1" && cmake --build --preset "$1" --parallel "$jobs"
+}
+
+# Some kernels spread addresses wider than the sanitizers of gcc 12 and 13 expect.
+without_aslr() {
+    if setarch "$(uname -m)" -R true 2>/dev/null; then
+        setarch "$(uname -m)" -R "$@"
+    else
+        "$@"
+    fi
+}
+
+run_ctest() { # preset
+    local log=$logs/ctest-$1.log total bad absent status
+    without_aslr ctest --preset "$1" --parallel "$jobs" </dev/null 2>&1 | tee "$log" |
+        grep -vE '^(Test project| +Start|Preset|$)'
+    status=${PIPESTATUS[0]}
+    # "91% tests passed, 1 tests failed out of 12"
+    read -r bad total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$log")
+    absent=$(grep -c '\*\*\*Skipped' "$log")
+    passed=$((passed + ${total:-0} - ${bad:-0} - absent))
+    failed=$((failed + ${bad:-0}))
+    skipped=$((skipped + absent))
+    if [ "$status" != 0 ] && [ "${bad:-0}" = 0 ]; then
+        echo "FAILED: ctest did not finish: $log"
+        failed=$((failed + 1))
+    fi
+}
+
+run_fuzz() {
+    local line
+    scripts/fuzz.sh --jobs "$jobs" --smoke "$fuzz_seconds" </dev/null 2>&1 | tee $logs/fuzz.log
+    line=$(grep -E '^fuzz: [0-9]+ passed, [0-9]+ failed$' $logs/fuzz.log) || line="fuzz: 0 passed, 1 failed"
+    set -- ${line//[^0-9 ]/}
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+
+begin "prepare this machine"
+if ! deps/setup --with-check; then
+    failed=1
+    finish
+fi
+PQLINK_DEPS=$(deps/setup --print-prefix)
+export PQLINK_DEPS
+echo "AWS-LC and ngtcp2: $PQLINK_DEPS"
+
+begin "check the format"
+one_test format scripts/format.sh --check
+
+begin "build: release"
+if one_test build-release build_preset release; then
+    begin "test: release"
+    run_ctest release
+fi
+
+begin "build: AddressSanitizer and UndefinedBehaviorSanitizer"
+if one_test build-asan build_preset asan; then
+    begin "test: AddressSanitizer and UndefinedBehaviorSanitizer"
+    run_ctest asan
+fi
+
+begin "build and test: ThreadSanitizer"
+one_test build-tsan build_preset tsan && run_ctest tsan
+
+begin "build: fuzz targets"
+if one_test build-fuzz build_preset fuzz; then
+    begin "fuzz: seeds, then $fuzz_seconds seconds of search"
+    run_fuzz
+fi
+
+finish

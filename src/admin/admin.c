@@ -1,0 +1,365 @@
+#include "admin/admin.h"
+
+#include "admin/access.h"
+#include "admin/listen.h"
+#include "base/log.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define TYPE_TEXT "text/plain; charset=utf-8"
+#define TYPE_JSON "application/json"
+#define TYPE_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
+#define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+/* Longest Retry-After that we send, with a NUL. */
+#define SECONDS_SIZE 12
+
+struct pqi_admin {
+    struct MHD_Daemon *daemon;
+    pqi_admin_opts opts;
+    pqi_access access;
+    uint16_t port;
+};
+
+/* The headers that matter; NULL where absent. */
+typedef struct request {
+    const char *host;
+    const char *origin;
+    const char *fetch_site;
+    const char *fetch_mode;
+    const char *accept;
+    const char *content_length;
+    const char *transfer_encoding;
+    unsigned host_count;
+    unsigned origin_count;
+} request;
+
+typedef struct reply {
+    unsigned status;
+    const char *type;
+    unsigned retry_after; /* seconds; 0: none */
+    bool close;           /* the connection ends after it */
+    pqi_buf body;
+} reply;
+
+/* ---- What each path answers ---- */
+
+static void reply_text(reply *r, unsigned status, const char *text)
+{
+    r->status = status;
+    r->type = TYPE_TEXT;
+    r->body.len = 0;
+    (void)pqi_buf_printf(&r->body, "%s\n", text);
+}
+
+static void reply_done(reply *r, pql_status status, const char *type, const pql_error *err)
+{
+    if (status != PQL_OK) {
+        reply_text(r, MHD_HTTP_INTERNAL_SERVER_ERROR, err->message);
+        return;
+    }
+    r->status = MHD_HTTP_OK;
+    r->type = type;
+}
+
+static void answer_metrics(pqi_admin *a, const request *q, reply *r)
+{
+    pql_error err = {0};
+    const bool open = pqi_accepts_openmetrics(q->accept);
+    const pql_status status = pqi_metrics_write(
+        a->opts.metrics, open ? PQI_METRICS_OPENMETRICS : PQI_METRICS_PROMETHEUS, &r->body, &err);
+    reply_done(r, status, open ? TYPE_OPENMETRICS : TYPE_PROMETHEUS, &err);
+}
+
+static void answer_healthz(pqi_admin *a, const request *q, reply *r)
+{
+    (void)a;
+    (void)q;
+    reply_text(r, MHD_HTTP_OK, "{\"ok\":true}");
+    r->type = TYPE_JSON;
+}
+
+static void answer_readyz(pqi_admin *a, const request *q, reply *r)
+{
+    (void)q;
+    pql_error err = {0};
+    bool ready = false;
+    const pql_status status = pqi_health_write(a->opts.health, &r->body, &ready, &err);
+    reply_done(r, status, TYPE_JSON, &err);
+    if (status == PQL_OK && !ready) {
+        r->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        r->retry_after = PQI_HEALTH_RETRY_AFTER_SECONDS;
+    }
+}
+
+static void answer_version(pqi_admin *a, const request *q, reply *r)
+{
+    (void)q;
+    pql_error err = {0};
+    if (a->opts.version_json == NULL) {
+        reply_text(r, MHD_HTTP_OK, "{\"name\":\"pqlink\",\"version\":\"" PQLINK_VERSION "\"}");
+        r->type = TYPE_JSON;
+        return;
+    }
+    reply_done(r, a->opts.version_json(a->opts.user, &r->body, &err), TYPE_JSON, &err);
+}
+
+static void answer_status(pqi_admin *a, const request *q, reply *r)
+{
+    (void)q;
+    pql_error err = {0};
+    if (a->opts.status_json == NULL) {
+        reply_text(r, MHD_HTTP_NOT_FOUND, "This service has no status to show.");
+        return;
+    }
+    reply_done(r, a->opts.status_json(a->opts.user, &r->body, &err), TYPE_JSON, &err);
+}
+
+static void answer_index(pqi_admin *a, const request *q, reply *r)
+{
+    (void)a;
+    (void)q;
+    reply_text(r, MHD_HTTP_OK,
+               "pqlink " PQLINK_VERSION "\n\n"
+               "/metrics  counters for Prometheus (or OpenMetrics)\n"
+               "/healthz  200 while the process lives\n"
+               "/readyz   200 when it can do its work, 503 with reasons when not\n"
+               "/version  what this program is\n"
+               "/status   what it does now, as JSON");
+}
+
+static const struct {
+    const char *path;
+    void (*answer)(pqi_admin *a, const request *q, reply *r);
+} routes[] = {
+    {"/", answer_index},        {"/metrics", answer_metrics}, {"/healthz", answer_healthz},
+    {"/readyz", answer_readyz}, {"/version", answer_version}, {"/status", answer_status},
+};
+
+static void answer(pqi_admin *a, const char *path, const request *q, reply *r)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (strcmp(path, routes[i].path) == 0) {
+            routes[i].answer(a, q, r);
+            return;
+        }
+    }
+    reply_text(r, MHD_HTTP_NOT_FOUND, "There is no such path; / lists those that exist.");
+}
+
+/* ---- What is refused ---- */
+
+static enum MHD_Result header_take(void *user, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    (void)kind;
+    request *q = user;
+    const struct {
+        const char *name;
+        const char **slot;
+        unsigned *count;
+    } wanted[] = {
+        {"Host", &q->host, &q->host_count},
+        {"Origin", &q->origin, &q->origin_count},
+        {"Sec-Fetch-Site", &q->fetch_site, NULL},
+        {"Sec-Fetch-Mode", &q->fetch_mode, NULL},
+        {"Accept", &q->accept, NULL},
+        {"Content-Length", &q->content_length, NULL},
+        {"Transfer-Encoding", &q->transfer_encoding, NULL},
+    };
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        if (strcasecmp(key, wanted[i].name) == 0) {
+            *wanted[i].slot = value == NULL ? "" : value;
+            if (wanted[i].count != NULL) {
+                ++*wanted[i].count;
+            }
+        }
+    }
+    return MHD_YES;
+}
+
+/* RFC 9112 section 3.2: exactly one Host in HTTP/1.1.  A request of HTTP/1.0 without one (a load
+ * balancer's check) comes from no browser. */
+static bool host_missing(const request *q, const char *version)
+{
+    return q->host_count == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0;
+}
+
+static bool body_announced(const request *q)
+{
+    return q->transfer_encoding != NULL ||
+           (q->content_length != NULL && strcmp(q->content_length, "0") != 0);
+}
+
+/* Fills |r| and returns true when the request gets no further. */
+static bool refuse(const pqi_admin *a, const request *q, const char *method, const char *version,
+                   reply *r)
+{
+    r->close = true;
+    if (host_missing(q, version) || q->host_count > 1 || q->origin_count > 1) {
+        reply_text(r, MHD_HTTP_BAD_REQUEST, "The request needs exactly one Host header.");
+    } else if (q->host != NULL && !pqi_access_host(&a->access, q->host)) {
+        reply_text(r, MHD_HTTP_MISDIRECTED_REQUEST,
+                   "The Host header names another server.  Ask by IP address or localhost, or have "
+                   "the name allowed in the configuration.");
+    } else if (!pqi_access_origin(q->origin, q->host) ||
+               !pqi_access_fetch(q->fetch_site, q->fetch_mode)) {
+        reply_text(r, MHD_HTTP_FORBIDDEN, "Pages of other sites may not use the admin port.");
+    } else if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+               strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+        reply_text(r, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET and HEAD are known here.");
+    } else if (body_announced(q)) {
+        reply_text(r, MHD_HTTP_CONTENT_TOO_LARGE, "Requests here have no body.");
+    } else {
+        r->close = false;
+        return false;
+    }
+    return true;
+}
+
+/* ---- HTTP ---- */
+
+static void header_add(struct MHD_Response *response, const char *name, const char *value)
+{
+    (void)MHD_add_response_header(response, name, value);
+}
+
+static void headers_add(struct MHD_Response *response, const reply *r)
+{
+    header_add(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
+    header_add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    header_add(response, "X-Content-Type-Options", "nosniff");
+    header_add(response, "X-Frame-Options", "DENY");
+    header_add(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    header_add(response, "Cross-Origin-Resource-Policy", "same-origin");
+    header_add(response, "Referrer-Policy", "no-referrer");
+    if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        header_add(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    }
+    if (r->retry_after > 0) {
+        char seconds[SECONDS_SIZE];
+        (void)snprintf(seconds, sizeof(seconds), "%u", r->retry_after);
+        header_add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    }
+    if (r->close) {
+        header_add(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+}
+
+/* Sends |r| and takes its body. */
+static enum MHD_Result reply_send(struct MHD_Connection *connection, reply *r)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(r->body.len, r->body.data, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        pqi_buf_free(&r->body);
+        return MHD_NO;
+    }
+    headers_add(response, r);
+    const enum MHD_Result queued = MHD_queue_response(connection, r->status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+/* libmicrohttpd calls this once when the headers are there, where a refusal must be sent before a
+ * body arrives, and once more for the answer. */
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload_data,
+                                  size_t *upload_data_size, void **state)
+{
+    static char headers_seen;
+    pqi_admin *a = user;
+    request q = {0};
+    reply r = {0};
+    (void)upload_data;
+    *upload_data_size = 0;
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, header_take, &q);
+    if (*state == NULL) {
+        *state = &headers_seen;
+        return refuse(a, &q, method, version, &r) ? reply_send(connection, &r) : MHD_YES;
+    }
+    answer(a, url, &q, &r);
+    return reply_send(connection, &r);
+}
+
+static struct MHD_Daemon *daemon_start(pqi_admin *a, int fd)
+{
+    /* The server's thread must not take the program's signals. */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, a->port, NULL, NULL, on_request, a,
+        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)PQI_ADMIN_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)PQI_ADMIN_PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)PQI_ADMIN_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)PQI_ADMIN_REQUEST_MAX, MHD_OPTION_END);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return daemon;
+}
+
+static pql_status admin_start(pqi_admin *a, pql_error *err)
+{
+    int fd;
+    const char *address = a->opts.address == NULL ? PQI_ADMIN_ADDRESS_DEFAULT : a->opts.address;
+    const pql_status status =
+        pqi_admin_listen(address, a->opts.port, &fd, &a->access.bound, &a->port, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (!pqi_address_loopback(&a->access.bound)) {
+        pqi_log(PQI_LOG_WARN, "admin", "not_loopback", PQI_STR("address", address),
+                PQI_STR("reason", "the admin port has no authentication; others can read it"));
+    }
+    a->daemon = daemon_start(a, fd);
+    if (a->daemon == NULL) {
+        (void)close(fd);
+        return pqi_fail(err, PQL_E_FAILED,
+                        "The admin port's server did not start; the limits on open files, threads "
+                        "or memory are probably reached.");
+    }
+    return PQL_OK;
+}
+
+pql_status pqi_admin_start(pqi_admin **out, const pqi_admin_opts *opts, pql_error *err)
+{
+    *out = NULL;
+    if (opts->metrics == NULL || opts->health == NULL) {
+        return pqi_fail(err, PQL_E_USAGE, "The admin port needs metrics and a readiness state.");
+    }
+    pqi_admin *a = calloc(1, sizeof(*a));
+    if (a == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "No memory for the admin port.");
+    }
+    a->opts = *opts;
+    a->access.names = opts->host_names;
+    a->access.name_count = opts->host_name_count;
+    const pql_status status = admin_start(a, err);
+    if (status != PQL_OK) {
+        free(a);
+        return status;
+    }
+    *out = a;
+    return PQL_OK;
+}
+
+uint16_t pqi_admin_port(const pqi_admin *admin)
+{
+    return admin->port;
+}
+
+void pqi_admin_stop(pqi_admin *admin)
+{
+    if (admin != NULL) {
+        MHD_stop_daemon(admin->daemon);
+        free(admin);
+    }
+}

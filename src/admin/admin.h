@@ -1,0 +1,65 @@
+/* The admin port: a small HTTP server for operators and their monitoring.
+ *
+ *   GET /metrics   Prometheus text, or OpenMetrics when Accept asks for it
+ *   GET /healthz   200 as long as the process answers
+ *   GET /readyz    200 or 503 with the conditions that are not fulfilled, and Retry-After
+ *   GET /version   what this program is
+ *   GET /status    what the service does now (from the service; 404 without a provider)
+ *   GET /          the list of these
+ *
+ * HEAD works everywhere.  Nothing can be changed through it.  There is no authentication: it
+ * listens on loopback unless the caller names another address, which is logged as a warning.
+ * Requests whose Host is not ours get 421, requests of foreign web pages 403 (admin/access.h).
+ *
+ * Bounds: PQI_ADMIN_CONNECTIONS_MAX connections, PQI_ADMIN_PER_ADDRESS_MAX from one address
+ * (further ones are closed at once), request line and headers together
+ * PQI_ADMIN_REQUEST_MAX bytes (431 or 414), no request body (413), PQI_ADMIN_TIMEOUT_SECONDS
+ * of silence.  A client that sends a byte now and then can hold its connection longer; it holds one
+ * of the bounded number.
+ *
+ * One thread of its own answers all requests; the callbacks below run on it. */
+#ifndef PQI_ADMIN_ADMIN_H
+#define PQI_ADMIN_ADMIN_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "observe/health.h"
+#include "observe/metrics.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PQI_ADMIN_CONNECTIONS_MAX 64
+#define PQI_ADMIN_PER_ADDRESS_MAX 48
+#define PQI_ADMIN_REQUEST_MAX 16384
+#define PQI_ADMIN_TIMEOUT_SECONDS 10
+#define PQI_ADMIN_ADDRESS_DEFAULT "127.0.0.1"
+
+typedef struct pqi_admin pqi_admin;
+
+/* Appends one JSON text to |out|.  On failure the client gets 500 and the sentence in |err|. */
+typedef pql_status (*pqi_admin_json)(void *user, pqi_buf *out, pql_error *err);
+
+/* Everything pointed to must outlive the server. */
+typedef struct pqi_admin_opts {
+    const char *address; /* literal or "localhost"; NULL: PQI_ADMIN_ADDRESS_DEFAULT */
+    uint16_t port;       /* 0: any free one, see pqi_admin_port */
+    pqi_metrics *metrics;
+    pqi_health *health;
+    pqi_admin_json version_json;   /* NULL: name and version only */
+    pqi_admin_json status_json;    /* NULL: no /status */
+    void *user;                    /* for both callbacks */
+    const char *const *host_names; /* further names to accept in Host, without port */
+    size_t host_name_count;
+} pqi_admin_opts;
+
+/* Starts the server; *out is to be stopped by the caller.  Errors: PQL_E_USAGE (address or missing
+ * options), PQL_E_NETWORK (port in use, not allowed), PQL_E_NOMEM, PQL_E_FAILED (its thread could
+ * not be started); *out is then NULL. */
+pql_status pqi_admin_start(pqi_admin **out, const pqi_admin_opts *opts, pql_error *err);
+/* The port it listens on. */
+uint16_t pqi_admin_port(const pqi_admin *admin);
+/* Ends connections and thread, and frees.  Not from a callback.  NULL is a no-op. */
+void pqi_admin_stop(pqi_admin *admin);
+
+#endif

@@ -1,0 +1,75 @@
+/* pqlink keygen: makes the identity of this endpoint, once. */
+#include "cmd/commands.h"
+#include "cmd/fingerprint.h"
+
+#include <stdio.h>
+
+typedef struct keygen_options {
+    pqi_dir dir;
+    unsigned sign; /* index into sign_names, in the order of pql_sign */
+    bool self_signed;
+    bool json;
+} keygen_options;
+
+static const char *const sign_names[] = {"ml-dsa-87", "ml-dsa-65", "ml-dsa-44", NULL};
+
+static const pqi_option keygen_table[] = {
+    {.name = "dir",
+     .kind = PQI_OPTION_DIR,
+     .at = PQI_AT(keygen_options, dir, pqi_dir),
+     .arg = "DIR",
+     .help = "Directory of this endpoint's state; the identity goes to DIR/identity.",
+     .env = "PQLINK_DIR"},
+    {.name = "sign",
+     .kind = PQI_OPTION_CHOICE,
+     .at = PQI_AT(keygen_options, sign, unsigned),
+     .arg = "ALGORITHM",
+     .choices = sign_names,
+     .help = "Signature algorithm of the post-quantum key.",
+     .fallback = "ml-dsa-87"},
+    {.name = "self-signed",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(keygen_options, self_signed, bool),
+     .help = "Make a self-signed post-quantum certificate instead of the compact one.  It is more "
+             "than twice as long, which costs a round trip in each first handshake."},
+    {.name = "json",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(keygen_options, json, bool),
+     .help = "Print the fingerprints as one JSON object."},
+};
+
+static pql_status keygen_run(const void *options, pql_error *err)
+{
+    const keygen_options *o = options;
+    const pql_identity_opts how = {
+        .sign = (pql_sign)o->sign, .must_create = true, .self_signed = o->self_signed};
+    pql_identity *id = NULL;
+    const pql_status status = pql_identity_open(&id, o->dir.text, &how, err);
+    if (status == PQL_E_EXISTS) {
+        return pqi_fail(err, status,
+                        "There is an identity in %.256s already, and keygen never overwrites one; "
+                        "'%s fingerprint --dir DIR' shows it.",
+                        o->dir.text, PQI_PROGRAM);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    const pql_status printed = pqi_fingerprint_print_identity(id, o->json, err);
+    pql_identity_free(id);
+    return printed;
+}
+
+const pqi_command pqi_command_keygen = {
+    .name = "keygen",
+    .summary = "Make the keys and certificates of this endpoint",
+    .description =
+        "Makes the identity of this endpoint: an ML-DSA key with its certificate, and beside it an "
+        "ECDSA P-256 one for classical peers.  Prints two fingerprints of each: sha256 (over the "
+        "certificate) and spki-sha256 (over its public key).  Peers pin one of them.\n"
+        "The identity stays the same after every restart, crash and upgrade.  An existing one is "
+        "never overwritten: keygen then changes nothing and exits with status 6.",
+    PQI_OPTIONS(keygen_table),
+    .options_size = sizeof(keygen_options),
+    .example = (const char *const[]){"pqlink keygen --dir /var/lib/pqlink", NULL},
+    .run = keygen_run,
+};

@@ -1,0 +1,60 @@
+#include "cmd/fingerprint.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* Column at which fingerprints begin; the longest algorithm name is "ECDSA-P256". */
+#define ALGORITHM_WIDTH 10
+
+static const pql_leaf leaves[] = {PQL_LEAF_PQ, PQL_LEAF_CLASSICAL};
+static const char *const leaf_members[] = {"pq", "classical"};
+
+static void leaf_text(char out[PQL_FINGERPRINT_SIZE], const pql_identity *id, pql_leaf leaf,
+                      pql_fingerprint_form form)
+{
+    pql_fingerprint fingerprint;
+    pql_identity_fingerprint(id, leaf, form, &fingerprint);
+    pql_fingerprint_format(&fingerprint, out);
+}
+
+static json_t *leaf_json(const pql_identity *id, pql_leaf leaf)
+{
+    char cert[PQL_FINGERPRINT_SIZE];
+    char spki[PQL_FINGERPRINT_SIZE];
+    leaf_text(cert, id, leaf, PQL_FINGERPRINT_CERT);
+    leaf_text(spki, id, leaf, PQL_FINGERPRINT_SPKI);
+    return json_pack("{s:s, s:s, s:s}", "algorithm", pql_identity_algorithm(id, leaf),
+                     "certificate", cert, "key", spki);
+}
+
+static pql_status print_json(const pql_identity *id, pql_error *err)
+{
+    json_t *root = json_object();
+    bool made = root != NULL;
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        made = made && json_object_set_new(root, leaf_members[i], leaf_json(id, leaves[i])) == 0;
+    }
+    made = made && json_dumpf(root, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+    json_decref(root);
+    return made ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "The JSON object could not be written.");
+}
+
+static void print_leaf(const pql_identity *id, pql_leaf leaf)
+{
+    char text[PQL_FINGERPRINT_SIZE];
+    for (int form = PQL_FINGERPRINT_CERT; form <= PQL_FINGERPRINT_SPKI; form++) {
+        leaf_text(text, id, leaf, (pql_fingerprint_form)form);
+        printf("%-*s %s\n", ALGORITHM_WIDTH, pql_identity_algorithm(id, leaf), text);
+    }
+}
+
+pql_status pqi_fingerprint_print_identity(const pql_identity *id, bool json, pql_error *err)
+{
+    if (json) {
+        return print_json(id, err);
+    }
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        print_leaf(id, leaves[i]);
+    }
+    return PQL_OK;
+}

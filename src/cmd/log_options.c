@@ -1,0 +1,5 @@
+#include "cmd/log_options.h"
+
+const char *const pqi_log_format_names[] = {"auto", "text", "json", NULL};
+const char *const pqi_log_level_names[] = {"debug", "info", "warn", "error", NULL};
+const char *const pqi_policy_names[] = {"hybrid", "off", "pq-only", NULL};

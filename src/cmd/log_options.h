@@ -1,0 +1,60 @@
+/* Options that node and mine share. */
+#ifndef PQI_CMD_LOG_OPTIONS_H
+#define PQI_CMD_LOG_OPTIONS_H
+
+#include "base/log.h"
+#include "cmd/command.h"
+
+#include <pqlink/policy.h>
+
+/* In the order of log_format_names. */
+typedef enum pqi_log_choice {
+    PQI_LOG_CHOICE_AUTO, /* text on a terminal, JSON otherwise */
+    PQI_LOG_CHOICE_TEXT,
+    PQI_LOG_CHOICE_JSON
+} pqi_log_choice;
+
+typedef struct pqi_log_options {
+    pqi_log_choice format;
+    pqi_log_level level;
+} pqi_log_options;
+
+/* Names of the choices in the order of pqi_log_choice, pqi_log_level and pql_policy; each ends
+ * with NULL. */
+extern const char *const pqi_log_format_names[];
+extern const char *const pqi_log_level_names[];
+extern const char *const pqi_policy_names[];
+
+/* Entries of an option table for the members |log| (pqi_log_options) and |policy| (pql_policy) of
+ * the options struct |s|. */
+#define PQI_OPTION_LOG_FORMAT(s)                                                                   \
+    {.name = "log-format",                                                                         \
+     .kind = PQI_OPTION_CHOICE,                                                                    \
+     .at = PQI_AT(s, log.format, pqi_log_choice),                                                  \
+     .arg = "FORMAT",                                                                              \
+     .choices = pqi_log_format_names,                                                              \
+     .fallback = "auto",                                                                           \
+     .env = "PQLINK_LOG_FORMAT",                                                                   \
+     .help = "Form of log lines on standard error; auto is text on a terminal and one JSON "       \
+             "object per line otherwise."}
+#define PQI_OPTION_LOG_LEVEL(s)                                                                    \
+    {.name = "log-level",                                                                          \
+     .kind = PQI_OPTION_CHOICE,                                                                    \
+     .at = PQI_AT(s, log.level, pqi_log_level),                                                    \
+     .arg = "LEVEL",                                                                               \
+     .choices = pqi_log_level_names,                                                               \
+     .fallback = "info",                                                                           \
+     .env = "PQLINK_LOG_LEVEL",                                                                    \
+     .help = "Least level of the events that are logged."}
+#define PQI_OPTION_POLICY(s)                                                                       \
+    {.name = "policy",                                                                             \
+     .kind = PQI_OPTION_CHOICE,                                                                    \
+     .at = PQI_AT(s, policy, pql_policy),                                                          \
+     .arg = "POLICY",                                                                              \
+     .choices = pqi_policy_names,                                                                  \
+     .fallback = "hybrid",                                                                         \
+     .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
+             "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
+             "classical only."}
+
+#endif

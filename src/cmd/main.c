@@ -1,0 +1,14 @@
+/* pqlink: the program.  What it can do stands in commands.c. */
+#include "cmd/program.h"
+
+#include <stdlib.h>
+
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+int main(int argc, char *argv[])
+{
+    return pqi_program_run(argc > 0 ? argc - 1 : 0, argv + (argc > 0 ? 1 : 0), environment);
+}

@@ -1,0 +1,38 @@
+/* pqlink mine: what the parser hands to the function that runs the miner. */
+#ifndef PQI_CMD_MINE_H
+#define PQI_CMD_MINE_H
+
+#include "cmd/log_options.h"
+
+#include <pqlink/identity.h>
+
+/* As pql_peer.pin_count. */
+#define PQI_MINE_PINS_MAX ((size_t)8)
+
+typedef struct pqi_mine_options {
+    pqi_url node; /* port is not 0; all zero with bench */
+    pql_fingerprint pins[PQI_MINE_PINS_MAX];
+    size_t pin_count;
+    bool tofu;
+    const char *ca_file; /* NULL: none */
+    bool insecure;       /* of these four exactly one is given, except with bench */
+    pqi_dir dir;         /* memory of --tofu */
+    uint64_t threads;    /* 0: one per processor */
+    uint64_t max_blocks; /* 0: no end */
+    pql_policy policy;
+    pqi_endpoint admin;
+    bool bench;
+    uint64_t bench_seconds;
+    pqi_log_options log;
+    const char *keylog_file; /* NULL: none */
+    const char *qlog_dir;    /* NULL: none */
+} pqi_mine_options;
+
+/* Mines until SIGINT or SIGTERM (PQL_OK), until max_blocks results were accepted (PQL_OK), or until
+ * a failure that another try cannot mend, such as a wrong pin; or measures the hash rate (bench).
+ * |options| is complete and checked; it and the texts in it live until the return.  Main thread. */
+pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err);
+
+extern const pqi_command pqi_command_mine;
+
+#endif

@@ -1,0 +1,30 @@
+/* pqlink node: what the parser hands to the function that runs the node. */
+#ifndef PQI_CMD_NODE_H
+#define PQI_CMD_NODE_H
+
+#include "cmd/log_options.h"
+
+/* Where jobs come from, in the order of the choices of --source. */
+typedef enum pqi_node_source { PQI_NODE_SOURCE_DEV } pqi_node_source;
+
+typedef struct pqi_node_options {
+    pqi_url listen;
+    pqi_dir dir;
+    pqi_node_source source;
+    uint64_t block_time_ns; /* target between blocks */
+    uint64_t difficulty;    /* of the first block; at least 1 */
+    pql_policy policy;
+    pqi_endpoint admin;
+    uint64_t workers; /* 0: one per processor */
+    pqi_log_options log;
+    const char *keylog_file; /* NULL: none */
+    const char *qlog_dir;    /* NULL: none */
+} pqi_node_options;
+
+/* Runs a node until SIGINT or SIGTERM (PQL_OK after an orderly drain) or a failure.  |options| is
+ * complete and checked; it and the texts in it live until the return.  Main thread. */
+pql_status pqi_node_run(const pqi_node_options *options, pql_error *err);
+
+extern const pqi_command pqi_command_node;
+
+#endif

@@ -1,0 +1,114 @@
+/* The options of pqlink node. */
+#include "base/clock.h"
+#include "cmd/node.h"
+
+#define BLOCK_TIME_MIN (UINT64_C(100) * PQI_NS_PER_MS)
+#define BLOCK_TIME_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
+#define WORKERS_MAX 64 /* pql_context_opts.workers */
+
+static const char *const source_names[] = {"dev", NULL};
+
+static const pqi_option node_table[] = {
+    {.name = "listen",
+     .kind = PQI_OPTION_URL,
+     .at = PQI_AT(pqi_node_options, listen, pqi_url),
+     .arg = "URL",
+     .help = "Address that miners connect to, quic://ADDRESS:PORT.  The default is reachable from "
+             "this machine only; type quic://[::]:9833 or quic://0.0.0.0:9833 to serve others.",
+     .fallback = "quic://127.0.0.1:9833"},
+    {.name = "dir",
+     .kind = PQI_OPTION_DIR,
+     .at = PQI_AT(pqi_node_options, dir, pqi_dir),
+     .arg = "DIR",
+     .help = "Directory of identity and state; made, with a new identity, where there is none.",
+     .env = "PQLINK_DIR"},
+    {.name = "source",
+     .kind = PQI_OPTION_CHOICE,
+     .at = PQI_AT(pqi_node_options, source, pqi_node_source),
+     .arg = "SOURCE",
+     .choices = source_names,
+     .help = "Where jobs come from; dev is the embedded development chain.",
+     .fallback = "dev"},
+    {.name = "block-time",
+     .kind = PQI_OPTION_DURATION,
+     .at = PQI_AT(pqi_node_options, block_time_ns, uint64_t),
+     .arg = "DURATION",
+     .min = BLOCK_TIME_MIN,
+     .max = BLOCK_TIME_MAX,
+     .help = "Time between blocks that the development chain steers towards, such as 500ms, 12s "
+             "or 2m.",
+     .fallback = "12s"},
+    {.name = "difficulty",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(pqi_node_options, difficulty, uint64_t),
+     .arg = "N",
+     .min = 1,
+     .max = UINT64_MAX,
+     .help = "Difficulty that a new development chain begins with: the hashes that a block takes "
+             "on average.",
+     .fallback = "4000000"},
+    PQI_OPTION_POLICY(pqi_node_options),
+    {.name = "admin",
+     .kind = PQI_OPTION_ENDPOINT,
+     .at = PQI_AT(pqi_node_options, admin, pqi_endpoint),
+     .arg = "ADDRESS:PORT",
+     .help = "Where /metrics, /healthz, /readyz and /version are served over HTTP; off serves "
+             "them nowhere.",
+     .fallback = "127.0.0.1:9834"},
+    {.name = "workers",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(pqi_node_options, workers, uint64_t),
+     .arg = "N",
+     .min = 0,
+     .max = WORKERS_MAX,
+     .help = "Threads that serve links; 0 is one per processor.",
+     .fallback = "0"},
+    PQI_OPTION_LOG_FORMAT(pqi_node_options),
+    PQI_OPTION_LOG_LEVEL(pqi_node_options),
+    {.name = "keylog",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, keylog_file, const char *),
+     .arg = "FILE",
+     .help = "Append the secrets of every link to a file, for Wireshark.  Whoever has the file can "
+             "read everything: for debugging only."},
+    {.name = "qlog",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, qlog_dir, const char *),
+     .arg = "DIR",
+     .help = "Write a qlog trace of every link into a directory.  It tells who talked when and how "
+             "much: for debugging only."},
+};
+
+static pql_status node_check(const void *options, pql_error *err)
+{
+    const pqi_node_options *o = options;
+    if (o->listen.host_kind == PQI_HOST_NAME) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "The host of --listen must be an IP address, such as 127.0.0.1, 0.0.0.0 "
+                        "or [::]; names are for those who connect.");
+    }
+    return PQL_OK;
+}
+
+static pql_status node_run(const void *options, pql_error *err)
+{
+    return pqi_node_run(options, err);
+}
+
+const pqi_command pqi_command_node = {
+    .name = "node",
+    .summary = "Serve mining jobs to miners over post-quantum links",
+    .description =
+        "Listens for miners over QUIC, sends them jobs, verifies every result, and answers each "
+        "with a reason.  Miners know the node by its fingerprint ('pqlink fingerprint'), which "
+        "stays the same after every restart.\n"
+        "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
+        "with status 0.  SIGHUP makes it read its identity again.",
+    PQI_OPTIONS(node_table),
+    .options_size = sizeof(pqi_node_options),
+    .example =
+        (const char *const[]){"pqlink node --source dev --block-time 2s",
+                              "pqlink node --listen quic://[::]:9833 --dir /var/lib/pqlink", NULL},
+    .check = node_check,
+    .run = node_run,
+};

@@ -1,0 +1,94 @@
+#include "cmd/program.h"
+
+#include "cmd/commands.h"
+#include "cmd/exit_codes.h"
+#include "cmd/help.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Prints the sentence of |err|, if it has one, and returns the exit status that goes with |status|.
+ * |name|: the subcommand whose help a usage error points to; NULL: the program's. */
+static int report(pql_status status, const pql_error *err, const char *name)
+{
+    if (status != PQL_OK && err->code != PQL_OK) {
+        fprintf(stderr, "%s: %s\n", PQI_PROGRAM, err->message);
+    }
+    if (status == PQL_E_USAGE) {
+        fprintf(stderr, "%s: try '%s%s%s --help'\n", PQI_PROGRAM, PQI_PROGRAM,
+                name != NULL ? " " : "", name != NULL ? name : "");
+    }
+    return (int)pqi_exit_from_status(status);
+}
+
+/* Output that did not arrive (a full disk, a closed descriptor) is a failure, not a success. */
+static int finish(int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return status;
+    }
+    fprintf(stderr, "%s: Cannot write to standard output: %s\n", PQI_PROGRAM, strerror(errno));
+    return status != PQI_EXIT_OK ? status : PQI_EXIT_IO;
+}
+
+static int run_command(const pqi_command *command, int argc, char *const argv[], pqi_env env)
+{
+    pql_error err = {0};
+    bool help = false;
+    void *options = calloc(1, command->options_size);
+    if (options == NULL) {
+        fprintf(stderr, "%s: Out of memory.\n", PQI_PROGRAM);
+        return PQI_EXIT_FAILURE;
+    }
+    pql_status status = pqi_options_parse(command, argc, argv, env, options, &help, &err);
+    if (status == PQL_OK && help) {
+        pqi_help_command(stdout, command);
+    } else if (status == PQL_OK) {
+        status = command->run(options, &err);
+    }
+    free(options);
+    return report(status, &err, command->name);
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b)
+{
+    return word != NULL && (strcmp(word, a) == 0 || strcmp(word, b) == 0);
+}
+
+/* The program's own options, and the help of a family of subcommands; false when |argv| asks for
+ * none of these. */
+static bool run_builtin(int argc, char *const argv[])
+{
+    const char *first = argc >= 1 ? argv[0] : NULL;
+    const char *second = argc >= 2 ? argv[1] : NULL;
+    if (is_one_of(first, "--help", "-h")) {
+        pqi_help_program(stdout);
+        return true;
+    }
+    if (first != NULL && pqi_command_is_family(first) && is_one_of(second, "--help", "-h")) {
+        pqi_help_family(stdout, first);
+        return true;
+    }
+    return false;
+}
+
+int pqi_program_run(int argc, char *const argv[], pqi_env env)
+{
+    const pqi_command *command = NULL;
+    pql_error err = {0};
+    int used = 0;
+    if (run_builtin(argc, argv)) {
+        return finish(PQI_EXIT_OK);
+    }
+    if (argc >= 1 && is_one_of(argv[0], "--version", "-V")) {
+        return finish(run_command(&pqi_command_version, argc - 1, argv + 1, env));
+    }
+    const pql_status status =
+        pqi_command_find(&command, argc, (const char *const *)argv, &used, &err);
+    if (status != PQL_OK) {
+        const bool family = argc >= 1 && pqi_command_is_family(argv[0]);
+        return report(status, &err, family ? argv[0] : NULL);
+    }
+    return finish(run_command(command, argc - used, argv + used, env));
+}

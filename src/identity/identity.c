@@ -1,0 +1,158 @@
+#include "identity/identity.h"
+
+#include "base/error.h"
+#include "identity/directory.h"
+#include "identity/leaf.h"
+
+#include <openssl/err.h>
+
+#include <stdlib.h>
+
+struct pql_identity {
+    pqi_leaf leaves[2]; /* indexed by pql_leaf */
+    bool created;
+};
+
+static const pql_identity_opts default_opts = {.sign = PQL_ML_DSA_87};
+
+/* Fills two empty leaves with new keys. */
+static pql_status make_leaves(pqi_leaf leaves[2], const pql_identity_opts *opts, pql_error *err)
+{
+    pql_status status = pqi_leaf_make(&leaves[PQL_LEAF_PQ], PQL_LEAF_PQ, opts, err);
+    if (status == PQL_OK) {
+        status = pqi_leaf_make(&leaves[PQL_LEAF_CLASSICAL], PQL_LEAF_CLASSICAL, opts, err);
+    }
+    return status;
+}
+
+/* Makes an identity on disk; or, when another process was first, opens that one. */
+static pql_status create(pql_identity *id, const char *dir, const pql_identity_opts *opts,
+                         pql_error *err)
+{
+    pql_status status = make_leaves(id->leaves, opts, err);
+    if (status == PQL_OK) {
+        status = pqi_identity_store(dir, id->leaves, err);
+    }
+    if (status == PQL_OK) {
+        id->created = true;
+        return PQL_OK;
+    }
+    if (status != PQL_E_EXISTS || opts->must_create) {
+        return status;
+    }
+    pqi_error_clear(err);
+    pqi_leaf_clear(&id->leaves[PQL_LEAF_PQ]);
+    pqi_leaf_clear(&id->leaves[PQL_LEAF_CLASSICAL]);
+    return pqi_identity_load(dir, id->leaves, err);
+}
+
+static pql_status load_or_create(pql_identity *id, const char *dir, const pql_identity_opts *opts,
+                                 pql_error *err)
+{
+    pqi_identity_sweep(dir);
+    const pql_status status = pqi_identity_load(dir, id->leaves, err);
+    if (status == PQL_OK && opts->must_create) {
+        return pqi_fail(err, PQL_E_EXISTS,
+                        "There is an identity in %s already. Move %s/identity away to make a new "
+                        "one; peers that pinned the old one must then be told.",
+                        dir, dir);
+    }
+    if (status != PQL_E_NOT_FOUND) {
+        return status;
+    }
+    if (opts->must_exist) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "There is no identity in %s. Make one with 'pqlink keygen', or "
+                        "restore %s/identity from a backup.",
+                        dir, dir);
+    }
+    pqi_error_clear(err);
+    return create(id, dir, opts, err);
+}
+
+pql_status pql_identity_open(pql_identity **out, const char *dir, const pql_identity_opts *opts,
+                             pql_error *err)
+{
+    *out = NULL;
+    if (opts == NULL) {
+        opts = &default_opts;
+    }
+    if (dir == NULL || dir[0] == '\0' || (opts->must_exist && opts->must_create)) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "An identity needs a directory, and cannot have to exist and have to be "
+                        "new at once.");
+    }
+    pql_identity *id = calloc(1, sizeof(*id));
+    if (id == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening an identity.");
+    }
+    const pql_status status = load_or_create(id, dir, opts, err);
+    if (status != PQL_OK) {
+        pql_identity_free(id);
+        return status;
+    }
+    *out = id;
+    return PQL_OK;
+}
+
+pql_status pql_identity_ephemeral(pql_identity **out, const pql_identity_opts *opts, pql_error *err)
+{
+    *out = NULL;
+    pql_identity *id = calloc(1, sizeof(*id));
+    if (id == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory making an identity.");
+    }
+    const pql_status status = make_leaves(id->leaves, opts != NULL ? opts : &default_opts, err);
+    if (status != PQL_OK) {
+        pql_identity_free(id);
+        return status;
+    }
+    id->created = true;
+    *out = id;
+    return PQL_OK;
+}
+
+void pql_identity_free(pql_identity *id)
+{
+    if (id != NULL) {
+        pqi_leaf_clear(&id->leaves[PQL_LEAF_PQ]);
+        pqi_leaf_clear(&id->leaves[PQL_LEAF_CLASSICAL]);
+        free(id);
+    }
+}
+
+void pql_identity_fingerprint(const pql_identity *id, pql_leaf leaf, pql_fingerprint_form form,
+                              pql_fingerprint *out)
+{
+    const pqi_leaf *chosen = &id->leaves[leaf];
+    *out = form == PQL_FINGERPRINT_SPKI ? chosen->of_spki : chosen->of_cert;
+}
+
+const char *pql_identity_algorithm(const pql_identity *id, pql_leaf leaf)
+{
+    return id->leaves[leaf].kind->algorithm;
+}
+
+bool pql_identity_created(const pql_identity *id)
+{
+    return id->created;
+}
+
+uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf)
+{
+    return id->leaves[leaf].kind->scheme;
+}
+
+pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_ctx, pql_error *err)
+{
+    const pqi_leaf *chosen = &id->leaves[leaf];
+    CRYPTO_BUFFER *const chain[] = {chosen->cert};
+    const uint16_t scheme = chosen->kind->scheme;
+    if (SSL_CTX_set_chain_and_key(ssl_ctx, chain, 1, chosen->key, NULL) != 1 ||
+        SSL_CTX_set_signing_algorithm_prefs(ssl_ctx, &scheme, 1) != 1) {
+        ERR_clear_error();
+        return pqi_fail(err, PQL_E_CRYPTO, "The TLS library refused the %s certificate or key.",
+                        chosen->kind->algorithm);
+    }
+    return PQL_OK;
+}

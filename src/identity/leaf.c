@@ -1,0 +1,130 @@
+#include "identity/leaf.h"
+
+#include "identity/certificate.h"
+#include "identity/identity.h"
+#include "identity/pem.h"
+
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/x509.h>
+
+#include <string.h>
+
+void pqi_leaf_clear(pqi_leaf *leaf)
+{
+    EVP_PKEY_free(leaf->key);
+    CRYPTO_BUFFER_free(leaf->cert);
+    memset(leaf, 0, sizeof(*leaf));
+}
+
+/* The public key that the certificate shows; owned by the caller. */
+static EVP_PKEY *public_key_of(CRYPTO_BUFFER *buffer)
+{
+    X509 *cert = X509_parse_from_buffer(buffer);
+    EVP_PKEY *key = cert != NULL ? X509_get_pubkey(cert) : NULL;
+    X509_free(cert);
+    return key;
+}
+
+/* Fills what follows from key and certificate; false when they do not make a leaf. */
+static bool complete(pqi_leaf *leaf, pql_leaf which)
+{
+    const uint8_t *der = CRYPTO_BUFFER_data(leaf->cert);
+    const size_t len = CRYPTO_BUFFER_len(leaf->cert);
+    leaf->kind = pqi_key_kind_of(leaf->key, which);
+    return leaf->kind != NULL &&
+           pqi_fingerprint_of_der(der, len, PQL_FINGERPRINT_CERT, &leaf->of_cert) &&
+           pqi_fingerprint_of_der(der, len, PQL_FINGERPRINT_SPKI, &leaf->of_spki);
+}
+
+static bool key_fits_certificate(const pqi_leaf *leaf)
+{
+    EVP_PKEY *public_key = public_key_of(leaf->cert);
+    const bool fits = public_key != NULL && pqi_key_fits(leaf->key, public_key);
+    EVP_PKEY_free(public_key);
+    return fits;
+}
+
+pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
+                         pql_error *err)
+{
+    const bool pq = which == PQL_LEAF_PQ;
+    const bool compact = pq && !opts->self_signed;
+    leaf->key = pq ? pqi_key_make_ml_dsa(opts->sign) : pqi_key_make_p256();
+    if (leaf->key != NULL) {
+        leaf->cert =
+            pqi_certificate_make(leaf->key, compact ? PQI_ISSUER_THROW_AWAY : PQI_ISSUER_SELF);
+    }
+    if (leaf->key == NULL || leaf->cert == NULL || !complete(leaf, which) ||
+        !key_fits_certificate(leaf)) {
+        pqi_leaf_clear(leaf);
+        ERR_clear_error();
+        return pqi_fail(err, PQL_E_CRYPTO,
+                        "A new %s key and its certificate could not be made by the cryptographic "
+                        "library.",
+                        pq ? "ML-DSA" : "ECDSA");
+    }
+    return PQL_OK;
+}
+
+/* Reads one certificate; NULL when |pem| holds anything else. */
+static CRYPTO_BUFFER *cert_from_pem(const uint8_t *pem, size_t len)
+{
+    uint8_t *der = NULL;
+    size_t der_len = 0;
+    if (!pqi_pem_decode(pem, len, PQI_PEM_CERTIFICATE, &der, &der_len)) {
+        return NULL;
+    }
+    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der, der_len, NULL);
+    OPENSSL_free(der);
+    return buffer;
+}
+
+static pql_status check(pqi_leaf *leaf, pql_leaf which, const char *key_name, const char *cert_name,
+                        pql_error *err)
+{
+    if (leaf->key == NULL) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "%s is not one PKCS#8 private key in PEM. Restore it from a backup.",
+                        key_name);
+    }
+    if (pqi_key_kind_of(leaf->key, which) == NULL) {
+        return pqi_fail(err, PQL_E_IDENTITY, "%s holds another kind of key than %s.", key_name,
+                        which == PQL_LEAF_PQ ? "ML-DSA" : "ECDSA P-256");
+    }
+    if (leaf->cert == NULL || !complete(leaf, which)) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "%s is not one X.509 certificate in PEM. Restore it from a backup.",
+                        cert_name);
+    }
+    if (!key_fits_certificate(leaf)) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "The key in %s does not fit the certificate in %s. Restore both files from "
+                        "one backup.",
+                        key_name, cert_name);
+    }
+    return PQL_OK;
+}
+
+pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
+                         const char *key_name, const uint8_t *cert_pem, size_t cert_len,
+                         const char *cert_name, pql_error *err)
+{
+    leaf->key = pqi_key_from_pem(key_pem, key_len);
+    leaf->cert = cert_from_pem(cert_pem, cert_len);
+    const pql_status status = check(leaf, which, key_name, cert_name, err);
+    if (status != PQL_OK) {
+        pqi_leaf_clear(leaf);
+        ERR_clear_error();
+    }
+    return status;
+}
+
+pql_status pqi_leaf_cert_to_pem(const pqi_leaf *leaf, uint8_t **pem, size_t *len, pql_error *err)
+{
+    if (!pqi_pem_encode(CRYPTO_BUFFER_data(leaf->cert), CRYPTO_BUFFER_len(leaf->cert),
+                        PQI_PEM_CERTIFICATE, pem, len)) {
+        return pqi_fail(err, PQL_E_CRYPTO, "A certificate could not be encoded as PEM.");
+    }
+    return PQL_OK;
+}

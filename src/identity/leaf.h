@@ -1,0 +1,36 @@
+/* A leaf: one private key with its certificate, checked to belong together. */
+#ifndef PQI_IDENTITY_LEAF_H
+#define PQI_IDENTITY_LEAF_H
+
+#include "identity/key.h"
+
+#include <openssl/pool.h>
+
+/* All zero is an empty leaf. */
+typedef struct pqi_leaf {
+    EVP_PKEY *key;            /* owned */
+    CRYPTO_BUFFER *cert;      /* owned; DER */
+    const pqi_key_kind *kind; /* static */
+    pql_fingerprint of_cert;
+    pql_fingerprint of_spki;
+} pqi_leaf;
+
+/* Makes a new key and certificate.  |leaf| must be empty, and stays so on failure.  PQL_E_CRYPTO.
+ */
+pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
+                         pql_error *err);
+
+/* Reads a leaf from its two PEM texts.  |key_name| and |cert_name| are the files' names for the
+ * sentence.  |leaf| must be empty, and stays so on failure.  PQL_E_IDENTITY: not PEM, trailing
+ * data, an algorithm that does not belong here, or a key that does not fit its certificate. */
+pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
+                         const char *key_name, const uint8_t *cert_pem, size_t cert_len,
+                         const char *cert_name, pql_error *err);
+
+/* The certificate as PEM; *pem is owned by the caller (pqi_secret_free).  PQL_E_CRYPTO. */
+pql_status pqi_leaf_cert_to_pem(const pqi_leaf *leaf, uint8_t **pem, size_t *len, pql_error *err);
+
+/* Wipes the key, frees, leaves an empty leaf. */
+void pqi_leaf_clear(pqi_leaf *leaf);
+
+#endif

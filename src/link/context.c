@@ -1,0 +1,168 @@
+/* Contexts: workers, and the orderly end of all that lives on them. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "crypto/random.h"
+#include "link/internal.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKERS_MAX 64
+/* How often a drain looks whether the last link has gone. */
+#define DRAIN_STEP (20 * PQI_NS_PER_MS)
+
+static unsigned default_workers(void)
+{
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : online > WORKERS_MAX ? WORKERS_MAX : (unsigned)online;
+}
+
+static pql_status start_workers(pql_context *ctx, pql_error *err)
+{
+    for (unsigned i = 0; i < ctx->worker_count; i++) {
+        const pql_status status = pqi_worker_start(&ctx->workers[i].worker, i, err);
+        if (status != PQL_OK) {
+            return status;
+        }
+    }
+    return PQL_OK;
+}
+
+pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_error *err)
+{
+    *out = NULL;
+    pqi_error_clear(err);
+    if (opts->workers > WORKERS_MAX) {
+        return pqi_fail(err, PQL_E_USAGE, "At most %d workers are possible.", WORKERS_MAX);
+    }
+    pql_context *ctx = calloc(1, sizeof(*ctx));
+    if (ctx == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.");
+    }
+    ctx->opts = *opts;
+    ctx->worker_count = opts->workers != 0 ? opts->workers : default_workers();
+    ctx->workers = calloc(ctx->worker_count, sizeof(*ctx->workers));
+    if (opts->secret != NULL) {
+        memcpy(ctx->secret, opts->secret, sizeof(ctx->secret));
+    } else {
+        pqi_random(ctx->secret, sizeof(ctx->secret));
+    }
+    ctx->opts.secret = NULL;
+    pql_status status = ctx->workers == NULL
+                            ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
+                            : start_workers(ctx, err);
+    if (status != PQL_OK) {
+        pql_context_free(ctx);
+        return status;
+    }
+    *out = ctx;
+    return PQL_OK;
+}
+
+unsigned pql_context_workers(const pql_context *ctx)
+{
+    return ctx->worker_count;
+}
+
+pql_status pql_context_run(pql_context *ctx, unsigned index, void (*fn)(void *arg), void *arg)
+{
+    return index < ctx->worker_count ? pqi_worker_post(ctx->workers[index].worker, fn, arg)
+                                     : PQL_E_USAGE;
+}
+
+/* Work that every worker does once, while the caller waits. */
+typedef struct round {
+    pql_context *ctx;
+    unsigned worker;
+    void (*fn)(pql_context *ctx, unsigned worker);
+    sem_t *done;
+} round_call;
+
+static void run_round(void *arg)
+{
+    const round_call *call = arg;
+    call->fn(call->ctx, call->worker);
+    (void)sem_post(call->done);
+}
+
+static void on_every_worker(pql_context *ctx, void (*fn)(pql_context *ctx, unsigned worker))
+{
+    sem_t done;
+    (void)sem_init(&done, 0, 0);
+    for (unsigned i = 0; i < ctx->worker_count; i++) {
+        round_call call = {ctx, i, fn, &done};
+        if (ctx->workers[i].worker == NULL) {
+            continue;
+        }
+        while (pqi_worker_post(ctx->workers[i].worker, run_round, &call) == PQL_E_LIMIT) {
+            const struct timespec step = {.tv_nsec = (long)DRAIN_STEP};
+            (void)nanosleep(&step, NULL);
+        }
+        while (sem_wait(&done) != 0 && errno == EINTR) {
+            continue;
+        }
+    }
+    (void)sem_destroy(&done);
+}
+
+static void drain_worker(pql_context *ctx, unsigned worker)
+{
+    for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
+        pqi_quic_endpoint_drain(port->endpoint);
+    }
+}
+
+void pql_context_drain(pql_context *ctx, uint64_t grace_ms)
+{
+    const uint64_t deadline = pqi_clock_monotonic() + grace_ms * PQI_NS_PER_MS;
+    atomic_store(&ctx->draining, true);
+    on_every_worker(ctx, drain_worker);
+    while (atomic_load(&ctx->live) > 0 && pqi_clock_monotonic() < deadline) {
+        const struct timespec step = {.tv_nsec = (long)DRAIN_STEP};
+        (void)nanosleep(&step, NULL);
+    }
+}
+
+static void close_worker(pql_context *ctx, unsigned worker)
+{
+    const uint64_t now = pqi_clock_monotonic();
+    pqi_connect_cancel_all(ctx, worker);
+    for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
+        pqi_quic_endpoint_drain(port->endpoint);
+        pqi_quic_endpoint_close_all(port->endpoint, 0, "closing");
+        pqi_quic_endpoint_flush(port->endpoint, now);
+        pqi_quic_endpoint_abandon(port->endpoint, now);
+    }
+    while (ctx->workers[worker].ports != NULL) {
+        pqi_port_free(ctx->workers[worker].ports);
+    }
+}
+
+void pql_context_free(pql_context *ctx)
+{
+    if (ctx == NULL) {
+        return;
+    }
+    atomic_store(&ctx->closing, true);
+    if (ctx->workers != NULL) {
+        on_every_worker(ctx, close_worker);
+        for (unsigned i = 0; i < ctx->worker_count; i++) {
+            pqi_worker_stop(ctx->workers[i].worker);
+        }
+    }
+    while (ctx->listeners != NULL) {
+        pql_listener *next = ctx->listeners->next;
+        pqi_quic_tls_free(ctx->listeners->tls);
+        pqi_secret_wipe(&ctx->listeners->endpoint_opts, sizeof(ctx->listeners->endpoint_opts));
+        free(ctx->listeners);
+        ctx->listeners = next;
+    }
+    free(ctx->workers);
+    pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));
+    free(ctx);
+}

@@ -1,0 +1,121 @@
+/* What the files of link/ share.  Private to src/link. */
+#ifndef PQI_LINK_INTERNAL_H
+#define PQI_LINK_INTERNAL_H
+
+#include "net/url.h"
+#include "net/worker.h"
+#include "quic/endpoint.h"
+
+#include <pqlink/link.h>
+
+#include <stdatomic.h>
+
+/* Addresses of one host name that are tried. */
+#define PQI_CONNECT_ADDRESSES 8
+
+/* A UDP socket with its QUIC endpoint on a worker: one per worker and listener, one per client
+ * link. */
+typedef struct pqi_port {
+    pqi_task task; /* first member */
+    struct pqi_port *next, *prev;
+    pql_context *ctx;
+    unsigned worker;
+    pqi_udp *udp;
+    pqi_quic_endpoint *endpoint;
+    uv_poll_t poll;
+    bool want_write, closing;
+    pql_listener *listener; /* NULL on a client */
+    pql_link *link;         /* the client's link; NULL on a listener */
+    pqi_quic_counters reported;
+} pqi_port;
+
+struct pql_listener {
+    pql_listener *next;
+    pql_context *ctx;
+    pqi_quic_tls *tls;
+    const pql_handlers *handlers;
+    void *user;
+    pqi_url url;
+    uint16_t port;
+    pqi_quic_endpoint_opts endpoint_opts;
+};
+
+typedef struct pqi_context_worker {
+    pqi_worker *worker;
+    pqi_port *ports;
+    pql_link *resolving; /* client links that have no port yet */
+} pqi_context_worker;
+
+struct pql_context {
+    pql_context_opts opts;
+    unsigned worker_count;
+    pqi_context_worker *workers;
+    pql_listener *listeners;
+    uint8_t secret[PQI_QUIC_SECRET_LEN];
+    atomic_uint next_worker;
+    atomic_uint_fast64_t next_link;
+    atomic_size_t live; /* links between open (or connect) and close */
+    atomic_bool draining, closing;
+};
+
+struct pql_stream {
+    pql_link *link;
+    pqi_quic_stream *quic;
+    void *data;
+};
+
+/* What a connect needs until the link is open. */
+typedef struct pqi_connect {
+    pqi_url url;
+    pqi_quic_tls *tls;
+    uint64_t deadline; /* ns */
+    uint64_t idle_timeout, keep_alive;
+    unsigned max_streams;
+    pqi_address addresses[PQI_CONNECT_ADDRESSES];
+    size_t address_count, address_at;
+    pql_close first_failure;
+} pqi_connect;
+
+struct pql_link {
+    atomic_uint refs;
+    pql_context *ctx;
+    unsigned worker;
+    uint64_t id;
+    bool server;
+    atomic_bool open;
+    bool closed, announced;
+    const pql_handlers *handlers;
+    void *user;
+    void *data;
+    pqi_port *port;
+    pqi_quic_conn *conn;
+    uint64_t started;
+    pql_posture posture;
+    char alpn[256];
+    char address[PQI_ADDRESS_TEXT_SIZE];
+    pqi_connect *connect; /* client only; owned */
+    pql_link *next_resolving, *prev_resolving;
+    uv_getaddrinfo_t *resolver; /* owned by libuv's callback while under way */
+};
+
+/* port.c */
+pql_status pqi_port_listen(pql_listener *listener, unsigned worker, pqi_udp *udp, pql_error *err);
+pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,
+                            pql_error *err);
+void pqi_port_kick(pqi_port *port);
+/* Frees the socket and the endpoint, without events. */
+void pqi_port_free(pqi_port *port);
+
+/* link.c */
+extern const pqi_quic_events pqi_link_events;
+const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **owner);
+pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *handlers, void *user);
+/* Tells the owner that the link is over, once. */
+void pqi_link_finish(pql_link *link, const pql_close *why);
+
+/* connect.c: the next address after a failure; false when there is none. */
+bool pqi_connect_again(pql_link *link, const pql_close *why);
+void pqi_connect_cancel_all(pql_context *ctx, unsigned worker);
+void pqi_connect_free(pqi_connect *connect);
+
+#endif

@@ -1,0 +1,189 @@
+/* Listening: one socket per worker on the same address. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "link/internal.h"
+
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_MAX_LINKS 65536
+#define DEFAULT_MAX_UNAUTHENTICATED 1024
+/* Half-open handshakes from which strangers have to prove their address first. */
+#define DEFAULT_RETRY_THRESHOLD 128
+#define DEFAULT_MAX_STREAMS 16
+#define DEFAULT_IDLE_TIMEOUT_MS 60000
+#define HANDSHAKE_TIMEOUT (10 * PQI_NS_PER_SEC)
+
+static size_t or_default(size_t value, size_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
+{
+    const uint64_t idle_ms = or_default(opts->idle_timeout_ms, DEFAULT_IDLE_TIMEOUT_MS);
+    listener->endpoint_opts = (pqi_quic_endpoint_opts){
+        .tls = listener->tls,
+        .server = true,
+        .workers = listener->ctx->worker_count,
+        .wall_offset = pqi_clock_unix_ms() * PQI_NS_PER_MS - pqi_clock_monotonic(),
+        .max_links = or_default(opts->max_links, DEFAULT_MAX_LINKS),
+        .max_unauthenticated = or_default(opts->max_unauthenticated, DEFAULT_MAX_UNAUTHENTICATED),
+        .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
+        .max_streams = (unsigned)or_default(opts->max_streams, DEFAULT_MAX_STREAMS),
+        .idle_timeout = idle_ms * PQI_NS_PER_MS,
+        .handshake_timeout = HANDSHAKE_TIMEOUT,
+    };
+    memcpy(listener->endpoint_opts.secret, listener->ctx->secret, PQI_QUIC_SECRET_LEN);
+}
+
+/* Handing a socket to its worker, and waiting for the outcome. */
+typedef struct handing {
+    pql_listener *listener;
+    unsigned worker;
+    pqi_udp *udp;
+    pql_status status;
+    pql_error *err;
+    sem_t done;
+} handing;
+
+static void take_socket(void *arg)
+{
+    handing *h = arg;
+    h->status = pqi_port_listen(h->listener, h->worker, h->udp, h->err);
+    (void)sem_post(&h->done);
+}
+
+static pql_status hand_socket(pql_listener *listener, unsigned worker, pqi_udp *udp, pql_error *err)
+{
+    handing h = {.listener = listener, .worker = worker, .udp = udp, .err = err};
+    (void)sem_init(&h.done, 0, 0);
+    const pql_status status =
+        pqi_worker_post(listener->ctx->workers[worker].worker, take_socket, &h);
+    if (status != PQL_OK) {
+        pqi_udp_close(udp);
+        h.status = pqi_fail(err, status, "The worker takes no more work at the moment.");
+    } else {
+        while (sem_wait(&h.done) != 0) {
+            continue; /* a signal came in between */
+        }
+    }
+    (void)sem_destroy(&h.done);
+    return h.status;
+}
+
+/* All sockets are bound before any worker serves: the kernel's steering needs the whole group. */
+static pql_status bind_all(pql_listener *listener, pqi_address address, pqi_udp **sockets,
+                           pql_error *err)
+{
+    const unsigned count = listener->ctx->worker_count;
+    if (pqi_address_port(&address) != 0) {
+        /* With SO_REUSEPORT a second program of the same user could share the port: first make
+         * sure that nobody else has it. */
+        pqi_udp *probe = NULL;
+        const pqi_udp_opts alone = {.bind = address};
+        const pql_status status = pqi_udp_open(&probe, &alone, err);
+        if (status != PQL_OK) {
+            return status;
+        }
+        pqi_udp_close(probe);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const pqi_udp_opts opts = {.bind = address, .reuse_port = true};
+        const pql_status status = pqi_udp_open(&sockets[i], &opts, err);
+        if (status != PQL_OK) {
+            return status;
+        }
+        const pqi_address bound = pqi_udp_local(sockets[i]);
+        pqi_address_set_port(&address, pqi_address_port(&bound));
+    }
+    listener->port = pqi_address_port(&address);
+    if (count > 1) {
+        (void)pqi_udp_steer(sockets[0], count);
+    }
+    return PQL_OK;
+}
+
+static pql_status open_sockets(pql_listener *listener, const pqi_address *address, pql_error *err)
+{
+    const unsigned count = listener->ctx->worker_count;
+    pqi_udp **sockets = calloc(count, sizeof(pqi_udp *));
+    if (sockets == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening sockets.");
+    }
+    pql_status status = bind_all(listener, *address, sockets, err);
+    for (unsigned i = 0; i < count; i++) {
+        if (status == PQL_OK) {
+            status = hand_socket(listener, i, sockets[i], err);
+        } else {
+            pqi_udp_close(sockets[i]);
+        }
+    }
+    free(sockets);
+    return status;
+}
+
+static pql_status make_listener(pql_listener **out, pql_context *ctx, const char *url,
+                                const pql_listen_opts *opts, pqi_address *address, pql_error *err)
+{
+    const pqi_quic_tls_opts tls = {.server = true,
+                                   .policy = ctx->opts.policy,
+                                   .identity = ctx->opts.identity,
+                                   .alpn = opts->alpn,
+                                   .alpn_count = opts->alpn_count};
+    pql_listener *listener = calloc(1, sizeof(*listener));
+    *out = NULL;
+    if (listener == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory listening.");
+    }
+    listener->ctx = ctx;
+    listener->handlers = opts->handlers;
+    listener->user = opts->user;
+    pql_status status = pqi_url_parse(&listener->url, url, err);
+    if (status == PQL_OK &&
+        !pqi_address_from_literal(address, listener->url.host, listener->url.port)) {
+        status = pqi_fail(err, PQL_E_USAGE,
+                          "'%.100s' cannot be listened on: write it as quic://ADDRESS:PORT with a "
+                          "literal IPv4 or IPv6 address.",
+                          url);
+    }
+    if (status == PQL_OK) {
+        status = pqi_quic_tls_new(&listener->tls, &tls, err);
+    }
+    if (status != PQL_OK) {
+        free(listener);
+        return status;
+    }
+    *out = listener;
+    return PQL_OK;
+}
+
+pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *opts,
+                      pql_listener **out, pql_error *err)
+{
+    pqi_address address;
+    pql_listener *listener = NULL;
+    if (out != NULL) {
+        *out = NULL;
+    }
+    pqi_error_clear(err);
+    pql_status status = make_listener(&listener, ctx, url, opts, &address, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    fill_endpoint(listener, opts);
+    /* The context owns it from here on: sockets that were handed over refer to it. */
+    listener->next = ctx->listeners;
+    ctx->listeners = listener;
+    status = open_sockets(listener, &address, err);
+    if (status == PQL_OK && out != NULL) {
+        *out = listener;
+    }
+    return status;
+}
+
+uint16_t pql_listener_port(const pql_listener *listener)
+{
+    return listener->port;
+}

@@ -1,0 +1,279 @@
+/* Sockets on workers: bytes from the kernel to a QUIC endpoint and back. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "crypto/random.h"
+#include "link/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* recvmmsg calls before other sockets of the worker have their turn. */
+#define RECEIVE_BATCHES 16
+
+static bool io_send(void *user, const pqi_datagrams *run)
+{
+    pqi_port *port = user;
+    return pqi_udp_send(port->udp, run);
+}
+
+static bool io_blocked(void *user)
+{
+    const pqi_port *port = user;
+    return pqi_udp_blocked(port->udp);
+}
+
+static void io_random(void *user, uint8_t *out, size_t len)
+{
+    (void)user;
+    pqi_random(out, len);
+}
+
+static void io_rejected(void *user, const char *reason)
+{
+    const pqi_port *port = user;
+    const pql_observer *observer = &port->ctx->opts.observer;
+    if (observer->reject != NULL) {
+        observer->reject(reason, observer->user);
+    }
+}
+
+/* A datagram on its way to the worker that owns its connection. */
+typedef struct parcel {
+    pql_listener *listener;
+    unsigned worker;
+    pqi_datagrams run;
+    uint8_t data[];
+} parcel;
+
+static void deliver_parcel(void *arg)
+{
+    parcel *p = arg;
+    for (pqi_port *port = p->listener->ctx->workers[p->worker].ports; port != NULL;
+         port = port->next) {
+        if (port->listener == p->listener) {
+            pqi_quic_endpoint_receive(port->endpoint, &p->run, pqi_clock_monotonic());
+            pqi_port_kick(port);
+        }
+    }
+    free(p);
+}
+
+/* Only where the kernel could not steer.  What does not fit the queue is lost, as on a network. */
+static void io_hand_over(void *user, unsigned worker, const pqi_datagrams *run)
+{
+    const pqi_port *port = user;
+    parcel *p = malloc(sizeof(*p) + run->len);
+    if (p == NULL) {
+        return;
+    }
+    p->listener = port->listener;
+    p->worker = worker;
+    p->run = *run;
+    memcpy(p->data, run->data, run->len);
+    p->run.data = p->data;
+    if (pqi_worker_post(port->ctx->workers[worker].worker, deliver_parcel, p) != PQL_OK) {
+        free(p);
+    }
+}
+
+static pqi_quic_io io_of(pqi_port *port)
+{
+    return (pqi_quic_io){.send = io_send,
+                         .blocked = io_blocked,
+                         .random = io_random,
+                         .hand_over = io_hand_over,
+                         .accept = pqi_link_accept,
+                         .rejected = io_rejected,
+                         .user = port};
+}
+
+static void on_run(void *user, const pqi_datagrams *run)
+{
+    pqi_port *port = user;
+    pqi_quic_endpoint_receive(port->endpoint, run, pqi_clock_monotonic());
+}
+
+static void on_poll(uv_poll_t *poll, int status, int poll_events)
+{
+    pqi_port *port = poll->data;
+    pqi_worker *worker = port->ctx->workers[port->worker].worker;
+    if (status == 0 && (poll_events & UV_WRITABLE) != 0) {
+        pqi_udp_flush(port->udp);
+    }
+    const int failure =
+        pqi_udp_receive(port->udp, pqi_worker_scratch(worker), RECEIVE_BATCHES, on_run, port);
+    if (status != 0) {
+        /* libuv stops polling when a socket reports an error, and an ICMP message is one. */
+        (void)uv_poll_start(&port->poll, UV_READABLE | (port->want_write ? UV_WRITABLE : 0),
+                            on_poll);
+    }
+    if (failure == ECONNREFUSED) {
+        pqi_quic_endpoint_unreachable(port->endpoint,
+                                      "Nobody listens at that address (port unreachable).",
+                                      pqi_clock_monotonic());
+    }
+    pqi_port_kick(port);
+}
+
+static void report_traffic(pqi_port *port)
+{
+    const pql_observer *observer = &port->ctx->opts.observer;
+    const pqi_quic_counters now = pqi_quic_endpoint_counters(port->endpoint);
+    const pqi_quic_counters *before = &port->reported;
+    if (observer->traffic != NULL &&
+        (now.datagrams_in != before->datagrams_in || now.datagrams_out != before->datagrams_out)) {
+        observer->traffic(now.bytes_in - before->bytes_in, now.bytes_out - before->bytes_out,
+                          now.datagrams_in - before->datagrams_in,
+                          now.datagrams_out - before->datagrams_out, observer->user);
+    }
+    port->reported = now;
+}
+
+static void poll_for(pqi_port *port)
+{
+    const bool want_write = pqi_udp_blocked(port->udp);
+    if (want_write != port->want_write) {
+        port->want_write = want_write;
+        (void)uv_poll_start(&port->poll, UV_READABLE | (want_write ? UV_WRITABLE : 0), on_poll);
+    }
+}
+
+static void on_task(pqi_task *task, uint64_t now)
+{
+    pqi_port *port = (pqi_port *)task;
+    pqi_quic_endpoint_flush(port->endpoint, now);
+    report_traffic(port);
+    if (port->link == NULL && port->listener == NULL && pqi_quic_endpoint_empty(port->endpoint)) {
+        pqi_port_free(port);
+        return;
+    }
+    poll_for(port);
+    pqi_worker_schedule(port->ctx->workers[port->worker].worker, task,
+                        pqi_quic_endpoint_deadline(port->endpoint));
+}
+
+void pqi_port_kick(pqi_port *port)
+{
+    pqi_worker_kick(port->ctx->workers[port->worker].worker, &port->task);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    pqi_port *port = handle->data;
+    pqi_udp_close(port->udp);
+    free(port);
+}
+
+void pqi_port_free(pqi_port *port)
+{
+    pqi_context_worker *home = &port->ctx->workers[port->worker];
+    pqi_worker_forget(home->worker, &port->task);
+    pqi_quic_endpoint_free(port->endpoint);
+    if (port->prev != NULL) {
+        port->prev->next = port->next;
+    } else {
+        home->ports = port->next;
+    }
+    if (port->next != NULL) {
+        port->next->prev = port->prev;
+    }
+    uv_close((uv_handle_t *)&port->poll, on_poll_closed);
+}
+
+/* On the worker's thread.  Takes |udp| over, also on failure. */
+static pql_status port_new(pqi_port **out, pql_context *ctx, unsigned worker, pqi_udp *udp,
+                           const pqi_quic_endpoint_opts *base, pql_error *err)
+{
+    pqi_context_worker *home = &ctx->workers[worker];
+    pqi_port *port = calloc(1, sizeof(*port));
+    *out = NULL;
+    if (port == NULL) {
+        pqi_udp_close(udp);
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening a socket.");
+    }
+    port->task.run = on_task;
+    port->ctx = ctx;
+    port->worker = worker;
+    port->udp = udp;
+    pqi_quic_endpoint_opts opts = *base;
+    opts.io = io_of(port);
+    port->endpoint = pqi_quic_endpoint_new(&opts);
+    if (port->endpoint == NULL ||
+        uv_poll_init(pqi_worker_loop(home->worker), &port->poll, pqi_udp_fd(udp)) != 0) {
+        pqi_quic_endpoint_free(port->endpoint);
+        pqi_udp_close(udp);
+        free(port);
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening a socket.");
+    }
+    port->poll.data = port;
+    (void)uv_poll_start(&port->poll, UV_READABLE, on_poll);
+    port->next = home->ports;
+    if (port->next != NULL) {
+        port->next->prev = port;
+    }
+    home->ports = port;
+    *out = port;
+    return PQL_OK;
+}
+
+pql_status pqi_port_listen(pql_listener *listener, unsigned worker, pqi_udp *udp, pql_error *err)
+{
+    pqi_port *port = NULL;
+    pqi_quic_endpoint_opts opts = listener->endpoint_opts;
+    opts.worker = worker;
+    const pql_status status = port_new(&port, listener->ctx, worker, udp, &opts, err);
+    if (status == PQL_OK) {
+        port->listener = listener;
+    }
+    return status;
+}
+
+static pql_status open_client_socket(const pqi_address *remote, pqi_udp **udp, pql_error *err)
+{
+    const bool v6 = remote->sa.any.sa_family == AF_INET6;
+    pqi_udp_opts opts = {.connect = *remote};
+    (void)pqi_address_from_literal(&opts.bind, v6 ? "::" : "0.0.0.0", 0);
+    return pqi_udp_open(udp, &opts, err);
+}
+
+pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,
+                            pql_error *err)
+{
+    const pqi_connect *connect = link->connect;
+    const uint64_t now = pqi_clock_monotonic();
+    pqi_udp *udp = NULL;
+    pqi_port *port = NULL;
+    char host_port[sizeof(((pqi_quic_tls_peer *)0)->host_port)];
+    pqi_quic_endpoint_opts opts = {
+        .tls = connect->tls,
+        .workers = 1,
+        .wall_offset = pqi_clock_unix_ms() * PQI_NS_PER_MS - now,
+        .max_streams = connect->max_streams,
+        .idle_timeout = connect->idle_timeout,
+        .handshake_timeout = handshake_timeout,
+        .keep_alive = connect->keep_alive,
+    };
+    pql_status status = open_client_socket(remote, &udp, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pqi_random(opts.secret, sizeof(opts.secret));
+    const pqi_address local = pqi_udp_local(udp);
+    status = port_new(&port, link->ctx, link->worker, udp, &opts, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    (void)snprintf(host_port, sizeof(host_port), "%.255s:%u", connect->url.host,
+                   (unsigned)connect->url.port);
+    status = pqi_quic_endpoint_connect(port->endpoint, &local, remote, connect->url.host, host_port,
+                                       &pqi_link_events, link, now, &link->conn, err);
+    if (status != PQL_OK) {
+        pqi_port_free(port);
+        return status;
+    }
+    port->link = link;
+    link->port = port;
+    pqi_port_kick(port);
+    return PQL_OK;
+}

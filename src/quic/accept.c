@@ -1,0 +1,218 @@
+/* Datagrams of strangers: what a server answers to bytes that belong to no connection.
+ *
+ * Each answer is smaller than what came, needs no memory that outlives it, and the only state that
+ * a stranger can make is one handshake below the limits of the endpoint. */
+#include "base/clock.h"
+#include "quic/internal.h"
+
+#include <string.h>
+
+/* RFC 9000, 10.3: a reset is 21 bytes at least, 16 of them the token; 10.3.3: it is shorter than
+ * what it answers, so that two endpoints never answer each other for ever. */
+#define RESET_MIN 21
+#define RESET_RANDOM_MAX 22
+/* Resets per second at most; more would make us a reflector for nothing. */
+#define RESETS_PER_SECOND 100.0
+/* RFC 9000, 14.1: an Initial comes in a datagram of 1200 bytes at least. */
+#define INITIAL_DATAGRAM_MIN 1200
+#define RETRY_TOKEN_LIFE (10 * PQI_NS_PER_SEC)
+#define ADDRESS_TOKEN_LIFE (3600 * PQI_NS_PER_SEC)
+#define ANSWER_SIZE 512
+
+static void answer(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const uint8_t *data,
+                   ngtcp2_ssize len)
+{
+    if (len <= 0) {
+        return;
+    }
+    const pqi_datagrams run = {.local = one->local,
+                               .remote = one->remote,
+                               .data = data,
+                               .len = (size_t)len,
+                               .segment = (size_t)len};
+    pqi_endpoint_send(endpoint, &run);
+}
+
+static void negotiate_version(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                              const ngtcp2_version_cid *vc)
+{
+    const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
+    uint8_t packet[ANSWER_SIZE];
+    uint8_t random = 0;
+    if (one->len < INITIAL_DATAGRAM_MIN) {
+        return;
+    }
+    pqi_endpoint_random(endpoint, &random, sizeof(random));
+    endpoint->counters.version_negotiations++;
+    answer(endpoint, one, packet,
+           ngtcp2_pkt_write_version_negotiation(packet, sizeof(packet), random, vc->scid,
+                                                vc->scidlen, vc->dcid, vc->dcidlen, versions, 1));
+}
+
+static bool reset_allowed(pqi_quic_endpoint *endpoint, uint64_t now)
+{
+    const double seconds = (double)(now - endpoint->reset_at) / (double)PQI_NS_PER_SEC;
+    endpoint->reset_at = now;
+    endpoint->reset_credit += seconds * RESETS_PER_SECOND;
+    if (endpoint->reset_credit > RESETS_PER_SECOND) {
+        endpoint->reset_credit = RESETS_PER_SECOND;
+    }
+    if (endpoint->reset_credit < 1.0) {
+        return false;
+    }
+    endpoint->reset_credit -= 1.0;
+    return true;
+}
+
+/* A peer that still believes in a link from before a restart learns that it is gone. */
+static void reset(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                  const ngtcp2_version_cid *vc, uint64_t now)
+{
+    uint8_t packet[ANSWER_SIZE];
+    uint8_t random[RESET_RANDOM_MAX];
+    ngtcp2_stateless_reset_token token;
+    ngtcp2_cid cid;
+    if (one->len <= RESET_MIN || vc->dcidlen != PQI_CID_LEN || !reset_allowed(endpoint, now)) {
+        return;
+    }
+    size_t random_len = one->len - 1 - sizeof(token);
+    if (random_len > sizeof(random)) {
+        random_len = sizeof(random);
+    }
+    ngtcp2_cid_init(&cid, vc->dcid, vc->dcidlen);
+    if (ngtcp2_crypto_generate_stateless_reset_token(token.data, endpoint->opts.secret,
+                                                     sizeof(endpoint->opts.secret), &cid) != 0) {
+        return;
+    }
+    pqi_endpoint_random(endpoint, random, sizeof(random));
+    endpoint->counters.resets++;
+    answer(
+        endpoint, one, packet,
+        ngtcp2_pkt_write_stateless_reset2(packet, sizeof(packet), &token, random, sizeof(random)));
+}
+
+static void refuse(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const ngtcp2_pkt_hd *hd,
+                   uint64_t code, const char *reason)
+{
+    uint8_t packet[ANSWER_SIZE];
+    endpoint->counters.refused++;
+    endpoint->opts.io.rejected(endpoint->opts.io.user, reason);
+    answer(endpoint, one, packet,
+           ngtcp2_crypto_write_connection_close(packet, sizeof(packet), hd->version, &hd->scid,
+                                                &hd->dcid, code, NULL, 0));
+}
+
+static void send_retry(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                       const ngtcp2_pkt_hd *hd, uint64_t wall)
+{
+    uint8_t packet[ANSWER_SIZE];
+    uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
+    uint8_t random[PQI_CID_LEN];
+    ngtcp2_cid scid;
+    pqi_endpoint_random(endpoint, random, sizeof(random));
+    pqi_cid_make(&scid, random, endpoint->opts.worker, endpoint->opts.workers);
+    const ngtcp2_ssize token_len = ngtcp2_crypto_generate_retry_token2(
+        token, endpoint->opts.secret, sizeof(endpoint->opts.secret), hd->version,
+        (const ngtcp2_sockaddr *)&one->remote.sa.any, one->remote.len, &scid, &hd->dcid, wall);
+    if (token_len < 0) {
+        return;
+    }
+    endpoint->counters.retries++;
+    answer(endpoint, one, packet,
+           ngtcp2_crypto_write_retry(packet, sizeof(packet), hd->version, &hd->scid, &scid,
+                                     &hd->dcid, token, (size_t)token_len));
+}
+
+/* What the token of an Initial proves.  False: it is a Retry token that proves the contrary. */
+static bool judge_token(const pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                        const ngtcp2_pkt_hd *hd, uint64_t wall, ngtcp2_token_type *type,
+                        ngtcp2_cid *original)
+{
+    const uint8_t *secret = endpoint->opts.secret;
+    const ngtcp2_sockaddr *remote = (const ngtcp2_sockaddr *)&one->remote.sa.any;
+    *type = NGTCP2_TOKEN_TYPE_UNKNOWN;
+    if (hd->tokenlen == 0) {
+        return true;
+    }
+    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
+        const int rv = ngtcp2_crypto_verify_retry_token2(
+            original, hd->token, hd->tokenlen, secret, sizeof(endpoint->opts.secret), hd->version,
+            remote, one->remote.len, &hd->dcid, RETRY_TOKEN_LIFE, wall);
+        if (rv == 0) {
+            *type = NGTCP2_TOKEN_TYPE_RETRY;
+        }
+        return rv != NGTCP2_CRYPTO_ERR_VERIFY_TOKEN;
+    }
+    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
+        ngtcp2_crypto_verify_regular_token(hd->token, hd->tokenlen, secret,
+                                           sizeof(endpoint->opts.secret), remote, one->remote.len,
+                                           ADDRESS_TOKEN_LIFE, wall) == 0) {
+        *type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+    }
+    return true;
+}
+
+/* Why a new handshake is not taken now; NULL when it is. */
+static const char *refusal(const pqi_quic_endpoint *endpoint)
+{
+    if (endpoint->draining) {
+        return "draining";
+    }
+    if (endpoint->live >= endpoint->opts.max_links) {
+        return "links";
+    }
+    if (endpoint->unauthenticated >= endpoint->opts.max_unauthenticated) {
+        return "handshakes";
+    }
+    return NULL;
+}
+
+static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, uint64_t now)
+{
+    ngtcp2_pkt_hd hd;
+    ngtcp2_cid original = {0};
+    ngtcp2_token_type token_type = NGTCP2_TOKEN_TYPE_UNKNOWN;
+    if (one->len < INITIAL_DATAGRAM_MIN || ngtcp2_accept(&hd, one->data, one->len) != 0) {
+        return;
+    }
+    const char *why_not = refusal(endpoint);
+    if (why_not != NULL) {
+        refuse(endpoint, one, &hd, NGTCP2_CONNECTION_REFUSED, why_not);
+        return;
+    }
+    /* Tokens live through restarts, so their clock is the wall's. */
+    const uint64_t wall = now + endpoint->opts.wall_offset;
+    if (!judge_token(endpoint, one, &hd, wall, &token_type, &original)) {
+        refuse(endpoint, one, &hd, NGTCP2_INVALID_TOKEN, "token");
+        return;
+    }
+    if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
+        hd.tokenlen = 0;
+        if (endpoint->unauthenticated >= endpoint->opts.retry_threshold) {
+            send_retry(endpoint, one, &hd, wall);
+            return;
+        }
+    }
+    pqi_quic_conn *conn = pqi_conn_new_server(endpoint, one, &hd, &original, token_type, now);
+    if (conn != NULL) {
+        endpoint->counters.accepted++;
+        pqi_conn_receive(conn, one, now);
+    }
+}
+
+void pqi_endpoint_stranger(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                           const ngtcp2_version_cid *vc, int decoded, uint64_t now)
+{
+    const unsigned owner = pqi_cid_worker_of_datagram(one->data, one->len, endpoint->opts.workers);
+    if (owner != endpoint->opts.worker) {
+        endpoint->opts.io.hand_over(endpoint->opts.io.user, owner, one);
+        return;
+    }
+    if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION) {
+        negotiate_version(endpoint, one, vc);
+    } else if (vc->version == 0) {
+        reset(endpoint, one, vc, now);
+    } else {
+        accept_initial(endpoint, one, now);
+    }
+}

@@ -1,0 +1,226 @@
+/* Which datagram belongs to which connection, and whose turn it is. */
+#include "quic/endpoint.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "quic/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+pqi_quic_endpoint *pqi_quic_endpoint_new(const pqi_quic_endpoint_opts *opts)
+{
+    uint8_t key[16];
+    pqi_quic_endpoint *endpoint = calloc(1, sizeof(*endpoint));
+    if (endpoint == NULL) {
+        return NULL;
+    }
+    endpoint->opts = *opts;
+    pqi_endpoint_random(endpoint, key, sizeof(key));
+    endpoint->map = pqi_cid_map_new(key);
+    if (endpoint->map == NULL) {
+        free(endpoint);
+        return NULL;
+    }
+    return endpoint;
+}
+
+void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint)
+{
+    if (endpoint == NULL) {
+        return;
+    }
+    while (endpoint->conns != NULL) {
+        pqi_conn_free(endpoint->conns);
+    }
+    pqi_heap_free(&endpoint->timers);
+    pqi_cid_map_free(endpoint->map);
+    pqi_secret_wipe(endpoint->opts.secret, sizeof(endpoint->opts.secret));
+    free(endpoint);
+}
+
+void pqi_endpoint_random(const pqi_quic_endpoint *endpoint, void *out, size_t len)
+{
+    endpoint->opts.io.random(endpoint->opts.io.user, out, len);
+}
+
+void pqi_endpoint_send(pqi_quic_endpoint *endpoint, const pqi_datagrams *run)
+{
+    endpoint->counters.bytes_out += run->len;
+    endpoint->counters.datagrams_out += (run->len + run->segment - 1) / run->segment;
+    (void)endpoint->opts.io.send(endpoint->opts.io.user, run);
+}
+
+void pqi_endpoint_dirty(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
+{
+    if (conn->dirty) {
+        return;
+    }
+    conn->dirty = true;
+    conn->dirty_next = NULL;
+    if (endpoint->dirty_last == NULL) {
+        endpoint->dirty_first = conn;
+    } else {
+        endpoint->dirty_last->dirty_next = conn;
+    }
+    endpoint->dirty_last = conn;
+}
+
+void pqi_endpoint_clean(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
+{
+    pqi_quic_conn *before = NULL;
+    if (!conn->dirty) {
+        return;
+    }
+    for (pqi_quic_conn *c = endpoint->dirty_first; c != conn; c = c->dirty_next) {
+        before = c;
+    }
+    if (before == NULL) {
+        endpoint->dirty_first = conn->dirty_next;
+    } else {
+        before->dirty_next = conn->dirty_next;
+    }
+    if (endpoint->dirty_last == conn) {
+        endpoint->dirty_last = before;
+    }
+    conn->dirty = false;
+}
+
+void pqi_endpoint_schedule(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
+{
+    if (!pqi_heap_set(&endpoint->timers, &conn->timer, pqi_conn_deadline(conn))) {
+        /* Without a timer the connection could never end by itself; the next flush tries again. */
+        pqi_endpoint_dirty(endpoint, conn);
+    }
+}
+
+pql_status pqi_quic_endpoint_connect(pqi_quic_endpoint *endpoint, const pqi_address *local,
+                                     const pqi_address *remote, const char *host,
+                                     const char *host_port, const pqi_quic_events *events,
+                                     void *user, uint64_t now, pqi_quic_conn **out, pql_error *err)
+{
+    *out = pqi_conn_new_client(endpoint, local, remote, host, host_port, events, user, now);
+    if (*out == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a connection.");
+    }
+    return PQL_OK;
+}
+
+static void receive_one(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, uint64_t now)
+{
+    ngtcp2_version_cid vc;
+    endpoint->counters.datagrams_in++;
+    endpoint->counters.bytes_in += one->len;
+    const int decoded = ngtcp2_pkt_decode_version_cid(&vc, one->data, one->len, PQI_CID_LEN);
+    if (decoded != 0 && decoded != NGTCP2_ERR_VERSION_NEGOTIATION) {
+        return;
+    }
+    pqi_quic_conn *conn = pqi_cid_map_find(endpoint->map, vc.dcid, vc.dcidlen);
+    if (conn == NULL && !endpoint->opts.server && endpoint->conns != NULL &&
+        endpoint->conns->next == NULL) {
+        /* A stateless reset carries no connection ID that anybody knows (RFC 9000, 10.3): a client
+         * with one connection lets it decide. */
+        conn = endpoint->conns;
+    }
+    if (conn != NULL) {
+        pqi_conn_receive(conn, one, now);
+    } else if (endpoint->opts.server) {
+        pqi_endpoint_stranger(endpoint, one, &vc, decoded, now);
+    }
+}
+
+void pqi_quic_endpoint_receive(pqi_quic_endpoint *endpoint, const pqi_datagrams *run, uint64_t now)
+{
+    for (size_t at = 0; at < run->len; at += run->segment) {
+        pqi_datagrams one = *run;
+        one.data = run->data + at;
+        one.len = run->len - at < run->segment ? run->len - at : run->segment;
+        one.segment = one.len;
+        receive_one(endpoint, &one, now);
+    }
+}
+
+static void expire_due(pqi_quic_endpoint *endpoint, uint64_t now)
+{
+    for (;;) {
+        pqi_heap_node *first = pqi_heap_first(&endpoint->timers);
+        if (first == NULL || first->key > now) {
+            return;
+        }
+        pqi_quic_conn *conn = (pqi_quic_conn *)first;
+        /* Out of the heap first: a connection that stays is put back when it is flushed. */
+        pqi_heap_remove(&endpoint->timers, first);
+        pqi_conn_expire(conn, now);
+    }
+}
+
+void pqi_quic_endpoint_flush(pqi_quic_endpoint *endpoint, uint64_t now)
+{
+    expire_due(endpoint, now);
+    if (endpoint->opts.io.blocked(endpoint->opts.io.user)) {
+        return;
+    }
+    /* Those that become dirty again meanwhile wait for the next flush. */
+    pqi_quic_conn *conn = endpoint->dirty_first;
+    endpoint->dirty_first = NULL;
+    endpoint->dirty_last = NULL;
+    while (conn != NULL) {
+        pqi_quic_conn *next = conn->dirty_next;
+        conn->dirty = false;
+        pqi_conn_flush(conn, now);
+        conn = next;
+    }
+}
+
+uint64_t pqi_quic_endpoint_deadline(const pqi_quic_endpoint *endpoint)
+{
+    if (endpoint->dirty_first != NULL && !endpoint->opts.io.blocked(endpoint->opts.io.user)) {
+        return 0;
+    }
+    const pqi_heap_node *first = pqi_heap_first(&endpoint->timers);
+    return first == NULL ? PQI_TIME_NEVER : first->key;
+}
+
+void pqi_quic_endpoint_unreachable(pqi_quic_endpoint *endpoint, const char *why, uint64_t now)
+{
+    for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
+        if (conn->state == CONN_HANDSHAKE && !conn->heard) {
+            pqi_conn_drop(conn, PQL_E_NETWORK, why, now);
+        }
+    }
+}
+
+void pqi_quic_endpoint_drain(pqi_quic_endpoint *endpoint)
+{
+    endpoint->draining = true;
+}
+
+size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint)
+{
+    return endpoint->live;
+}
+
+bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint)
+{
+    return endpoint->conns == NULL;
+}
+
+void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, const char *reason)
+{
+    for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
+        pqi_quic_conn_close(conn, code, reason);
+    }
+}
+
+void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now)
+{
+    for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
+        pqi_conn_drop(conn, PQL_E_CANCELLED, "The program is ending.", now);
+    }
+}
+
+pqi_quic_counters pqi_quic_endpoint_counters(const pqi_quic_endpoint *endpoint)
+{
+    return endpoint->counters;
+}

@@ -1,0 +1,93 @@
+/* A QUIC endpoint: all connections of one UDP socket, as a sans-I/O state machine.
+ *
+ * The owner feeds it datagrams and the time, asks for the next deadline, and is handed datagrams
+ * to send.  It does not read clocks, sockets or the system's random generator.  One thread.
+ *
+ * What a stranger can cause before it is authenticated: a Version Negotiation, a Retry, a refusal
+ * or a stateless reset, each smaller than what came; or, below max_unauthenticated, one handshake
+ * that is given up after handshake_timeout. */
+#ifndef PQI_QUIC_ENDPOINT_H
+#define PQI_QUIC_ENDPOINT_H
+
+#include "net/udp.h"
+#include "quic/conn.h"
+#include "quic/tls.h"
+
+#define PQI_QUIC_SECRET_LEN 32
+
+typedef struct pqi_quic_endpoint pqi_quic_endpoint;
+
+/* Where an endpoint meets the world.  Every member but qlog must be set. */
+typedef struct pqi_quic_io {
+    /* Sends a run of datagrams; false when it was dropped for want of room. */
+    bool (*send)(void *user, const pqi_datagrams *run);
+    /* True while sent datagrams wait: the endpoint then writes no new ones. */
+    bool (*blocked)(void *user);
+    /* Cryptographically strong bytes. */
+    void (*random)(void *user, uint8_t *out, size_t len);
+    /* Server: a datagram that belongs to another worker, by its connection ID. */
+    void (*hand_over)(void *user, unsigned worker, const pqi_datagrams *run);
+    /* Server: a peer asks to connect; sets *owner (see pqi_quic_conn_set_user). */
+    const pqi_quic_events *(*accept)(void *user, pqi_quic_conn *conn, void **owner);
+    /* Something was refused before authentication; |reason| is static, from a closed list. */
+    void (*rejected)(void *user, const char *reason);
+    /* A piece of a connection's qlog; |last| with its end.  NULL: none is written. */
+    void (*qlog)(void *user, pqi_quic_conn *conn, const void *data, size_t len, bool last);
+    void *user;
+} pqi_quic_io;
+
+typedef struct pqi_quic_endpoint_opts {
+    pqi_quic_io io;
+    const pqi_quic_tls *tls; /* borrowed */
+    bool server;
+    unsigned worker, workers;            /* index and number, for connection IDs */
+    uint8_t secret[PQI_QUIC_SECRET_LEN]; /* Retry, address tokens, stateless reset */
+    uint64_t wall_offset;                /* nanoseconds from the monotonic clock to 1970 */
+    size_t max_links;
+    size_t max_unauthenticated;
+    size_t retry_threshold;
+    unsigned max_streams;
+    uint64_t idle_timeout;      /* ns */
+    uint64_t handshake_timeout; /* ns */
+    uint64_t keep_alive;        /* ns; 0: none */
+} pqi_quic_endpoint_opts;
+
+/* Copies |opts|.  NULL when memory could not be had. */
+pqi_quic_endpoint *pqi_quic_endpoint_new(const pqi_quic_endpoint_opts *opts);
+/* Frees what is left, without events for connections that are still there. */
+void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint);
+
+/* Client: starts a connection; its first datagrams leave with the next flush. */
+pql_status pqi_quic_endpoint_connect(pqi_quic_endpoint *endpoint, const pqi_address *local,
+                                     const pqi_address *remote, const char *host,
+                                     const char *host_port, const pqi_quic_events *events,
+                                     void *user, uint64_t now, pqi_quic_conn **out, pql_error *err);
+
+/* Takes in a run of datagrams.  Answers leave with the next flush, so read all there is first. */
+void pqi_quic_endpoint_receive(pqi_quic_endpoint *endpoint, const pqi_datagrams *run, uint64_t now);
+/* Runs what is due and writes what can be written. */
+void pqi_quic_endpoint_flush(pqi_quic_endpoint *endpoint, uint64_t now);
+/* When flush wants to be called next; PQI_TIME_NEVER: only after datagrams or requests. */
+uint64_t pqi_quic_endpoint_deadline(const pqi_quic_endpoint *endpoint);
+/* The peer's port is closed (ICMP): connections that have heard nothing yet are given up. */
+void pqi_quic_endpoint_unreachable(pqi_quic_endpoint *endpoint, const char *why, uint64_t now);
+/* New connections are refused from now on. */
+void pqi_quic_endpoint_drain(pqi_quic_endpoint *endpoint);
+/* Connections that have not had their closed event. */
+size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint);
+/* No connection is left, not even one that only repeats its CONNECTION_CLOSE. */
+bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint);
+/* Asks every connection to close. */
+void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, const char *reason);
+
+/* Ends every connection at once without a word on the wire; each gets its closed event. */
+void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now);
+
+/* Totals since the endpoint was made. */
+typedef struct pqi_quic_counters {
+    uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+    uint64_t accepted, retries, resets, version_negotiations, refused;
+} pqi_quic_counters;
+pqi_quic_counters pqi_quic_endpoint_counters(const pqi_quic_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,133 @@
+/* What endpoint.c, accept.c, conn.c and stream.c share.  Private to src/quic. */
+#ifndef PQI_QUIC_INTERNAL_H
+#define PQI_QUIC_INTERNAL_H
+
+#include "net/heap.h"
+#include "quic/cid.h"
+#include "quic/endpoint.h"
+
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+
+/* GSO takes 65,507 bytes at most. */
+#define PQI_QUIC_BUFFER 65507
+/* CONNECTION_CLOSE that is sent again fits the smallest allowed datagram. */
+#define PQI_QUIC_CLOSE_SIZE 1200
+
+/* One piece of queued stream data. */
+typedef struct pqi_quic_chunk {
+    struct pqi_quic_chunk *next;
+    size_t len;
+    uint8_t data[];
+} pqi_quic_chunk;
+
+struct pqi_quic_stream {
+    pqi_quic_conn *conn;
+    pqi_quic_stream *next, *prev; /* all streams of the connection */
+    pqi_quic_stream *ready_next;  /* those with something to send */
+    void *user;
+    int64_t id;
+    pqi_quic_chunk *first, *last; /* from the first byte that is not acknowledged */
+    pqi_quic_chunk *unsent;       /* chunk of the next byte to send; NULL: all sent */
+    size_t unsent_at;             /* offset in it */
+    size_t first_acked;           /* acknowledged bytes of |first| */
+    size_t queued;                /* bytes that are not acknowledged */
+    bool ready, blocked, fin, fin_sent, closed_write, want_writable;
+};
+
+typedef enum conn_state { CONN_HANDSHAKE, CONN_OPEN, CONN_LINGER } conn_state;
+
+struct pqi_quic_conn {
+    pqi_heap_node timer; /* first member: the heap hands back its address */
+    pqi_quic_endpoint *endpoint;
+    pqi_quic_conn *next, *prev; /* all connections of the endpoint */
+    pqi_quic_conn *dirty_next;  /* those that want to write */
+    const pqi_quic_events *events;
+    void *user;
+    ngtcp2_conn *ngtcp2;
+    SSL *ssl;
+    ngtcp2_crypto_conn_ref ref;
+    pqi_quic_tls_peer peer;
+    conn_state state;
+    bool server, dirty, counted_unauthenticated, failed, close_wanted, close_is_transport;
+    bool stateless_reset;
+    pql_posture posture;
+    char alpn[256];
+    pqi_address remote;
+    pqi_quic_stream *streams;
+    pqi_quic_stream *ready_first, *ready_last;
+    ngtcp2_cid initial_dcid; /* server: what the client chose */
+    /* Round trips of a client, see flight_sent. */
+    uint64_t started, flight_at, flight_budget, first_wait, handshake_in, handshake_out;
+    bool flight_waits, heard;
+    /* The end. */
+    pql_close close;
+    uint64_t app_timer;
+    uint64_t linger_until;
+    uint8_t *close_packet; /* PQI_QUIC_CLOSE_SIZE at most; owned */
+    size_t close_len;
+    unsigned close_heard; /* datagrams since; CONNECTION_CLOSE answers every power of two of them */
+    ngtcp2_cid *cids;     /* while lingering: what still maps here; owned */
+    size_t cid_count;
+};
+
+struct pqi_quic_endpoint {
+    pqi_quic_endpoint_opts opts;
+    pqi_cid_map *map;
+    pqi_heap timers;
+    pqi_quic_conn *conns;
+    pqi_quic_conn *dirty_first, *dirty_last;
+    size_t live, lingering, unauthenticated;
+    bool draining;
+    double reset_credit; /* stateless resets that may be sent now */
+    uint64_t reset_at;
+    pqi_quic_counters counters;
+    uint8_t buffer[PQI_QUIC_BUFFER];
+};
+
+/* endpoint.c */
+void pqi_endpoint_random(const pqi_quic_endpoint *endpoint, void *out, size_t len);
+void pqi_endpoint_send(pqi_quic_endpoint *endpoint, const pqi_datagrams *run);
+void pqi_endpoint_dirty(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn);
+void pqi_endpoint_clean(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn);
+void pqi_endpoint_schedule(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn);
+
+/* accept.c: a datagram that belongs to no connection. */
+void pqi_endpoint_stranger(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                           const ngtcp2_version_cid *vc, int decoded, uint64_t now);
+
+/* conn.c */
+pqi_quic_conn *pqi_conn_new_client(pqi_quic_endpoint *endpoint, const pqi_address *local,
+                                   const pqi_address *remote, const char *host,
+                                   const char *host_port, const pqi_quic_events *events, void *user,
+                                   uint64_t now);
+pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                                   const ngtcp2_pkt_hd *hd, const ngtcp2_cid *original,
+                                   ngtcp2_token_type token_type, uint64_t now);
+/* Frees without an event. */
+void pqi_conn_free(pqi_quic_conn *conn);
+void pqi_conn_receive(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now);
+void pqi_conn_expire(pqi_quic_conn *conn, uint64_t now);
+void pqi_conn_flush(pqi_quic_conn *conn, uint64_t now);
+uint64_t pqi_conn_deadline(const pqi_quic_conn *conn);
+/* Ends the connection by our own decision, with what goes on the wire; the closed event follows. */
+void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_code,
+                    const char *sentence);
+/* Ends it at once without a word on the wire. */
+void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence, uint64_t now);
+
+/* callbacks.c: what ngtcp2 calls. */
+void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server);
+
+/* stream.c */
+pqi_quic_stream *pqi_stream_new(pqi_quic_conn *conn, int64_t id);
+void pqi_stream_free(pqi_quic_stream *stream);
+void pqi_stream_ready(pqi_quic_stream *stream);
+pqi_quic_stream *pqi_stream_next_ready(pqi_quic_conn *conn);
+/* Up to |max| pieces of what is to be sent; *fin when the end comes with them. */
+size_t pqi_stream_pieces(const pqi_quic_stream *stream, ngtcp2_vec *out, size_t max, bool *fin);
+void pqi_stream_sent(pqi_quic_stream *stream, size_t len, bool fin);
+void pqi_stream_acked(pqi_quic_stream *stream, uint64_t len);
+void pqi_stream_unblock_all(pqi_quic_conn *conn);
+
+#endif

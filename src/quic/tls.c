@@ -1,0 +1,303 @@
+#include "quic/tls.h"
+
+#include "base/error.h"
+#include "identity/identity.h"
+#include "policy/policy.h"
+
+#include <arpa/inet.h>
+#include <ngtcp2/ngtcp2_crypto_boringssl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RFC 7301: the ALPN extension. */
+#define EXTENSION_ALPN 16
+#define ALPN_WIRE_MAX (PQI_TLS_ALPN_MAX * 256)
+
+struct pqi_quic_tls {
+    pqi_policy_use use;
+    SSL_CTX *ctx[2]; /* by pql_leaf on a server; a client has the first only */
+    pqi_trust *trust;
+    pql_leaf alpn_leaf[PQI_TLS_ALPN_MAX];
+    uint8_t alpn[ALPN_WIRE_MAX]; /* each name behind its length, in order of preference */
+    size_t alpn_len;
+    uint16_t scheme[2]; /* signature scheme of each leaf */
+    void (*keylog)(const char *line);
+};
+
+static int peer_index = -1; /* SSL ex data: the pqi_quic_tls_peer */
+static pthread_once_t peer_index_once = PTHREAD_ONCE_INIT;
+
+static void make_peer_index(void)
+{
+    peer_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+static void log_key(const SSL *ssl, const char *line)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    tls->keylog(line);
+}
+
+/* True when |name| is one of the length-prefixed names in |list|. */
+static bool alpn_offered(const uint8_t *list, size_t len, const uint8_t *name, size_t name_len)
+{
+    for (size_t at = 0; at < len && list[at] < len - at; at += 1 + (size_t)list[at]) {
+        if (list[at] == name_len && memcmp(list + at + 1, name, name_len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Our most preferred name that the client offers: its index, or -1. */
+static int alpn_choose(const pqi_quic_tls *tls, const uint8_t *list, size_t len,
+                       const uint8_t **name, uint8_t *name_len)
+{
+    int index = 0;
+    for (size_t at = 0; at < tls->alpn_len; at += 1 + (size_t)tls->alpn[at], index++) {
+        if (alpn_offered(list, len, tls->alpn + at + 1, tls->alpn[at])) {
+            *name = tls->alpn + at + 1;
+            *name_len = tls->alpn[at];
+            return index;
+        }
+    }
+    return -1;
+}
+
+/* The certificate follows from the protocol name, so that a pinned peer sees the same fingerprint
+ * whatever its library learns one day. */
+static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
+    const uint8_t *list = NULL;
+    const uint8_t *name = NULL;
+    uint8_t name_len = 0;
+    size_t len = 0;
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) == 1 && len > 2) {
+        /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
+        const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
+        if (index >= 0) {
+            (void)SSL_set_SSL_CTX(hello->ssl, tls->ctx[tls->alpn_leaf[index]]);
+        }
+    }
+    return ssl_select_cert_success;
+}
+
+static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
+                       unsigned in_len, void *arg)
+{
+    (void)ssl;
+    return alpn_choose(arg, in, in_len, out, out_len) >= 0 ? SSL_TLSEXT_ERR_OK
+                                                           : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static void collect_chain(const SSL *ssl, pqi_chain *chain)
+{
+    const STACK_OF(CRYPTO_BUFFER) *certificates = SSL_get0_peer_certificates(ssl);
+    const size_t limit = sizeof(chain->der) / sizeof(chain->der[0]);
+    const size_t count = certificates == NULL ? 0 : sk_CRYPTO_BUFFER_num(certificates);
+    for (size_t i = 0; i < count && i < limit; i++) {
+        const CRYPTO_BUFFER *der = sk_CRYPTO_BUFFER_value(certificates, i);
+        chain->der[i] = CRYPTO_BUFFER_data(der);
+        chain->len[i] = CRYPTO_BUFFER_len(der);
+        chain->count = i + 1;
+    }
+}
+
+/* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
+static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *out_alert)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    pqi_quic_tls_peer *peer = SSL_get_ex_data(ssl, peer_index);
+    pqi_chain chain = {0};
+    collect_chain(ssl, &chain);
+    const bool hybrid = pql_group_is_pq(SSL_get_group_id(ssl));
+    if (tls->use.policy == PQL_POLICY_PQ_ONLY && !hybrid) {
+        *out_alert = SSL_AD_INSUFFICIENT_SECURITY;
+        pqi_fail(&peer->refusal, PQL_E_POLICY,
+                 "The peer chose the classical group %s, and the policy is pq-only.",
+                 pql_group_name(SSL_get_group_id(ssl)));
+        return ssl_verify_invalid;
+    }
+    const pql_status status = pqi_trust_check(tls->trust, &chain, peer->host, peer->host_port,
+                                              peer->now_unix, hybrid, &peer->how, &peer->refusal);
+    if (status != PQL_OK) {
+        *out_alert = pqi_trust_alert(status);
+        return ssl_verify_invalid;
+    }
+    return ssl_verify_ok;
+}
+
+static pql_status copy_alpn(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
+{
+    if (opts->alpn_count == 0 || opts->alpn_count > PQI_TLS_ALPN_MAX) {
+        return pqi_fail(err, PQL_E_USAGE, "Between 1 and %d protocol names (ALPN) are needed.",
+                        PQI_TLS_ALPN_MAX);
+    }
+    for (size_t i = 0; i < opts->alpn_count; i++) {
+        const size_t len = strlen(opts->alpn[i].name);
+        if (len == 0 || len > 255) {
+            return pqi_fail(err, PQL_E_USAGE, "A protocol name (ALPN) has 1 to 255 bytes.");
+        }
+        tls->alpn[tls->alpn_len] = (uint8_t)len;
+        memcpy(tls->alpn + tls->alpn_len + 1, opts->alpn[i].name, len);
+        tls->alpn_len += len + 1;
+        tls->alpn_leaf[i] = opts->alpn[i].leaf;
+    }
+    return PQL_OK;
+}
+
+/* What both roles have in common. */
+static pql_status new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+    if (ctx == NULL) {
+        return pqi_fail(err, PQL_E_CRYPTO, "The TLS library could not make a configuration.");
+    }
+    *out = ctx;
+    SSL_CTX_set_app_data(ctx, tls);
+    /* No resumption: every link is a full handshake with fresh ML-KEM and a checked pin. */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    if (tls->keylog != NULL) {
+        SSL_CTX_set_keylog_callback(ctx, log_key);
+    }
+    const int quic = tls->use.server ? ngtcp2_crypto_boringssl_configure_server_context(ctx)
+                                     : ngtcp2_crypto_boringssl_configure_client_context(ctx);
+    if (quic != 0) {
+        return pqi_fail(err, PQL_E_CRYPTO, "The TLS library refused its QUIC configuration.");
+    }
+    return pqi_policy_apply(&tls->use, ctx, err);
+}
+
+static pql_status setup_server(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
+{
+    if (opts->identity == NULL) {
+        return pqi_fail(err, PQL_E_IDENTITY, "A listener needs an identity.");
+    }
+    for (int leaf = 0; leaf < 2; leaf++) {
+        pql_status status = new_context(tls, &tls->ctx[leaf], err);
+        if (status == PQL_OK) {
+            status = pqi_identity_use(opts->identity, (pql_leaf)leaf, tls->ctx[leaf], err);
+        }
+        if (status != PQL_OK) {
+            return status;
+        }
+        tls->scheme[leaf] = pqi_identity_scheme(opts->identity, (pql_leaf)leaf);
+        SSL_CTX_set_select_certificate_cb(tls->ctx[leaf], select_leaf);
+        SSL_CTX_set_alpn_select_cb(tls->ctx[leaf], select_alpn, tls);
+    }
+    return PQL_OK;
+}
+
+static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
+{
+    pql_status status = pqi_trust_new(&tls->trust, opts->peer, err);
+    if (status == PQL_OK) {
+        status = new_context(tls, &tls->ctx[0], err);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    SSL_CTX_set_custom_verify(tls->ctx[0], SSL_VERIFY_PEER, verify_peer);
+    return PQL_OK;
+}
+
+pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, pql_error *err)
+{
+    *out = NULL;
+    (void)pthread_once(&peer_index_once, make_peer_index);
+    pqi_quic_tls *tls = calloc(1, sizeof(*tls));
+    if (tls == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
+    }
+    tls->use = (pqi_policy_use){.policy = opts->policy,
+                                .quic = true,
+                                .server = opts->server,
+                                .pq_authentication = opts->pq_authentication};
+    tls->keylog = opts->keylog;
+    pql_status status = copy_alpn(tls, opts, err);
+    if (status == PQL_OK) {
+        status = opts->server ? setup_server(tls, opts, err) : setup_client(tls, opts, err);
+    }
+    if (status != PQL_OK) {
+        pqi_quic_tls_free(tls);
+        return status;
+    }
+    *out = tls;
+    return PQL_OK;
+}
+
+void pqi_quic_tls_free(pqi_quic_tls *tls)
+{
+    if (tls == NULL) {
+        return;
+    }
+    SSL_CTX_free(tls->ctx[0]);
+    SSL_CTX_free(tls->ctx[1]);
+    pqi_trust_free(tls->trust);
+    free(tls);
+}
+
+static bool is_address(const char *host)
+{
+    struct in6_addr buffer;
+    return inet_pton(AF_INET, host, &buffer) == 1 || inet_pton(AF_INET6, host, &buffer) == 1;
+}
+
+static bool setup_client_session(const pqi_quic_tls *tls, SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    SSL_set_connect_state(ssl);
+    /* RFC 6066, 3: literal addresses are not permitted as server name. */
+    if (!is_address(peer->host) && SSL_set_tlsext_host_name(ssl, peer->host) != 1) {
+        return false;
+    }
+    return SSL_set_alpn_protos(ssl, tls->alpn, 1u + tls->alpn[0]) == 0;
+}
+
+SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
+{
+    SSL *ssl = SSL_new(tls->ctx[0]);
+    if (ssl == NULL || SSL_set_ex_data(ssl, peer_index, peer) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    if (tls->use.server) {
+        SSL_set_accept_state(ssl);
+    } else if (!setup_client_session(tls, ssl, peer)) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    return ssl;
+}
+
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
+                               const pqi_quic_tls_peer *peer, pql_error *err)
+{
+    pqi_chain chain = {0};
+    if (tls->use.server) {
+        return PQL_OK;
+    }
+    collect_chain(ssl, &chain);
+    return pqi_trust_settle(tls->trust, &chain, peer->host_port,
+                            pql_group_is_pq(SSL_get_group_id(ssl)), err);
+}
+
+pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
+                                const pqi_quic_tls_peer *peer, pql_posture *posture, pql_error *err)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    posture->transport = PQL_TRANSPORT_QUIC;
+    posture->tls_version = TLS1_3_VERSION;
+    posture->group = SSL_get_group_id(ssl);
+    posture->cipher = cipher == NULL ? 0 : SSL_CIPHER_get_protocol_id(cipher);
+    posture->resumed = SSL_session_reused(ssl) == 1;
+    posture->trust = peer->how;
+    posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
+    if (tls->use.server) {
+        const bool classical = SSL_get_SSL_CTX(ssl) == tls->ctx[PQL_LEAF_CLASSICAL];
+        posture->own_signature = tls->scheme[classical ? PQL_LEAF_CLASSICAL : PQL_LEAF_PQ];
+    }
+    return pqi_policy_judge(&tls->use, posture, err);
+}

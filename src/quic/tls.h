@@ -1,0 +1,56 @@
+/* TLS 1.3 configurations for QUIC: one for a listener, one for each way of connecting.
+ *
+ * All decisions come from policy/, identity/ and trust/; here they meet AWS-LC. */
+#ifndef PQI_QUIC_TLS_H
+#define PQI_QUIC_TLS_H
+
+#include "trust/trust.h"
+
+#include <pqlink/link.h>
+
+#include <openssl/ssl.h>
+
+#define PQI_TLS_ALPN_MAX 8
+
+/* A configuration; immutable once made, shared by threads. */
+typedef struct pqi_quic_tls pqi_quic_tls;
+
+typedef struct pqi_quic_tls_opts {
+    bool server;
+    pql_policy policy;
+    const pql_identity *identity; /* needed on a server */
+    const pql_alpn *alpn;         /* in order of preference; a client offers the first only */
+    size_t alpn_count;
+    const pql_peer *peer;   /* client: whom to trust */
+    bool pq_authentication; /* client: accept ML-DSA from the server only */
+    /* NSS key log lines, for debugging; NULL: none. */
+    void (*keylog)(const char *line);
+} pqi_quic_tls_opts;
+
+pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, pql_error *err);
+void pqi_quic_tls_free(pqi_quic_tls *tls);
+
+/* What a connection asks of its TLS session.  Lives inside the connection and outlives the SSL. */
+typedef struct pqi_quic_tls_peer {
+    char host[256];      /* what was dialled */
+    char host_port[264]; /* the TOFU key */
+    int64_t now_unix;    /* seconds, when the connection was made */
+    pql_trust how;       /* outcome of the trust check */
+    pql_error refusal;   /* why the check refused; code PQL_OK when it did not */
+} pqi_quic_tls_peer;
+
+/* A new TLS session in the state before its first byte.  The caller owns it (SSL_free) and has to
+ * set its app data to an ngtcp2_crypto_conn_ref.  |peer| is borrowed for the session's life. */
+SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer);
+
+/* Once the handshake is complete, and so the peer's key is proven: lets trust on first use remember
+ * it.  Not PQL_OK: the link must not open.  Does nothing on a server. */
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
+                               const pqi_quic_tls_peer *peer, pql_error *err);
+
+/* Fills |posture| from a finished handshake and judges it by the policy: PQL_OK or PQL_E_POLICY. */
+pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
+                                const pqi_quic_tls_peer *peer, pql_posture *posture,
+                                pql_error *err);
+
+#endif

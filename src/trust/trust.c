@@ -1,0 +1,281 @@
+#include "trust/trust.h"
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "identity/identity.h"
+#include "trust/authority.h"
+
+#include <openssl/ssl.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PINS_MAX 8
+#define CHAIN_MAX 8
+
+struct pqi_trust {
+    pql_trust how;
+    pql_fingerprint pins[PINS_MAX];
+    size_t pin_count;
+    pql_tofu tofu;
+    X509_STORE *roots; /* owned */
+};
+
+/* ---- making ---- */
+
+static pql_status check_one_way(const pql_peer *peer, pql_error *err)
+{
+    const unsigned ways = (peer->pin_count > 0 ? 1U : 0U) + (peer->ca_file != NULL ? 1U : 0U) +
+                          (peer->tofu != NULL ? 1U : 0U) + (peer->insecure ? 1U : 0U);
+    if (ways == 0) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "Nothing says who the peer has to be. Give its fingerprint (a pin), a CA "
+                        "file, trust on first use, or, to check nobody, insecure.");
+    }
+    if (ways > 1) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "More than one of pin, CA file, trust on first use and insecure was given. "
+                        "Choose one.");
+    }
+    if (peer->pin_count > PINS_MAX || (peer->pin_count > 0 && peer->pins == NULL)) {
+        return pqi_fail(err, PQL_E_USAGE, "%zu pins were given; from 1 to %d are possible.",
+                        peer->pin_count, PINS_MAX);
+    }
+    if (peer->tofu != NULL && (peer->tofu->get == NULL || peer->tofu->put == NULL)) {
+        return pqi_fail(err, PQL_E_USAGE, "Trust on first use needs a memory to read and write.");
+    }
+    return PQL_OK;
+}
+
+static pql_status fill(pqi_trust *trust, const pql_peer *peer, pql_error *err)
+{
+    if (peer->pin_count > 0) {
+        trust->how = PQL_TRUST_PIN;
+        trust->pin_count = peer->pin_count;
+        memcpy(trust->pins, peer->pins, peer->pin_count * sizeof(trust->pins[0]));
+        return PQL_OK;
+    }
+    if (peer->tofu != NULL) {
+        trust->how = PQL_TRUST_TOFU;
+        trust->tofu = *peer->tofu;
+        return PQL_OK;
+    }
+    if (peer->ca_file != NULL) {
+        trust->how = PQL_TRUST_CA;
+        return pqi_authority_load(&trust->roots, peer->ca_file, err);
+    }
+    trust->how = PQL_TRUST_INSECURE;
+    return PQL_OK;
+}
+
+pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err)
+{
+    *out = NULL;
+    pql_status status = check_one_way(peer, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pqi_trust *trust = calloc(1, sizeof(*trust));
+    if (trust == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory setting up trust.");
+    }
+    status = fill(trust, peer, err);
+    if (status != PQL_OK) {
+        pqi_trust_free(trust);
+        return status;
+    }
+    *out = trust;
+    return PQL_OK;
+}
+
+void pqi_trust_free(pqi_trust *trust)
+{
+    if (trust != NULL) {
+        X509_STORE_free(trust->roots);
+        free(trust);
+    }
+}
+
+/* ---- deciding ---- */
+
+static bool fingerprint_of_leaf(const pqi_chain *chain, pql_fingerprint_form form,
+                                pql_fingerprint *out)
+{
+    return chain->count > 0 && chain->count <= CHAIN_MAX &&
+           pqi_fingerprint_of_der(chain->der[0], chain->len[0], form, out);
+}
+
+static bool matches(const pql_fingerprint *pin, const pql_fingerprint *of_cert,
+                    const pql_fingerprint *of_spki)
+{
+    const pql_fingerprint *came = pin->form == PQL_FINGERPRINT_SPKI ? of_spki : of_cert;
+    return pqi_secret_equal(pin->sha256, came->sha256, PQL_SHA256_SIZE);
+}
+
+static pql_status check_pins(const pqi_trust *trust, const char *host_port,
+                             const pql_fingerprint *of_cert, const pql_fingerprint *of_spki,
+                             pql_error *err)
+{
+    for (size_t i = 0; i < trust->pin_count; i++) {
+        if (matches(&trust->pins[i], of_cert, of_spki)) {
+            return PQL_OK;
+        }
+    }
+    char came[PQL_FINGERPRINT_SIZE];
+    char expected[PQL_FINGERPRINT_SIZE];
+    const bool spki = trust->pins[0].form == PQL_FINGERPRINT_SPKI;
+    pql_fingerprint_format(spki ? of_spki : of_cert, came);
+    pql_fingerprint_format(&trust->pins[0], expected);
+    return pqi_fail(err, PQL_E_TRUST,
+                    "%.100s is not the peer that was pinned. It showed %s; expected was %s%s. If "
+                    "its owner confirms a new certificate, change the pin; else somebody is in "
+                    "between.",
+                    host_port, came, expected, trust->pin_count > 1 ? " or another pin" : "");
+}
+
+static pql_status fail_changed(const char *host_port, const pql_fingerprint *of_cert,
+                               const pql_known_peer *known, pql_error *err)
+{
+    char came[PQL_FINGERPRINT_SIZE];
+    char expected[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint before = {.form = PQL_FINGERPRINT_CERT};
+    memcpy(before.sha256, known->cert_sha256, PQL_SHA256_SIZE);
+    pql_fingerprint_format(of_cert, came);
+    pql_fingerprint_format(&before, expected);
+    return pqi_fail(err, PQL_E_TRUST,
+                    "THE CERTIFICATE OF %.100s HAS CHANGED. It showed %s; at first contact it was "
+                    "%s. If its owner confirms the change, forget the peer and connect again; else "
+                    "somebody is in between.",
+                    host_port, came, expected);
+}
+
+static pql_status fail_memory(const char *host_port, const char *what,
+                              const pql_fingerprint *of_cert, pql_error *err)
+{
+    char came[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(of_cert, came);
+    return pqi_fail(
+        err, PQL_E_TRUST,
+        "The memory of known peers could not be %s for %.100s, which showed %s. Repair "
+        "it (disk full? rights?), or pin this fingerprint after its owner confirmed it.",
+        what, host_port, came);
+}
+
+/* Asks the memory.  *stranger: first contact. */
+static pql_status recall(const pqi_trust *trust, const char *host_port,
+                         const pql_fingerprint *of_cert, bool hybrid, pql_known_peer *known,
+                         bool *stranger, pql_error *err)
+{
+    memset(known, 0, sizeof(*known));
+    const pql_status status = trust->tofu.get(trust->tofu.user, host_port, known);
+    *stranger = status == PQL_E_NOT_FOUND;
+    if (*stranger) {
+        return PQL_OK;
+    }
+    if (status != PQL_OK) {
+        return fail_memory(host_port, "read", of_cert, err);
+    }
+    if (!pqi_secret_equal(known->cert_sha256, of_cert->sha256, PQL_SHA256_SIZE)) {
+        return fail_changed(host_port, of_cert, known, err);
+    }
+    if (known->was_hybrid && !hybrid) {
+        return pqi_fail(err, PQL_E_POLICY,
+                        "%.100s once had a post-quantum key exchange and has none now, which may "
+                        "be an attack. If its owner confirms that it was downgraded on purpose, "
+                        "forget the peer and connect again.",
+                        host_port);
+    }
+    return PQL_OK;
+}
+
+/* Nobody is checked, but what is no certificate at all was never meant to be one. */
+static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
+                         const pql_fingerprint *of_cert, const pql_fingerprint *of_spki,
+                         const char *host, const char *host_port, int64_t now_unix, bool hybrid,
+                         pql_error *err)
+{
+    pql_known_peer known;
+    bool stranger;
+    pql_status status;
+    switch (trust->how) {
+    case PQL_TRUST_PIN:
+        return check_pins(trust, host_port, of_cert, of_spki, err);
+    case PQL_TRUST_TOFU:
+        return recall(trust, host_port, of_cert, hybrid, &known, &stranger, err);
+    case PQL_TRUST_CA:
+        status = pqi_authority_check(trust->roots, chain, host, now_unix, err);
+        if (status == PQL_E_TRUST) {
+            char came[PQL_FINGERPRINT_SIZE];
+            pql_fingerprint_format(of_cert, came);
+            (void)pqi_fail_context(err, status,
+                                   "%.100s showed %s, which the CA file does not vouch for (renew "
+                                   "its certificate, name the right CA file, or pin it)",
+                                   host_port, came);
+        }
+        return status;
+    case PQL_TRUST_INSECURE:
+        return PQL_OK;
+    case PQL_TRUST_NONE:
+        break;
+    }
+    return pqi_fail(err, PQL_E_TRUST, "No way of trust was set up.");
+}
+
+pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const char *host,
+                           const char *host_port, int64_t now_unix, bool hybrid, pql_trust *how,
+                           pql_error *err)
+{
+    pql_fingerprint of_cert;
+    pql_fingerprint of_spki;
+    *how = PQL_TRUST_NONE;
+    if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert) ||
+        !fingerprint_of_leaf(chain, PQL_FINGERPRINT_SPKI, &of_spki)) {
+        return pqi_fail(err, PQL_E_TRUST, "%.100s showed no X.509 certificate.", host_port);
+    }
+    const pql_status status =
+        decide(trust, chain, &of_cert, &of_spki, host, host_port, now_unix, hybrid, err);
+    if (status == PQL_OK) {
+        *how = trust->how;
+    }
+    return status;
+}
+
+pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
+                            bool hybrid, pql_error *err)
+{
+    pql_fingerprint of_cert;
+    pql_known_peer known;
+    bool stranger;
+    if (trust->how != PQL_TRUST_TOFU) {
+        return PQL_OK;
+    }
+    if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert)) {
+        return pqi_fail(err, PQL_E_TRUST, "%.100s showed no X.509 certificate.", host_port);
+    }
+    /* Asked again: two first contacts at once may have met two peers. */
+    const pql_status status = recall(trust, host_port, &of_cert, hybrid, &known, &stranger, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (!stranger && (known.was_hybrid || !hybrid)) {
+        return PQL_OK;
+    }
+    memcpy(known.cert_sha256, of_cert.sha256, PQL_SHA256_SIZE);
+    known.was_hybrid = hybrid;
+    if (trust->tofu.put(trust->tofu.user, host_port, &known) != PQL_OK) {
+        return fail_memory(host_port, "written", &of_cert, err);
+    }
+    return PQL_OK;
+}
+
+uint8_t pqi_trust_alert(pql_status refusal)
+{
+    switch (refusal) {
+    case PQL_E_POLICY:
+        return SSL_AD_INSUFFICIENT_SECURITY;
+    case PQL_E_TRUST:
+        return SSL_AD_UNKNOWN_CA;
+    default:
+        return SSL_AD_BAD_CERTIFICATE;
+    }
+}

@@ -1,0 +1,50 @@
+/* Is this the peer that was meant?  One answer for every transport.
+ *
+ * The check covers the certificate.  That the peer holds its key is proven by the CertificateVerify
+ * signature, which the TLS library always checks: a transport must run pqi_trust_check from
+ * SSL_CTX_set_custom_verify (which leaves the signature check in place) and nowhere else, and must
+ * turn SSL_CTX_set_reverify_on_resume on, so that a resumed session is checked as well.
+ *
+ * The library asks before it has checked that signature.  Therefore pqi_trust_check only decides,
+ * and pqi_trust_settle remembers: a transport must call it once, when the handshake is complete,
+ * before anybody may use the link. */
+#ifndef PQI_TRUST_TRUST_H
+#define PQI_TRUST_TRUST_H
+
+#include <pqlink/link.h>
+#include <pqlink/trust.h>
+
+typedef struct pqi_trust pqi_trust;
+
+/* Copies what |peer| says.  Not exactly one way of trust: PQL_E_USAGE with a sentence.  An
+ * unreadable CA file: PQL_E_IO.  Owned by the caller; immutable; may be shared by threads. */
+pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err);
+void pqi_trust_free(pqi_trust *trust);
+
+/* A certificate chain as it stood in the peer's Certificate message, leaf first; borrowed. */
+typedef struct pqi_chain {
+    const uint8_t *der[8];
+    size_t len[8];
+    size_t count;
+} pqi_chain;
+
+/* Decides, and changes nothing.  |host| is the name or address that was dialled, |host_port| the
+ * key for TOFU, |now_unix| seconds for the validity dates (CA mode only; a pinned leaf is valid
+ * without end). |hybrid|: this session has ML-KEM (a TOFU peer that was hybrid once may not be
+ * classical now). PQL_OK with *how set, or PQL_E_TRUST / PQL_E_POLICY with a sentence that shows
+ * the fingerprint that came, the one that was expected, and what to do. */
+pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const char *host,
+                           const char *host_port, int64_t now_unix, bool hybrid, pql_trust *how,
+                           pql_error *err);
+
+/* Remembers what trust on first use has learnt, once the peer has proven its key: its certificate
+ * on first contact, and that it was hybrid.  Every other way of trust has nothing to do here.
+ * PQL_E_TRUST (with a sentence) when the memory cannot be written durably, or holds another
+ * certificate by now: the link must then be closed, unused. */
+pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
+                            bool hybrid, pql_error *err);
+
+/* TLS alert for a refusal: bad_certificate (42), unknown_ca (48), insufficient_security (71). */
+uint8_t pqi_trust_alert(pql_status refusal);
+
+#endif

@@ -1,0 +1,33 @@
+# What the end-to-end tests share; sourced by each, in dash as in bash.
+# Leaves in $dir a new directory that goes away at the end.
+set -eu
+: "${PQLINK:?names the built program}"
+source_root=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+unset PQLINK_DIR PQLINK_NODE PQLINK_PIN PQLINK_LOG_FORMAT PQLINK_LOG_LEVEL
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# expect STATUS WORD...: runs the program with WORDs; its output is then in $dir/out and $dir/err.
+expect() {
+    wanted=$1
+    shift
+    status=0
+    "$PQLINK" "$@" >"$dir/out" 2>"$dir/err" </dev/null || status=$?
+    if [ "$status" -ne "$wanted" ]; then
+        cat "$dir/out" "$dir/err" >&2
+        fail "pqlink $* ended with $status instead of $wanted"
+    fi
+}
+
+# contains FILE TEXT: the file has the text somewhere.
+contains() {
+    grep -qF -- "$2" "$1" || {
+        cat "$1" >&2
+        fail "$1 does not contain: $2"
+    }
+}

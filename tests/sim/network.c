@@ -1,0 +1,477 @@
+#include "sim/network.h"
+
+#include "base/clock.h"
+
+#include <openssl/rand.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_MAX 65536
+#define START_TIME (UINT64_C(1000) * PQI_NS_PER_SEC)
+#define CLIENT_PORT 40000
+#define REBOUND_PORT 40001
+#define STRANGER_PORT 6666
+#define SERVER_PORT 9833
+#define ECHO_CHUNK 16384
+
+typedef struct datagram {
+    uint64_t at;
+    bool to_server;
+    uint16_t client_port;
+    uint8_t ecn;
+    size_t len;
+    uint8_t *data;
+} datagram;
+
+struct sim {
+    sim_opts opts;
+    uint64_t random;
+    uint64_t now;
+    datagram *queue[QUEUE_MAX];
+    size_t queued;
+    pqi_quic_tls *client_tls, *server_tls;
+    pqi_quic_endpoint *client, *server;
+    pqi_quic_conn *client_conn, *server_conn;
+    sim_peer_log client_log, server_log;
+    uint8_t secret[PQI_QUIC_SECRET_LEN];
+    uint16_t port_seen; /* the client's port as the server sees it */
+    unsigned client_datagrams;
+    size_t unvalidated_in, unvalidated_out, stranger_bytes;
+    bool validated;
+    double amplification;
+    size_t to_send;
+    pqi_quic_stream *stream;
+};
+
+static uint64_t next_random(sim *s)
+{
+    /* splitmix64: any seed gives a good sequence. */
+    uint64_t z = (s->random += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static bool chance(sim *s, unsigned per_mille)
+{
+    return next_random(s) % 1000 < per_mille;
+}
+
+static pqi_address address_of(uint16_t port)
+{
+    pqi_address address;
+    (void)pqi_address_from_literal(&address, "10.0.0.1", port);
+    return address;
+}
+
+static void enqueue(sim *s, const uint8_t *data, size_t len, uint8_t ecn, bool to_server,
+                    uint16_t client_port)
+{
+    if (s->queued == QUEUE_MAX) {
+        return;
+    }
+    datagram *d = malloc(sizeof(*d));
+    d->at = s->now + s->opts.rules.delay;
+    if (s->opts.rules.jitter > 0) {
+        d->at += next_random(s) % s->opts.rules.jitter;
+    }
+    d->to_server = to_server;
+    d->client_port = client_port;
+    d->ecn = ecn;
+    d->len = len;
+    d->data = malloc(len);
+    memcpy(d->data, data, len);
+    s->queue[s->queued++] = d;
+}
+
+static bool is_lost(sim *s, size_t len, bool to_server)
+{
+    const sim_rules *r = &s->opts.rules;
+    const uint64_t since = s->now - START_TIME;
+    const bool dark = r->blackhole_for > 0 && since >= r->blackhole_at &&
+                      since < r->blackhole_at + r->blackhole_for;
+    if (to_server && s->client_datagrams++ < r->drop_first_client) {
+        return true;
+    }
+    return dark || (r->mtu > 0 && len > r->mtu) || chance(s, r->loss);
+}
+
+static void transmit(sim *s, const pqi_datagrams *run, bool to_server)
+{
+    for (size_t at = 0; at < run->len; at += run->segment) {
+        const size_t len = run->len - at < run->segment ? run->len - at : run->segment;
+        const uint16_t port = to_server ? s->port_seen : pqi_address_port(&run->remote);
+        if (!to_server && port == STRANGER_PORT) {
+            s->stranger_bytes += len;
+            continue;
+        }
+        if (!to_server && !s->validated) {
+            s->unvalidated_out += len;
+            const double ratio = (double)s->unvalidated_out / (double)s->unvalidated_in;
+            if (ratio > s->amplification) {
+                s->amplification = ratio;
+            }
+        }
+        if (is_lost(s, len, to_server)) {
+            continue;
+        }
+        enqueue(s, run->data + at, len, run->ecn, to_server, port);
+        if (chance(s, s->opts.rules.duplicate)) {
+            enqueue(s, run->data + at, len, run->ecn, to_server, port);
+        }
+    }
+}
+
+static bool client_send(void *user, const pqi_datagrams *run)
+{
+    transmit(user, run, true);
+    return true;
+}
+
+static bool server_send(void *user, const pqi_datagrams *run)
+{
+    transmit(user, run, false);
+    return true;
+}
+
+static bool never_blocked(void *user)
+{
+    (void)user;
+    return false;
+}
+
+static void random_bytes(void *user, uint8_t *out, size_t len)
+{
+    sim *s = user;
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)next_random(s);
+    }
+}
+
+static void no_hand_over(void *user, unsigned worker, const pqi_datagrams *run)
+{
+    (void)user;
+    (void)worker;
+    (void)run;
+    abort(); /* there is one worker only */
+}
+
+static void ignore_reject(void *user, const char *reason)
+{
+    (void)user;
+    (void)reason;
+}
+
+static sim *sim_of(pqi_quic_conn *conn)
+{
+    return pqi_quic_conn_user(conn);
+}
+
+static sim_peer_log *log_of(pqi_quic_conn *conn)
+{
+    sim *s = sim_of(conn);
+    return pqi_quic_conn_is_server(conn) ? &s->server_log : &s->client_log;
+}
+
+/* The client's bytes: their value tells their place, so that the far end can check the order. */
+static uint8_t byte_at(size_t place)
+{
+    return (uint8_t)(place * 31 + (place >> 8));
+}
+
+static void client_pump(sim *s)
+{
+    while (s->to_send > 0) {
+        uint8_t chunk[ECHO_CHUNK];
+        const size_t len = s->to_send < sizeof(chunk) ? s->to_send : sizeof(chunk);
+        const size_t start = s->opts.send - s->to_send;
+        for (size_t i = 0; i < len; i++) {
+            chunk[i] = byte_at(start + i);
+        }
+        if (pqi_quic_stream_write(s->stream, chunk, len, len == s->to_send) != PQL_OK) {
+            return;
+        }
+        s->to_send -= len;
+    }
+}
+
+static void on_open(pqi_quic_conn *conn)
+{
+    sim *s = sim_of(conn);
+    sim_peer_log *log = log_of(conn);
+    log->opened++;
+    log->posture = *pqi_quic_conn_posture(conn);
+    log->opened_at = s->now - START_TIME;
+    if (!pqi_quic_conn_is_server(conn) && s->opts.send > 0 &&
+        pqi_quic_stream_open(conn, &s->stream, NULL) == PQL_OK) {
+        client_pump(s);
+    }
+}
+
+static void on_closed(pqi_quic_conn *conn, const pql_close *why)
+{
+    sim *s = sim_of(conn);
+    sim_peer_log *log = log_of(conn);
+    log->closed++;
+    log->close = *why;
+    if (pqi_quic_conn_is_server(conn)) {
+        s->server_conn = NULL;
+    } else {
+        s->client_conn = NULL;
+    }
+}
+
+static void on_timer(pqi_quic_conn *conn, uint64_t now)
+{
+    (void)conn;
+    (void)now;
+}
+
+static void on_stream_open(pqi_quic_stream *stream)
+{
+    (void)stream;
+}
+
+static void on_stream_data(pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
+{
+    pqi_quic_conn *conn = pqi_quic_stream_conn(stream);
+    sim_peer_log *log = log_of(conn);
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] != byte_at(log->received + i)) {
+            abort(); /* bytes out of order or changed: nothing after this would mean anything */
+        }
+    }
+    log->received += len;
+    log->fin = log->fin || fin;
+    if (pqi_quic_conn_is_server(conn)) {
+        (void)pqi_quic_stream_write(stream, data, len, fin);
+    }
+}
+
+static void on_stream_writable(pqi_quic_stream *stream)
+{
+    pqi_quic_conn *conn = pqi_quic_stream_conn(stream);
+    if (!pqi_quic_conn_is_server(conn)) {
+        client_pump(sim_of(conn));
+    }
+}
+
+static void on_stream_closed(pqi_quic_stream *stream, uint64_t code)
+{
+    (void)code;
+    log_of(pqi_quic_stream_conn(stream))->streams_closed++;
+}
+
+static const pqi_quic_events events = {
+    .open = on_open,
+    .closed = on_closed,
+    .timer = on_timer,
+    .stream_open = on_stream_open,
+    .stream_data = on_stream_data,
+    .stream_writable = on_stream_writable,
+    .stream_closed = on_stream_closed,
+};
+
+static const pqi_quic_events *on_accept(void *user, pqi_quic_conn *conn, void **owner)
+{
+    sim *s = user;
+    s->server_conn = conn;
+    *owner = s;
+    return &events;
+}
+
+static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
+{
+    pqi_quic_endpoint_opts opts = {
+        .io = {.send = server ? server_send : client_send,
+               .blocked = never_blocked,
+               .random = random_bytes,
+               .hand_over = no_hand_over,
+               .accept = on_accept,
+               .rejected = ignore_reject,
+               .user = s},
+        .tls = server ? s->server_tls : s->client_tls,
+        .server = server,
+        .workers = 1,
+        .wall_offset = UINT64_C(1700000000) * PQI_NS_PER_SEC,
+        .max_links = 100,
+        .max_unauthenticated = 50,
+        .retry_threshold = s->opts.retry_threshold,
+        .max_streams = 16,
+        .idle_timeout = 60 * PQI_NS_PER_SEC,
+        .handshake_timeout = 10 * PQI_NS_PER_SEC,
+        .keep_alive = server ? 0 : s->opts.keep_alive,
+    };
+    memcpy(opts.secret, s->secret, sizeof(opts.secret));
+    return pqi_quic_endpoint_new(&opts);
+}
+
+sim *sim_new(const sim_opts *opts)
+{
+    static const pql_alpn server_alpn[] = {{"sim/1", PQL_LEAF_PQ}, {"sim-old", PQL_LEAF_CLASSICAL}};
+    const pql_alpn client_alpn = {opts->client_alpn != NULL ? opts->client_alpn : "sim/1",
+                                  PQL_LEAF_PQ};
+    sim *s = calloc(1, sizeof(*s));
+    s->opts = *opts;
+    s->random = opts->seed;
+    s->now = START_TIME;
+    s->port_seen = CLIENT_PORT;
+    s->to_send = opts->send;
+    memset(s->secret, 7, sizeof(s->secret));
+    pqi_quic_tls_opts server = {.server = true,
+                                .policy = opts->server_policy,
+                                .identity = opts->identity,
+                                .alpn = server_alpn,
+                                .alpn_count = 2};
+    pqi_quic_tls_opts client = {
+        .policy = opts->client_policy, .alpn = &client_alpn, .alpn_count = 1, .peer = opts->peer};
+    if (pqi_quic_tls_new(&s->server_tls, &server, NULL) != PQL_OK ||
+        pqi_quic_tls_new(&s->client_tls, &client, NULL) != PQL_OK) {
+        sim_free(s);
+        return NULL;
+    }
+    s->server = new_endpoint(s, true);
+    s->client = new_endpoint(s, false);
+    const pqi_address local = address_of(CLIENT_PORT);
+    const pqi_address remote = address_of(SERVER_PORT);
+    (void)pqi_quic_endpoint_connect(s->client, &local, &remote, "sim.example", "sim.example:9833",
+                                    &events, s, s->now, &s->client_conn, NULL);
+    return s;
+}
+
+void sim_free(sim *s)
+{
+    for (size_t i = 0; i < s->queued; i++) {
+        free(s->queue[i]->data);
+        free(s->queue[i]);
+    }
+    pqi_quic_endpoint_free(s->client);
+    pqi_quic_endpoint_free(s->server);
+    pqi_quic_tls_free(s->client_tls);
+    pqi_quic_tls_free(s->server_tls);
+    free(s);
+}
+
+static size_t first_due(const sim *s)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < s->queued; i++) {
+        if (s->queue[i]->at < s->queue[best]->at) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void deliver(sim *s, size_t index)
+{
+    datagram *d = s->queue[index];
+    memmove(&s->queue[index], &s->queue[index + 1], (--s->queued - index) * sizeof(s->queue[0]));
+    pqi_datagrams run = {.ecn = d->ecn, .data = d->data, .len = d->len, .segment = d->len};
+    if (d->to_server) {
+        run.local = address_of(SERVER_PORT);
+        run.remote = address_of(d->client_port);
+        if (d->client_port != STRANGER_PORT) {
+            s->unvalidated_in += d->len;
+            /* A second flight of the client's proves its address. */
+            s->validated = s->validated || s->client_log.opened > 0 ||
+                           (s->unvalidated_out > 0 && s->client_log.received == 0 &&
+                            d->at > START_TIME + 3 * s->opts.rules.delay - 1);
+        }
+        pqi_quic_endpoint_receive(s->server, &run, s->now);
+    } else {
+        run.local = address_of(CLIENT_PORT);
+        run.remote = address_of(SERVER_PORT);
+        pqi_quic_endpoint_receive(s->client, &run, s->now);
+    }
+    free(d->data);
+    free(d);
+}
+
+static uint64_t next_time(const sim *s)
+{
+    uint64_t next = pqi_quic_endpoint_deadline(s->client);
+    const uint64_t server = pqi_quic_endpoint_deadline(s->server);
+    next = server < next ? server : next;
+    if (s->queued > 0 && s->queue[first_due(s)]->at < next) {
+        next = s->queue[first_due(s)]->at;
+    }
+    return next;
+}
+
+void sim_run(sim *s, uint64_t until)
+{
+    for (;;) {
+        pqi_quic_endpoint_flush(s->client, s->now);
+        pqi_quic_endpoint_flush(s->server, s->now);
+        const uint64_t next = next_time(s);
+        if (next == PQI_TIME_NEVER || next > START_TIME + until) {
+            s->now = START_TIME + until > s->now ? START_TIME + until : s->now;
+            return;
+        }
+        s->now = next > s->now ? next : s->now;
+        if (s->opts.rules.rebind_at > 0 && s->now >= START_TIME + s->opts.rules.rebind_at) {
+            s->port_seen = REBOUND_PORT;
+        }
+        while (s->queued > 0) {
+            const size_t index = first_due(s);
+            if (s->queue[index]->at > s->now) {
+                break;
+            }
+            deliver(s, index);
+        }
+    }
+}
+
+uint64_t sim_now(const sim *s)
+{
+    return s->now;
+}
+
+const sim_peer_log *sim_client(const sim *s)
+{
+    return &s->client_log;
+}
+
+const sim_peer_log *sim_server(const sim *s)
+{
+    return &s->server_log;
+}
+
+pqi_quic_conn *sim_client_conn(const sim *s)
+{
+    return s->client_conn;
+}
+
+pqi_quic_conn *sim_server_conn(const sim *s)
+{
+    return s->server_conn;
+}
+
+pqi_quic_endpoint *sim_server_endpoint(const sim *s)
+{
+    return s->server;
+}
+
+double sim_amplification(const sim *s)
+{
+    return s->amplification;
+}
+
+void sim_restart_server(sim *s)
+{
+    pqi_quic_endpoint_free(s->server);
+    s->server_conn = NULL;
+    s->server = new_endpoint(s, true);
+}
+
+void sim_inject(sim *s, const void *data, size_t len)
+{
+    enqueue(s, data, len, 0, true, STRANGER_PORT);
+}
+
+size_t sim_stranger_bytes(const sim *s)
+{
+    return s->stranger_bytes;
+}

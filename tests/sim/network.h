@@ -1,0 +1,65 @@
+/* A simulated network between one QUIC client endpoint and one server endpoint, in virtual time.
+ *
+ * Datagrams are delayed, lost, duplicated, reordered and cut off by a seeded generator; nothing
+ * sleeps, so a minute on the network takes a millisecond here. */
+#ifndef PQI_TESTS_SIM_NETWORK_H
+#define PQI_TESTS_SIM_NETWORK_H
+
+#include "quic/endpoint.h"
+
+typedef struct sim_rules {
+    uint64_t delay;        /* ns, one way */
+    uint64_t jitter;       /* ns, uniform on top */
+    unsigned loss;         /* per mille, each way */
+    unsigned duplicate;    /* per mille */
+    size_t mtu;            /* larger UDP payloads vanish; 0: none do */
+    uint64_t blackhole_at; /* nothing passes from here on ... */
+    uint64_t blackhole_for;
+    uint64_t rebind_at; /* the client's address as the server sees it changes once; 0: never */
+    unsigned drop_first_client; /* this many of the client's first datagrams vanish */
+} sim_rules;
+
+typedef struct sim sim;
+
+typedef struct sim_peer_log {
+    unsigned opened, closed, streams_closed;
+    pql_close close;
+    pql_posture posture;
+    size_t received; /* stream bytes */
+    bool fin;
+    uint64_t opened_at;
+} sim_peer_log;
+
+typedef struct sim_opts {
+    uint64_t seed;
+    sim_rules rules;
+    pql_policy client_policy, server_policy;
+    const pql_identity *identity; /* the server's */
+    const pql_peer *peer;         /* whom the client trusts */
+    const char *client_alpn;      /* NULL: "sim/1" */
+    size_t send;                  /* bytes that the client sends and the server echoes */
+    size_t retry_threshold;       /* 0: Retry at once for everybody is SIZE_MAX off */
+    uint64_t keep_alive;
+} sim_opts;
+
+sim *sim_new(const sim_opts *opts);
+void sim_free(sim *s);
+/* Runs until |until| (ns since the start) or until nothing more happens. */
+void sim_run(sim *s, uint64_t until);
+uint64_t sim_now(const sim *s);
+const sim_peer_log *sim_client(const sim *s);
+const sim_peer_log *sim_server(const sim *s);
+pqi_quic_conn *sim_client_conn(const sim *s); /* NULL after it closed */
+pqi_quic_conn *sim_server_conn(const sim *s);
+pqi_quic_endpoint *sim_server_endpoint(const sim *s);
+/* The largest ratio of bytes sent to bytes received by the server before the client was heard after
+ * the first answer. */
+double sim_amplification(const sim *s);
+/* Replaces the server endpoint by a new one with the same secret, as a restart does. */
+void sim_restart_server(sim *s);
+/* Puts a datagram on the server's wire as from a stranger. */
+void sim_inject(sim *s, const void *data, size_t len);
+/* Bytes that the server sent to strangers' addresses. */
+size_t sim_stranger_bytes(const sim *s);
+
+#endif

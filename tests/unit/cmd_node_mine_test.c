@@ -1,0 +1,241 @@
+/* The options of node and mine arrive in their structs, complete and checked. */
+#include "test.h"
+
+#include "base/clock.h"
+#include "cmd/help.h"
+#include "cmd/mine.h"
+#include "cmd/node.h"
+#include "cmd/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIN "sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define SPKI_PIN "spki-" PIN
+
+static pqi_node_options node;
+static pqi_mine_options mine;
+
+/* These stand in for the real functions, so that the options can be looked at. */
+pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
+{
+    (void)err;
+    node = *options;
+    return PQL_OK;
+}
+
+pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
+{
+    (void)err;
+    mine = *options;
+    return PQL_OK;
+}
+
+static const char *no_env(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+static pql_status run(const pqi_command *command, char **argv, int argc, pql_error *err)
+{
+    bool help = false;
+    void *options = calloc(1, command->options_size);
+    assert_non_null(options);
+    pql_status status = pqi_options_parse(command, argc, argv, no_env, options, &help, err);
+    if (status == PQL_OK) {
+        status = command->run(options, err);
+    }
+    free(options);
+    return status;
+}
+
+#define WORDS(...)                                                                                 \
+    ((char *[]){__VA_ARGS__}), (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *))
+
+static void assert_refused(const pqi_command *command, const char *words, char **argv, int argc)
+{
+    pql_error err = {0};
+    assert_int_equal(run(command, argv, argc, &err), PQL_E_USAGE);
+    assert_non_null(strstr(err.message, words));
+}
+
+static void a_node_without_options_serves_this_machine_only(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_node, NULL, 0, NULL), PQL_OK);
+    assert_string_equal(node.listen.text, "quic://127.0.0.1:9833");
+    assert_string_equal(node.admin.host, "127.0.0.1");
+    assert_int_equal(node.admin.port, 9834);
+    assert_int_equal(node.source, PQI_NODE_SOURCE_DEV);
+    assert_int_equal(node.policy, PQL_POLICY_HYBRID);
+    assert_true(node.block_time_ns == 12 * PQI_NS_PER_SEC);
+    assert_int_equal(node.difficulty, 4000000);
+    assert_int_equal(node.workers, 0);
+    assert_int_equal(node.log.format, PQI_LOG_CHOICE_AUTO);
+    assert_int_equal(node.log.level, PQI_LOG_INFO);
+    assert_null(node.keylog_file);
+    assert_null(node.qlog_dir);
+    assert_true(strlen(node.dir.text) > 0);
+}
+
+static void every_option_of_node_arrives(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_node,
+                         WORDS("--listen", "quic://[::]:1", "--dir", "/d", "--source", "dev",
+                               "--block-time", "500ms", "--difficulty", "7", "--policy", "pq-only",
+                               "--admin", "off", "--workers", "3", "--log-format", "json",
+                               "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
+                         NULL),
+                     PQL_OK);
+    assert_string_equal(node.listen.host, "::");
+    assert_string_equal(node.dir.text, "/d");
+    assert_true(node.block_time_ns == 500 * PQI_NS_PER_MS);
+    assert_int_equal(node.difficulty, 7);
+    assert_int_equal(node.policy, PQL_POLICY_PQ_ONLY);
+    assert_true(node.admin.off);
+    assert_int_equal(node.workers, 3);
+    assert_int_equal(node.log.format, PQI_LOG_CHOICE_JSON);
+    assert_int_equal(node.log.level, PQI_LOG_DEBUG);
+    assert_string_equal(node.keylog_file, "/k");
+    assert_string_equal(node.qlog_dir, "/q");
+}
+
+static void a_node_listens_on_addresses_only(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_node, "must be an IP address",
+                   WORDS("--listen", "quic://localhost:9833"));
+}
+
+static void a_miner_with_a_pin_is_complete(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        run(&pqi_command_mine, WORDS("--node", "quic://node.example:9833", "--pin", PIN), NULL),
+        PQL_OK);
+    assert_string_equal(mine.node.text, "quic://node.example:9833");
+    assert_int_equal(mine.pin_count, 1);
+    assert_int_equal(mine.pins[0].form, PQL_FINGERPRINT_CERT);
+    assert_int_equal(mine.pins[0].sha256[31], 0x1f);
+    assert_false(mine.tofu || mine.insecure || mine.bench);
+    assert_int_equal(mine.admin.port, 9900);
+    assert_int_equal(mine.threads, 0);
+    assert_int_equal(mine.max_blocks, 0);
+    assert_int_equal(mine.policy, PQL_POLICY_HYBRID);
+}
+
+static void several_pins_are_kept_up_to_eight(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quic://a:1", "--pin", PIN, "--pin", SPKI_PIN), NULL),
+                     PQL_OK);
+    assert_int_equal(mine.pin_count, 2);
+    assert_int_equal(mine.pins[1].form, PQL_FINGERPRINT_SPKI);
+    assert_refused(&pqi_command_mine, "at most 8",
+                   WORDS("--node", "quic://a:1", "--pin", PIN, "--pin", PIN, "--pin", PIN, "--pin",
+                         PIN, "--pin", PIN, "--pin", PIN, "--pin", PIN, "--pin", PIN, "--pin",
+                         PIN));
+}
+
+static void a_miner_must_be_told_whom_to_trust(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "Say how the node is recognised",
+                   WORDS("--node", "quic://a:1"));
+}
+
+static void ways_of_trust_exclude_each_other(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "Only one of",
+                   WORDS("--node", "quic://a:1", "--pin", PIN, "--insecure"));
+    assert_refused(&pqi_command_mine, "Only one of",
+                   WORDS("--node", "quic://a:1", "--tofu", "--ca", "/c"));
+}
+
+static void a_miner_needs_a_node_or_a_bench(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "--node URL is required", WORDS("--pin", PIN));
+    assert_int_equal(run(&pqi_command_mine, WORDS("--bench", "--bench-seconds", "3"), NULL),
+                     PQL_OK);
+    assert_true(mine.bench);
+    assert_int_equal(mine.bench_seconds, 3);
+}
+
+static void a_miner_cannot_connect_to_port_zero(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "must not be 0", WORDS("--node", "quic://a:0", "--insecure"));
+}
+
+static void a_bad_pin_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "of --pin does not fit",
+                   WORDS("--node", "quic://a:1", "--pin", "sha256:12"));
+}
+
+static void choices_stand_in_the_order_of_their_enums(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; pqi_policy_names[i] != NULL; i++) {
+        assert_string_equal(pqi_policy_names[i], pql_policy_name((pql_policy)i));
+    }
+    assert_string_equal(pqi_log_level_names[PQI_LOG_ERROR], "error");
+    assert_string_equal(pqi_log_format_names[PQI_LOG_CHOICE_JSON], "json");
+}
+
+static void descriptions_fit_and_name_the_default(void **state)
+{
+    (void)state;
+    const pqi_command *const commands[] = {&pqi_command_node, &pqi_command_mine};
+    for (size_t c = 0; c < 2; c++) {
+        for (size_t i = 0; i < commands[c]->option_count; i++) {
+            const pqi_option *o = &commands[c]->options[i];
+            char text[PQI_DESCRIBE_SIZE];
+            pqi_option_describe(o, text);
+            assert_true(strlen(text) < sizeof(text) - 1);
+            assert_true(o->fallback == NULL || strstr(text, o->fallback) != NULL);
+            assert_true(o->env == NULL || strstr(text, o->env) != NULL);
+        }
+    }
+}
+
+static void nothing_that_weakens_a_link_comes_from_the_environment(void **state)
+{
+    (void)state;
+    const char *const typed[] = {"insecure", "keylog", "qlog", "policy", "listen", "admin"};
+    const pqi_command *const commands[] = {&pqi_command_node, &pqi_command_mine};
+    for (size_t c = 0; c < 2; c++) {
+        for (size_t i = 0; i < commands[c]->option_count; i++) {
+            for (size_t t = 0; t < sizeof(typed) / sizeof(typed[0]); t++) {
+                const pqi_option *o = &commands[c]->options[i];
+                assert_true(strcmp(o->name, typed[t]) != 0 || o->env == NULL);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_without_options_serves_this_machine_only),
+        cmocka_unit_test(every_option_of_node_arrives),
+        cmocka_unit_test(a_node_listens_on_addresses_only),
+        cmocka_unit_test(a_miner_with_a_pin_is_complete),
+        cmocka_unit_test(several_pins_are_kept_up_to_eight),
+        cmocka_unit_test(a_miner_must_be_told_whom_to_trust),
+        cmocka_unit_test(ways_of_trust_exclude_each_other),
+        cmocka_unit_test(a_miner_needs_a_node_or_a_bench),
+        cmocka_unit_test(a_miner_cannot_connect_to_port_zero),
+        cmocka_unit_test(a_bad_pin_is_refused),
+        cmocka_unit_test(choices_stand_in_the_order_of_their_enums),
+        cmocka_unit_test(descriptions_fit_and_name_the_default),
+        cmocka_unit_test(nothing_that_weakens_a_link_comes_from_the_environment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,350 @@
+/* Links over real sockets on loopback: several workers, both directions, and the orderly end. */
+#include "test.h"
+
+#include <pqlink/link.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ALPN "test/1"
+#define LINKS 40
+#define ECHO_BYTES 200000
+
+static pql_identity *identity;
+static pql_fingerprint pin;
+
+/* What the handlers of both sides count; waited for with a condition, never with a sleep. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    unsigned opened, closed, server_opened, server_closed, echoed;
+    unsigned workers_seen;
+    bool order_ok;
+    pql_close last_close;
+    pql_posture posture;
+} seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
+
+static void seen_reset(void)
+{
+    seen.opened = seen.closed = seen.server_opened = seen.server_closed = seen.echoed = 0;
+    seen.workers_seen = 0;
+    seen.order_ok = true;
+}
+
+#define SEEN(statement)                                                                            \
+    do {                                                                                           \
+        pthread_mutex_lock(&seen.lock);                                                            \
+        statement;                                                                                 \
+        pthread_cond_broadcast(&seen.change);                                                      \
+        pthread_mutex_unlock(&seen.lock);                                                          \
+    } while (0)
+
+#define WAIT_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        pthread_mutex_lock(&seen.lock);                                                            \
+        while (!(condition)) {                                                                     \
+            pthread_cond_wait(&seen.change, &seen.lock);                                           \
+        }                                                                                          \
+        pthread_mutex_unlock(&seen.lock);                                                          \
+    } while (0)
+
+static void server_open(pql_link *link, void *user)
+{
+    (void)user;
+    SEEN(seen.server_opened++; seen.workers_seen |= 1u << pql_link_worker(link));
+}
+
+static void server_close(pql_link *link, const pql_close *why, void *user)
+{
+    (void)link;
+    (void)why;
+    (void)user;
+    SEEN(seen.server_closed++);
+}
+
+static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
+{
+    (void)user;
+    (void)pql_stream_write(stream, data, len, fin);
+}
+
+static const pql_handlers server_handlers = {
+    .link_open = server_open, .link_close = server_close, .stream_data = server_data};
+
+static uint8_t byte_at(size_t place)
+{
+    return (uint8_t)(place * 7 + (place >> 9));
+}
+
+static void client_open(pql_link *link, void *user)
+{
+    static uint8_t bytes[ECHO_BYTES];
+    const bool echo = user != NULL;
+    pql_stream *stream = NULL;
+    pthread_mutex_lock(&seen.lock);
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = byte_at(i);
+    }
+    pthread_mutex_unlock(&seen.lock);
+    if (echo && pql_stream_open(link, &stream, NULL) == PQL_OK) {
+        (void)pql_stream_write(stream, bytes, sizeof(bytes), true);
+    }
+    SEEN(seen.opened++; seen.posture = *pql_link_posture(link));
+}
+
+static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
+{
+    (void)user;
+    size_t place = (size_t)(uintptr_t)pql_stream_data(stream);
+    bool ok = true;
+    for (size_t i = 0; i < len; i++) {
+        ok = ok && data[i] == byte_at(place + i);
+    }
+    place += len;
+    pql_stream_set_data(stream, (void *)(uintptr_t)place);
+    SEEN(seen.order_ok = seen.order_ok && ok);
+    if (fin) {
+        SEEN(seen.echoed += place == ECHO_BYTES ? 1 : 0);
+        pql_link_close(pql_stream_link(stream), 0, "done");
+    }
+}
+
+static void client_close(pql_link *link, const pql_close *why, void *user)
+{
+    (void)link;
+    (void)user;
+    SEEN(seen.closed++; seen.last_close = *why);
+}
+
+static const pql_handlers client_handlers = {
+    .link_open = client_open, .link_close = client_close, .stream_data = client_data};
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
+        return -1;
+    }
+    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pql_identity_free(identity);
+    return 0;
+}
+
+static pql_context *new_server(const char *url, uint16_t *port, unsigned workers)
+{
+    static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
+    const pql_listen_opts listen = {.alpn = &alpn, .alpn_count = 1, .handlers = &server_handlers};
+    const pql_context_opts opts = {.identity = identity, .workers = workers};
+    pql_context *ctx = NULL;
+    pql_listener *listener = NULL;
+    pql_error err;
+    assert_int_equal(pql_context_new(&ctx, &opts, &err), PQL_OK);
+    assert_int_equal(pql_listen(ctx, url, &listen, &listener, &err), PQL_OK);
+    *port = pql_listener_port(listener);
+    return ctx;
+}
+
+static pql_context *new_client(void)
+{
+    const pql_context_opts opts = {.workers = 2};
+    pql_context *ctx = NULL;
+    assert_int_equal(pql_context_new(&ctx, &opts, NULL), PQL_OK);
+    return ctx;
+}
+
+static void connect_to(pql_context *ctx, const char *host, uint16_t port,
+                       const pql_fingerprint *expected, void *user)
+{
+    char url[64];
+    const pql_peer peer = {.pins = expected, .pin_count = 1};
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &client_handlers, .user = user};
+    pql_error err;
+    (void)snprintf(url, sizeof(url), "quic://%s:%u", host, (unsigned)port);
+    assert_int_equal(pql_connect(ctx, url, &peer, &opts, NULL, &err), PQL_OK);
+}
+
+static void many_links_are_echoed_by_all_workers(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    int echo = 1;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 4);
+    pql_context *client = new_client();
+    for (unsigned i = 0; i < LINKS; i++) {
+        connect_to(client, "127.0.0.1", port, &pin, &echo);
+    }
+    WAIT_UNTIL(seen.closed == LINKS && seen.server_closed == LINKS);
+    assert_int_equal(seen.opened, LINKS);
+    assert_int_equal(seen.echoed, LINKS);
+    assert_true(seen.order_ok);
+    /* Forty random connection IDs that all fall on one of four workers: one in 4^39. */
+    assert_true((seen.workers_seen & (seen.workers_seen - 1)) != 0);
+    assert_int_equal(seen.posture.group, 0x11ec);
+    assert_int_equal(seen.posture.peer_signature, 0x0906);
+    assert_true(seen.posture.handshake_ns > 0);
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
+static void names_and_ipv6_are_connected_to(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    int echo = 1;
+    seen_reset();
+    pql_context *client = new_client();
+    pql_context *v4 = new_server("quic://127.0.0.1:0", &port, 1);
+    connect_to(client, "localhost", port, &pin, &echo);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.echoed, 1);
+    pql_context_free(v4);
+    pql_context *v6 = new_server("quic://[::1]:0", &port, 1);
+    connect_to(client, "[::1]", port, &pin, &echo);
+    WAIT_UNTIL(seen.closed == 2);
+    assert_int_equal(seen.echoed, 2);
+    pql_context_free(v6);
+    pql_context_free(client);
+}
+
+static void a_wrong_pin_closes_with_a_trust_error(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    pql_fingerprint wrong = pin;
+    wrong.sha256[31] ^= 1;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 1);
+    pql_context *client = new_client();
+    connect_to(client, "127.0.0.1", port, &wrong, NULL);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.opened, 0);
+    assert_int_equal(seen.last_close.status, PQL_E_TRUST);
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
+static void nobody_listening_is_a_network_error(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context_free(new_server("quic://127.0.0.1:0", &port, 1));
+    pql_context *client = new_client();
+    connect_to(client, "127.0.0.1", port, &pin, NULL);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.last_close.status, PQL_E_NETWORK);
+    pql_context_free(client);
+}
+
+static void a_name_that_does_not_exist_is_a_network_error(void **state)
+{
+    (void)state;
+    seen_reset();
+    pql_context *client = new_client();
+    connect_to(client, "no-such-host.invalid", 9833, &pin, NULL);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.last_close.status, PQL_E_NETWORK);
+    pql_context_free(client);
+}
+
+static void freeing_a_context_closes_its_links_once_each(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 2);
+    pql_context *client = new_client();
+    for (unsigned i = 0; i < LINKS; i++) {
+        connect_to(client, "127.0.0.1", port, &pin, NULL);
+    }
+    WAIT_UNTIL(seen.opened == LINKS && seen.server_opened == LINKS);
+    pql_context_free(server);
+    assert_int_equal(seen.server_closed, LINKS);
+    WAIT_UNTIL(seen.closed == LINKS);
+    assert_int_equal(seen.last_close.status, PQL_OK);
+    assert_true(seen.last_close.by_peer);
+    pql_context_free(client);
+    assert_int_equal(seen.closed, LINKS);
+}
+
+static void a_port_in_use_is_refused(void **state)
+{
+    (void)state;
+    static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
+    const pql_listen_opts listen = {.alpn = &alpn, .alpn_count = 1, .handlers = &server_handlers};
+    const pql_context_opts opts = {.identity = identity, .workers = 1};
+    uint16_t port = 0;
+    char url[64];
+    pql_context *second = NULL;
+    pql_error err;
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 1);
+    assert_int_equal(pql_context_new(&second, &opts, NULL), PQL_OK);
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)port);
+    assert_int_equal(pql_listen(second, url, &listen, NULL, &err), PQL_E_NETWORK);
+    assert_non_null(strstr(err.message, "another program"));
+    pql_context_free(second);
+    pql_context_free(server);
+}
+
+static void bad_addresses_are_refused_with_a_sentence(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "quic://",
+                                      "quic://x",
+                                      "quic://:1",
+                                      "http://x:1",
+                                      "quic://h:99999",
+                                      "quic://[::1",
+                                      "quic://[::1]",
+                                      "quic://a b:1"};
+    const pql_peer peer = {.pins = &pin, .pin_count = 1};
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &client_handlers};
+    pql_context *client = new_client();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        pql_error err;
+        assert_int_equal(pql_connect(client, bad[i], &peer, &opts, NULL, &err), PQL_E_USAGE);
+        assert_true(strlen(err.message) > 20);
+    }
+    pql_context_free(client);
+}
+
+static void a_drained_context_takes_no_new_links(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 1);
+    pql_context *client = new_client();
+    pql_context_drain(server, 0);
+    connect_to(client, "127.0.0.1", port, &pin, NULL);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.last_close.status, PQL_E_REFUSED);
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_links_are_echoed_by_all_workers),
+        cmocka_unit_test(names_and_ipv6_are_connected_to),
+        cmocka_unit_test(a_wrong_pin_closes_with_a_trust_error),
+        cmocka_unit_test(nobody_listening_is_a_network_error),
+        cmocka_unit_test(a_name_that_does_not_exist_is_a_network_error),
+        cmocka_unit_test(freeing_a_context_closes_its_links_once_each),
+        cmocka_unit_test(a_port_in_use_is_refused),
+        cmocka_unit_test(bad_addresses_are_refused_with_a_sentence),
+        cmocka_unit_test(a_drained_context_takes_no_new_links),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,125 @@
+/* docs/metrics.md is what operators build dashboards on: it must name what we expose. */
+#include "test.h"
+
+#include "base/file.h"
+#include "base/secret.h"
+#include "observe/health.h"
+#include "observe/miner_metrics.h"
+#include "observe/pq_metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DOCUMENT_MAX 100000
+
+typedef struct everything {
+    pqi_metrics *registry;
+    pqi_health *health;
+    pqi_pq_metrics *links;
+    pqi_node_metrics *node;
+    pqi_mine_metrics *mine;
+} everything;
+
+static everything register_everything(void)
+{
+    everything e;
+    assert_int_equal(pqi_metrics_new(&e.registry, NULL), PQL_OK);
+    assert_int_equal(pqi_health_new(&e.health, NULL), PQL_OK);
+    pqi_health_register(e.health, e.registry);
+    assert_int_equal(pqi_pq_metrics_new(&e.links, e.registry, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_node_metrics_new(&e.node, e.registry, NULL), PQL_OK);
+    assert_int_equal(pqi_mine_metrics_new(&e.mine, e.registry, NULL), PQL_OK);
+    return e;
+}
+
+static void free_everything(everything *e)
+{
+    pqi_mine_metrics_free(e->mine);
+    pqi_node_metrics_free(e->node);
+    pqi_pq_metrics_free(e->links);
+    pqi_metrics_free(e->registry);
+    pqi_health_free(e->health);
+}
+
+/* To be freed with pqi_secret_free.  PQLINK_TEST_DATA is <project>/tests/data. */
+static uint8_t *document_read(size_t *len)
+{
+    uint8_t *document;
+    char path[1024];
+    const size_t root_len = strlen(PQLINK_TEST_DATA) - strlen("/tests/data");
+    (void)snprintf(path, sizeof(path), "%.*s/docs/metrics.md", (int)root_len, PQLINK_TEST_DATA);
+    assert_int_equal(pqi_file_read(path, DOCUMENT_MAX, &document, len, NULL), PQL_OK);
+    return document;
+}
+
+static void assert_all_named(const char *document, const char *const *names, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char quoted[64];
+        (void)snprintf(quoted, sizeof(quoted), "`%s`", names[i]);
+        if (strstr(document, quoted) == NULL) {
+            fail_msg("docs/metrics.md does not name %s", quoted);
+        }
+    }
+}
+
+static void every_series_is_documented_with_its_type(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *document = document_read(&len);
+    pqi_buf text = {0};
+    everything e = register_everything();
+    assert_int_equal(pqi_metrics_write(e.registry, PQI_METRICS_PROMETHEUS, &text, NULL), PQL_OK);
+    assert_true(pqi_buf_append(&text, "", 1));
+
+    const char *line = (const char *)text.data;
+    unsigned families = 0;
+    while ((line = strstr(line, "# TYPE ")) != NULL) {
+        char name[64];
+        char type[16];
+        char row[128];
+        assert_int_equal(sscanf(line, "# TYPE %63s %15s", name, type), 2);
+        (void)snprintf(row, sizeof(row), "\n| `%s` | %s |", name, type);
+        if (strstr((const char *)document, row) == NULL) {
+            fail_msg("docs/metrics.md has no row for %s (%s)", name, type);
+        }
+        families++;
+        line++;
+    }
+
+    assert_int_equal(families, 31);
+    pqi_buf_free(&text);
+    pqi_secret_free(document, len);
+    free_everything(&e);
+}
+
+static void every_label_value_is_documented(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *data = document_read(&len);
+    const char *document = (const char *)data;
+
+    assert_all_named(document, pqi_group_names, PQI_GROUP_COUNT);
+    assert_all_named(document, pqi_signature_names, PQI_SIGNATURE_COUNT);
+    assert_all_named(document, pqi_role_names, PQI_ROLE_COUNT);
+    assert_all_named(document, pqi_transport_names, PQI_TRANSPORT_COUNT);
+    assert_all_named(document, pqi_posture_names, PQI_POSTURE_COUNT);
+    assert_all_named(document, pqi_direction_names, PQI_DIRECTION_COUNT);
+    assert_all_named(document, pqi_signature_failure_names, PQI_SIGFAIL_COUNT);
+    assert_all_named(document, pqi_downgrade_names, PQI_DOWNGRADE_COUNT);
+    assert_all_named(document, pqi_reject_names, PQI_REJECT_COUNT);
+    assert_all_named(document, pqi_crypto_op_names, PQI_CRYPTO_OP_COUNT);
+    assert_all_named(document, pqi_result_names, PQI_RESULT_COUNT);
+    pqi_secret_free(data, len);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_series_is_documented_with_its_type),
+        cmocka_unit_test(every_label_value_is_documented),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

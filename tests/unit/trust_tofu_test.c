@@ -1,0 +1,317 @@
+/* Pins, trust on first use and the choice of one way of trust. */
+#include "test.h"
+
+#include "identity/identity.h"
+#include "identity/leaf.h"
+#include "trust/trust.h"
+
+#include <string.h>
+
+#define NAME "node.example:9833"
+#define NOW INT64_C(1790000000)
+
+/* A memory of one peer that can be told to fail. */
+typedef struct memory {
+    bool known;
+    char name[64];
+    pql_known_peer peer;
+    unsigned puts;
+    bool get_fails;
+    bool put_fails;
+} memory;
+
+static pql_status memory_get(void *user, const char *name, pql_known_peer *out)
+{
+    const memory *m = user;
+    if (m->get_fails) {
+        return PQL_E_IO;
+    }
+    if (!m->known || strcmp(name, m->name) != 0) {
+        return PQL_E_NOT_FOUND;
+    }
+    *out = m->peer;
+    return PQL_OK;
+}
+
+static pql_status memory_put(void *user, const char *name, const pql_known_peer *peer)
+{
+    memory *m = user;
+    m->puts++;
+    if (m->put_fails) {
+        return PQL_E_IO;
+    }
+    m->known = true;
+    m->peer = *peer;
+    (void)strncpy(m->name, name, sizeof(m->name) - 1);
+    return PQL_OK;
+}
+
+static pqi_leaf leaf_one;
+static pqi_leaf leaf_two;
+
+static int make_leaves(void **state)
+{
+    (void)state;
+    const pql_identity_opts opts = {0};
+    return pqi_leaf_make(&leaf_one, PQL_LEAF_CLASSICAL, &opts, NULL) == PQL_OK &&
+                   pqi_leaf_make(&leaf_two, PQL_LEAF_CLASSICAL, &opts, NULL) == PQL_OK
+               ? 0
+               : -1;
+}
+
+static int free_leaves(void **state)
+{
+    (void)state;
+    pqi_leaf_clear(&leaf_one);
+    pqi_leaf_clear(&leaf_two);
+    return 0;
+}
+
+static pqi_chain chain_of(const pqi_leaf *leaf)
+{
+    return (pqi_chain){.der = {CRYPTO_BUFFER_data(leaf->cert)},
+                       .len = {CRYPTO_BUFFER_len(leaf->cert)},
+                       .count = 1};
+}
+
+static pqi_trust *trust_by(const pql_peer *peer)
+{
+    pqi_trust *trust = NULL;
+    assert_int_equal(pqi_trust_new(&trust, peer, NULL), PQL_OK);
+    return trust;
+}
+
+static pqi_trust *trust_by_memory(memory *m)
+{
+    const pql_tofu tofu = {memory_get, memory_put, m};
+    return trust_by(&(pql_peer){.tofu = &tofu});
+}
+
+static pql_status check(const pqi_trust *trust, const pqi_leaf *leaf, bool hybrid, pql_error *err)
+{
+    const pqi_chain chain = chain_of(leaf);
+    pql_trust how = PQL_TRUST_INSECURE;
+    const pql_status status =
+        pqi_trust_check(trust, &chain, "node.example", NAME, NOW, hybrid, &how, err);
+    assert_true((how == PQL_TRUST_NONE) == (status != PQL_OK));
+    return status;
+}
+
+static pql_status settle(const pqi_trust *trust, const pqi_leaf *leaf, bool hybrid, pql_error *err)
+{
+    const pqi_chain chain = chain_of(leaf);
+    return pqi_trust_settle(trust, &chain, NAME, hybrid, err);
+}
+
+/* ---- the choice ---- */
+
+static void exactly_one_way_of_trust_must_be_named(void **state)
+{
+    (void)state;
+    memory m = {0};
+    const pql_tofu tofu = {memory_get, memory_put, &m};
+    const pql_tofu halved = {memory_get, NULL, &m};
+    const pql_fingerprint pins[9] = {0};
+    const pql_peer wrong[] = {
+        {0},
+        {.insecure = true, .tofu = &tofu},
+        {.pins = pins, .pin_count = 1, .insecure = true},
+        {.pins = pins, .pin_count = 1, .ca_file = "/dev/null"},
+        {.pins = pins, .pin_count = 9},
+        {.pins = NULL, .pin_count = 1},
+        {.tofu = &halved},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        pqi_trust *trust = (pqi_trust *)1;
+        pql_error err;
+        assert_int_equal(pqi_trust_new(&trust, &wrong[i], &err), PQL_E_USAGE);
+        assert_null(trust);
+    }
+}
+
+/* ---- pins ---- */
+
+static void any_one_of_several_pins_suffices(void **state)
+{
+    (void)state;
+    const pql_fingerprint pins[] = {leaf_two.of_cert, leaf_one.of_spki};
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = pins, .pin_count = 2});
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(check(trust, &leaf_two, true, NULL), PQL_OK);
+    pqi_trust_free(trust);
+}
+
+static void a_refused_pin_shows_both_fingerprints(void **state)
+{
+    (void)state;
+    char came[PQL_FINGERPRINT_SIZE];
+    char expected[PQL_FINGERPRINT_SIZE];
+    pql_error err;
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = &leaf_one.of_cert, .pin_count = 1});
+    assert_int_equal(check(trust, &leaf_two, true, &err), PQL_E_TRUST);
+    pql_fingerprint_format(&leaf_two.of_cert, came);
+    pql_fingerprint_format(&leaf_one.of_cert, expected);
+    assert_non_null(strstr(err.message, came));
+    assert_non_null(strstr(err.message, expected));
+    assert_non_null(strstr(err.message, NAME));
+    pqi_trust_free(trust);
+}
+
+static void the_digest_of_one_form_does_not_match_the_other(void **state)
+{
+    (void)state;
+    pql_fingerprint confused = leaf_one.of_cert;
+    confused.form = PQL_FINGERPRINT_SPKI;
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = &confused, .pin_count = 1});
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_E_TRUST);
+    pqi_trust_free(trust);
+}
+
+static void an_empty_chain_and_garbage_are_refused_in_every_mode(void **state)
+{
+    (void)state;
+    memory m = {0};
+    static const uint8_t garbage[] = "no certificate";
+    const pqi_chain chains[] = {{.count = 0},
+                                {.der = {garbage}, .len = {sizeof(garbage)}, .count = 1},
+                                {.der = {garbage}, .len = {0}, .count = 1}};
+    pqi_trust *ways[] = {trust_by(&(pql_peer){.pins = &leaf_one.of_cert, .pin_count = 1}),
+                         trust_by(&(pql_peer){.insecure = true}), trust_by_memory(&m)};
+    for (size_t i = 0; i < 9; i++) {
+        pql_trust how;
+        assert_int_equal(
+            pqi_trust_check(ways[i / 3], &chains[i % 3], "h", NAME, NOW, true, &how, NULL),
+            PQL_E_TRUST);
+    }
+    assert_int_equal(pqi_trust_settle(ways[2], &chains[0], NAME, true, NULL), PQL_E_TRUST);
+    assert_int_equal(m.puts, 0);
+    for (size_t i = 0; i < 3; i++) {
+        pqi_trust_free(ways[i]);
+    }
+}
+
+static void insecure_accepts_anybody_and_says_so(void **state)
+{
+    (void)state;
+    pqi_trust *trust = trust_by(&(pql_peer){.insecure = true});
+    const pqi_chain chain = chain_of(&leaf_one);
+    pql_trust how;
+    assert_int_equal(pqi_trust_check(trust, &chain, "h", NAME, NOW, false, &how, NULL), PQL_OK);
+    assert_int_equal(how, PQL_TRUST_INSECURE);
+    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, false, NULL), PQL_OK);
+    pqi_trust_free(trust);
+}
+
+/* ---- trust on first use ---- */
+
+static void the_first_contact_is_remembered_once_its_key_is_proven(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(m.puts, 0); /* nothing is stored before CertificateVerify was checked */
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(m.puts, 1);
+    assert_string_equal(m.name, NAME);
+    assert_memory_equal(m.peer.cert_sha256, leaf_one.of_cert.sha256, PQL_SHA256_SIZE);
+    assert_true(m.peer.was_hybrid);
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(m.puts, 1); /* nothing new, nothing written */
+    pqi_trust_free(trust);
+}
+
+static void another_certificate_later_is_refused_loudly(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pql_error err;
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(check(trust, &leaf_two, true, &err), PQL_E_TRUST);
+    assert_non_null(strstr(err.message, "HAS CHANGED"));
+    assert_int_equal(settle(trust, &leaf_two, true, NULL), PQL_E_TRUST);
+    assert_memory_equal(m.peer.cert_sha256, leaf_one.of_cert.sha256, PQL_SHA256_SIZE);
+    pqi_trust_free(trust);
+}
+
+static void two_first_contacts_at_once_cannot_both_win(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(check(trust, &leaf_two, true, NULL), PQL_OK);
+    assert_int_equal(settle(trust, &leaf_two, true, NULL), PQL_OK);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_E_TRUST);
+    pqi_trust_free(trust);
+}
+
+static void a_peer_that_was_hybrid_may_not_be_classical_later(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pql_error err;
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(check(trust, &leaf_one, false, &err), PQL_E_POLICY);
+    assert_non_null(strstr(err.message, "forget"));
+    assert_int_equal(settle(trust, &leaf_one, false, NULL), PQL_E_POLICY);
+    assert_true(m.peer.was_hybrid);
+    pqi_trust_free(trust);
+}
+
+static void a_classical_peer_that_becomes_hybrid_is_remembered_as_such(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_int_equal(settle(trust, &leaf_one, false, NULL), PQL_OK);
+    assert_false(m.peer.was_hybrid);
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_false(m.peer.was_hybrid);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_true(m.peer.was_hybrid);
+    pqi_trust_free(trust);
+}
+
+static void a_memory_that_fails_accepts_nobody(void **state)
+{
+    (void)state;
+    memory m = {.put_fails = true};
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_E_TRUST);
+    m.get_fails = true;
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_E_TRUST);
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_E_TRUST);
+    pqi_trust_free(trust);
+}
+
+static void each_refusal_has_its_alert(void **state)
+{
+    (void)state;
+    assert_int_equal(pqi_trust_alert(PQL_E_TRUST), 48);
+    assert_int_equal(pqi_trust_alert(PQL_E_POLICY), 71);
+    assert_int_equal(pqi_trust_alert(PQL_E_NOMEM), 42);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exactly_one_way_of_trust_must_be_named),
+        cmocka_unit_test(any_one_of_several_pins_suffices),
+        cmocka_unit_test(a_refused_pin_shows_both_fingerprints),
+        cmocka_unit_test(the_digest_of_one_form_does_not_match_the_other),
+        cmocka_unit_test(an_empty_chain_and_garbage_are_refused_in_every_mode),
+        cmocka_unit_test(insecure_accepts_anybody_and_says_so),
+        cmocka_unit_test(the_first_contact_is_remembered_once_its_key_is_proven),
+        cmocka_unit_test(another_certificate_later_is_refused_loudly),
+        cmocka_unit_test(two_first_contacts_at_once_cannot_both_win),
+        cmocka_unit_test(a_peer_that_was_hybrid_may_not_be_classical_later),
+        cmocka_unit_test(a_classical_peer_that_becomes_hybrid_is_remembered_as_such),
+        cmocka_unit_test(a_memory_that_fails_accepts_nobody),
+        cmocka_unit_test(each_refusal_has_its_alert),
+    };
+    return cmocka_run_group_tests(tests, make_leaves, free_leaves);
+}
