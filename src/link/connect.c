@@ -175,6 +175,8 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
 {
     const pql_alpn alpn = {opts->alpn, PQL_LEAF_PQ};
     const pqi_quic_tls_opts tls = {.policy = ctx->opts.policy,
+                                   .keylog = ctx->keylog_fd >= 0 ? pqi_debug_keylog : NULL,
+                                   .keylog_user = ctx,
                                    .alpn = &alpn,
                                    .alpn_count = 1,
                                    .peer = peer,

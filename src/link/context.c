@@ -53,9 +53,12 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
         pqi_random(ctx->secret, sizeof(ctx->secret));
     }
     ctx->opts.secret = NULL;
-    pql_status status = ctx->workers == NULL
-                            ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
-                            : start_workers(ctx, err);
+    pql_status status = pqi_debug_open(ctx, err);
+    if (status == PQL_OK) {
+        status = ctx->workers == NULL
+                     ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
+                     : start_workers(ctx, err);
+    }
     if (status != PQL_OK) {
         pql_context_free(ctx);
         return status;
@@ -162,6 +165,7 @@ void pql_context_free(pql_context *ctx)
         free(ctx->listeners);
         ctx->listeners = next;
     }
+    pqi_debug_close(ctx);
     free(ctx->workers);
     pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));
     free(ctx);

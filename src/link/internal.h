@@ -52,6 +52,9 @@ struct pql_context {
     pqi_context_worker *workers;
     pql_listener *listeners;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
+    int keylog_fd;  /* -1: none */
+    char *qlog_dir; /* NULL: none; owned */
+    atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
     atomic_uint_fast64_t next_link;
     atomic_size_t live; /* links between open (or connect) and close */
@@ -112,6 +115,12 @@ const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **o
 pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *handlers, void *user);
 /* Tells the owner that the link is over, once. */
 void pqi_link_finish(pql_link *link, const pql_close *why);
+
+/* debug.c: what opts.keylog_file and opts.qlog_dir ask for. */
+pql_status pqi_debug_open(pql_context *ctx, pql_error *err);
+void pqi_debug_close(pql_context *ctx);
+void pqi_debug_keylog(void *ctx, const char *line);
+void pqi_debug_qlog(void *port, void **slot, const void *data, size_t len, bool last);
 
 /* connect.c: the next address after a failure; false when there is none. */
 bool pqi_connect_again(pql_link *link, const pql_close *why);

@@ -85,6 +85,7 @@ static pqi_quic_io io_of(pqi_port *port)
                          .hand_over = io_hand_over,
                          .accept = pqi_link_accept,
                          .rejected = io_rejected,
+                         .qlog = port->ctx->qlog_dir != NULL ? pqi_debug_qlog : NULL,
                          .user = port};
 }
 

@@ -1,0 +1,142 @@
+#include "observe/link_observer.h"
+
+#include <string.h>
+
+/* A failed TLS handshake ends the connection with 0x100 + the alert (RFC 9001, 4.8). */
+#define CRYPTO_ERROR UINT64_C(0x100)
+#define ALERT_DECRYPT_ERROR 51            /* RFC 8446, 6.2: a signature that does not verify */
+#define ALERT_NO_APPLICATION_PROTOCOL 120 /* RFC 7301, 3.2 */
+
+static pqi_label_transport transport_of(const pql_posture *posture)
+{
+    switch (posture->transport) {
+    case PQL_TRANSPORT_TLS:
+        return PQI_TRANSPORT_TLS;
+    case PQL_TRANSPORT_LP:
+        return PQI_TRANSPORT_LP;
+    case PQL_TRANSPORT_QUIC:
+        break;
+    }
+    return PQI_TRANSPORT_QUIC;
+}
+
+static void count_signature(pqi_pq_metrics *m, uint16_t scheme)
+{
+    if (scheme != 0) {
+        pqi_pq_metrics_signature(m, pqi_label_signature_of(scheme));
+    }
+}
+
+static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool server)
+{
+    pqi_pq_metrics_handshake(
+        m, &(pqi_handshake_done){.transport = transport_of(posture),
+                                 .role = server ? PQI_ROLE_SERVER : PQI_ROLE_CLIENT,
+                                 .group = pqi_label_group_of(posture->group),
+                                 .resumed = posture->resumed,
+                                 .duration_ns = posture->handshake_ns,
+                                 .round_trips = posture->round_trips});
+    count_signature(m, posture->own_signature);
+    count_signature(m, posture->peer_signature);
+    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID,
+                                 posture->downgrade == PQL_DOWNGRADE_RESUMED
+                                     ? PQI_DOWNGRADE_RESUMED
+                                     : PQI_DOWNGRADE_PEER_GROUPS);
+    }
+}
+
+static bool is_alert(const pql_close *why, unsigned alert)
+{
+    return !why->application && why->code == CRYPTO_ERROR + alert;
+}
+
+/* PQI_REJECT_COUNT: nobody was turned away; the link just did not come about. */
+static pqi_label_reject reject_of(const pql_close *why, bool server)
+{
+    if (is_alert(why, ALERT_NO_APPLICATION_PROTOCOL)) {
+        return PQI_REJECT_ALPN;
+    }
+    switch (why->status) {
+    case PQL_E_TRUST:
+        return PQI_REJECT_TRUST;
+    case PQL_E_POLICY:
+        return PQI_REJECT_POLICY;
+    case PQL_E_PROTOCOL:
+        return PQI_REJECT_PROTOCOL;
+    case PQL_E_CRYPTO:
+        return PQI_REJECT_HANDSHAKE;
+    case PQL_E_TIMEOUT:
+        return server ? PQI_REJECT_TIMEOUT : PQI_REJECT_COUNT;
+    default:
+        return server && why->code != 0 ? PQI_REJECT_HANDSHAKE : PQI_REJECT_COUNT;
+    }
+}
+
+static void on_handshake(const pql_posture *posture, bool server, const pql_close *failure,
+                         void *user)
+{
+    if (failure == NULL) {
+        count_done(user, posture, server);
+        return;
+    }
+    if (is_alert(failure, ALERT_DECRYPT_ERROR) && !failure->by_peer) {
+        pqi_pq_metrics_signature_failed(user, PQI_SIGFAIL_BAD_SIGNATURE);
+    }
+    const pqi_label_reject reason = reject_of(failure, server);
+    if (reason != PQI_REJECT_COUNT) {
+        pqi_pq_metrics_reject(user, reason);
+    }
+}
+
+static void on_link_count(const pql_posture *posture, int change, void *user)
+{
+    const pqi_label_transport transport = transport_of(posture);
+    const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));
+    if (change < 0) {
+        pqi_pq_metrics_link_closed(user, transport, label);
+        return;
+    }
+    pqi_pq_metrics_link_opened(user, transport, label);
+    if (posture->trust == PQL_TRUST_INSECURE) {
+        pqi_pq_metrics_link_insecure(user, transport);
+    }
+}
+
+static void on_reject(const char *reason, void *user)
+{
+    static const struct {
+        const char *name; /* as quic/ says it */
+        pqi_label_reject label;
+    } reasons[] = {
+        {"draining", PQI_REJECT_DRAINING},
+        {"links", PQI_REJECT_CAPACITY},
+        {"handshakes", PQI_REJECT_CAPACITY},
+        {"token", PQI_REJECT_TOKEN},
+    };
+    pqi_label_reject label = PQI_REJECT_OTHER;
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (strcmp(reason, reasons[i].name) == 0) {
+            label = reasons[i].label;
+        }
+    }
+    pqi_pq_metrics_reject(user, label);
+}
+
+static void on_traffic(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams_in,
+                       uint64_t datagrams_out, void *user)
+{
+    pqi_pq_metrics_bytes(user, PQI_TRANSPORT_QUIC, PQI_DIRECTION_IN, bytes_in);
+    pqi_pq_metrics_bytes(user, PQI_TRANSPORT_QUIC, PQI_DIRECTION_OUT, bytes_out);
+    pqi_pq_metrics_datagrams(user, PQI_DIRECTION_IN, datagrams_in);
+    pqi_pq_metrics_datagrams(user, PQI_DIRECTION_OUT, datagrams_out);
+}
+
+pql_observer pqi_link_observer(pqi_pq_metrics *metrics)
+{
+    return (pql_observer){.handshake = on_handshake,
+                          .link_count = on_link_count,
+                          .reject = on_reject,
+                          .traffic = on_traffic,
+                          .user = metrics};
+}

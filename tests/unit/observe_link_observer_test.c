@@ -1,0 +1,187 @@
+#include "test.h"
+
+#include "observe/link_observer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct world {
+    pqi_metrics *registry;
+    pqi_pq_metrics *m;
+    pql_observer observer;
+    pqi_buf text;
+} world;
+
+static int setup(void **state)
+{
+    world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    assert_int_equal(pqi_metrics_new(&w->registry, NULL), PQL_OK);
+    assert_int_equal(pqi_pq_metrics_new(&w->m, w->registry, NULL, NULL), PQL_OK);
+    w->observer = pqi_link_observer(w->m);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world *w = *state;
+    pqi_pq_metrics_free(w->m);
+    pqi_metrics_free(w->registry);
+    pqi_buf_free(&w->text);
+    free(w);
+    return 0;
+}
+
+static const char *exposed(world *w)
+{
+    w->text.len = 0;
+    assert_int_equal(pqi_metrics_write(w->registry, PQI_METRICS_PROMETHEUS, &w->text, NULL),
+                     PQL_OK);
+    assert_true(pqi_buf_append(&w->text, "", 1));
+    return (const char *)w->text.data;
+}
+
+#define assert_exposed(w, line) assert_non_null(strstr(exposed(w), line))
+
+static const pql_posture hybrid = {
+    .tls_version = 0x0304, .group = 0x11ec, .peer_signature = 0x0906, .pq_key_exchange = true};
+
+static void a_finished_handshake_counts_group_and_signature(void **state)
+{
+    world *w = *state;
+
+    w->observer.handshake(&hybrid, false, NULL, w->observer.user);
+
+    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
+    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 1\n");
+}
+
+static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **state)
+{
+    world *w = *state;
+    const pql_posture classical = {
+        .group = 0x001d, .peer_signature = 0x0403, .downgrade = PQL_DOWNGRADE_PEER_CLASSICAL};
+
+    w->observer.handshake(&classical, true, NULL, w->observer.user);
+
+    assert_exposed(w, "pq_downgrade_events_total{from=\"hybrid\",to=\"classical\","
+                      "reason=\"peer_groups\"} 1\n");
+}
+
+static void a_wrong_peer_is_a_reject_for_trust(void **state)
+{
+    world *w = *state;
+    const pql_close why = {.status = PQL_E_TRUST, .code = 0x12a};
+
+    w->observer.handshake(&hybrid, false, &why, w->observer.user);
+
+    assert_exposed(w, "pqlink_rejects_total{reason=\"trust\"} 1\n");
+    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 0\n");
+}
+
+static void a_peer_without_a_common_protocol_is_a_reject_for_alpn(void **state)
+{
+    world *w = *state;
+    const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x178};
+
+    w->observer.handshake(&hybrid, true, &why, w->observer.user);
+
+    assert_exposed(w, "pqlink_rejects_total{reason=\"alpn\"} 1\n");
+}
+
+static void a_node_that_cannot_be_reached_is_no_reject(void **state)
+{
+    world *w = *state;
+    const pql_close why = {.status = PQL_E_NETWORK};
+
+    w->observer.handshake(&hybrid, false, &why, w->observer.user);
+
+    for (unsigned i = 0; i < PQI_REJECT_COUNT; i++) {
+        char line[80];
+        (void)snprintf(line, sizeof(line), "pqlink_rejects_total{reason=\"%s\"} 0\n",
+                       pqi_reject_names[i]);
+        assert_exposed(w, line);
+    }
+}
+
+static void a_signature_that_does_not_verify_is_counted(void **state)
+{
+    world *w = *state;
+    const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x133};
+
+    w->observer.handshake(&hybrid, false, &why, w->observer.user);
+
+    assert_exposed(w, "pq_signature_failures_total{reason=\"bad_signature\"} 1\n");
+}
+
+static void links_are_counted_while_they_live(void **state)
+{
+    world *w = *state;
+
+    w->observer.link_count(&hybrid, 1, w->observer.user);
+    w->observer.link_count(&hybrid, 1, w->observer.user);
+    w->observer.link_count(&hybrid, -1, w->observer.user);
+
+    assert_exposed(w, "pqlink_links{transport=\"quic\",posture=\"hybrid\"} 1\n");
+}
+
+static void a_link_without_authentication_is_counted_apart(void **state)
+{
+    world *w = *state;
+    pql_posture insecure = hybrid;
+    insecure.trust = PQL_TRUST_INSECURE;
+
+    w->observer.link_count(&insecure, 1, w->observer.user);
+    w->observer.link_count(&insecure, -1, w->observer.user);
+
+    assert_exposed(w, "pqlink_insecure_links_total{transport=\"quic\"} 1\n");
+}
+
+static void a_full_listener_rejects_for_capacity(void **state)
+{
+    world *w = *state;
+
+    w->observer.reject("links", w->observer.user);
+    w->observer.reject("handshakes", w->observer.user);
+    w->observer.reject("draining", w->observer.user);
+
+    assert_exposed(w, "pqlink_rejects_total{reason=\"capacity\"} 2\n");
+    assert_exposed(w, "pqlink_rejects_total{reason=\"draining\"} 1\n");
+}
+
+static void traffic_adds_up_by_direction(void **state)
+{
+    world *w = *state;
+
+    w->observer.traffic(1200, 2400, 1, 2, w->observer.user);
+    w->observer.traffic(100, 0, 1, 0, w->observer.user);
+
+    assert_exposed(w, "pqlink_bytes_total{transport=\"quic\",direction=\"in\"} 1300\n");
+    assert_exposed(w, "pqlink_bytes_total{transport=\"quic\",direction=\"out\"} 2400\n");
+    assert_exposed(w, "pqlink_datagrams_total{direction=\"in\"} 2\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_finished_handshake_counts_group_and_signature, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_classical_session_under_the_hybrid_policy_is_a_downgrade,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wrong_peer_is_a_reject_for_trust, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_peer_without_a_common_protocol_is_a_reject_for_alpn,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_node_that_cannot_be_reached_is_no_reject, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_signature_that_does_not_verify_is_counted, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(links_are_counted_while_they_live, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_link_without_authentication_is_counted_apart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_full_listener_rejects_for_capacity, setup, teardown),
+        cmocka_unit_test_setup_teardown(traffic_adds_up_by_direction, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
