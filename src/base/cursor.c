@@ -28,7 +28,8 @@ const uint8_t *pqi_read_bytes(pqi_reader *r, size_t len)
         r->failed = true;
         return NULL;
     }
-    const uint8_t *at = r->data + r->pos;
+    /* Adding to a NULL pointer is undefined, even when it is 0 that is added (C17, 6.5.6). */
+    const uint8_t *at = r->pos == 0 ? r->data : r->data + r->pos;
     r->pos += len;
     return at;
 }

@@ -53,9 +53,12 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
         pqi_random(ctx->secret, sizeof(ctx->secret));
     }
     ctx->opts.secret = NULL;
-    pql_status status = ctx->workers == NULL
-                            ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
-                            : start_workers(ctx, err);
+    pql_status status = pqi_debug_open(ctx, err);
+    if (status == PQL_OK) {
+        status = ctx->workers == NULL
+                     ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
+                     : start_workers(ctx, err);
+    }
     if (status != PQL_OK) {
         pql_context_free(ctx);
         return status;
@@ -138,6 +141,8 @@ static void close_worker(pql_context *ctx, unsigned worker)
         pqi_quic_endpoint_flush(port->endpoint, now);
         pqi_quic_endpoint_abandon(port->endpoint, now);
     }
+    pqi_watch_close(ctx->workers[worker].watch);
+    ctx->workers[worker].watch = NULL;
     while (ctx->workers[worker].ports != NULL) {
         pqi_port_free(ctx->workers[worker].ports);
     }
@@ -162,6 +167,7 @@ void pql_context_free(pql_context *ctx)
         free(ctx->listeners);
         ctx->listeners = next;
     }
+    pqi_debug_close(ctx);
     free(ctx->workers);
     pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));
     free(ctx);

@@ -3,6 +3,7 @@
 #define PQI_LINK_INTERNAL_H
 
 #include "net/url.h"
+#include "net/watch.h"
 #include "net/worker.h"
 #include "quic/endpoint.h"
 
@@ -15,15 +16,14 @@
 
 /* A UDP socket with its QUIC endpoint on a worker: one per worker and listener, one per client
  * link. */
+typedef struct pqi_socket pqi_socket;
 typedef struct pqi_port {
     pqi_task task; /* first member */
     struct pqi_port *next, *prev;
     pql_context *ctx;
     unsigned worker;
-    pqi_udp *udp;
+    pqi_socket *socket; /* replaced when the link moves to another path */
     pqi_quic_endpoint *endpoint;
-    uv_poll_t poll;
-    bool want_write, closing;
     pql_listener *listener; /* NULL on a client */
     pql_link *link;         /* the client's link; NULL on a listener */
     pqi_quic_counters reported;
@@ -44,6 +44,7 @@ typedef struct pqi_context_worker {
     pqi_worker *worker;
     pqi_port *ports;
     pql_link *resolving; /* client links that have no port yet */
+    pqi_watch *watch;    /* made with the first client port */
 } pqi_context_worker;
 
 struct pql_context {
@@ -52,6 +53,9 @@ struct pql_context {
     pqi_context_worker *workers;
     pql_listener *listeners;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
+    int keylog_fd;  /* -1: none */
+    char *qlog_dir; /* NULL: none; owned */
+    atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
     atomic_uint_fast64_t next_link;
     atomic_size_t live; /* links between open (or connect) and close */
@@ -103,6 +107,8 @@ pql_status pqi_port_listen(pql_listener *listener, unsigned worker, pqi_udp *udp
 pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,
                             pql_error *err);
 void pqi_port_kick(pqi_port *port);
+/* Client: moves to another local address when the kernel would now send from another one. */
+void pqi_port_check_path(pqi_port *port);
 /* Frees the socket and the endpoint, without events. */
 void pqi_port_free(pqi_port *port);
 
@@ -112,6 +118,12 @@ const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **o
 pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *handlers, void *user);
 /* Tells the owner that the link is over, once. */
 void pqi_link_finish(pql_link *link, const pql_close *why);
+
+/* debug.c: what opts.keylog_file and opts.qlog_dir ask for. */
+pql_status pqi_debug_open(pql_context *ctx, pql_error *err);
+void pqi_debug_close(pql_context *ctx);
+void pqi_debug_keylog(void *ctx, const char *line);
+void pqi_debug_qlog(void *port, void **slot, const void *data, size_t len, bool last);
 
 /* connect.c: the next address after a failure; false when there is none. */
 bool pqi_connect_again(pql_link *link, const pql_close *why);

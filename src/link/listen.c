@@ -129,6 +129,8 @@ static pql_status make_listener(pql_listener **out, pql_context *ctx, const char
 {
     const pqi_quic_tls_opts tls = {.server = true,
                                    .policy = ctx->opts.policy,
+                                   .keylog = ctx->keylog_fd >= 0 ? pqi_debug_keylog : NULL,
+                                   .keylog_user = ctx,
                                    .identity = ctx->opts.identity,
                                    .alpn = opts->alpn,
                                    .alpn_count = opts->alpn_count};

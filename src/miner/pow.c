@@ -155,8 +155,9 @@ static void advance(pqi_pow_job *job, uint32_t steps)
     if (steps == 0 || counter + steps > counter) {
         return;
     }
-    size_t at = COUNTER_AT;
-    while (at-- > 0 && ++job->next[at] == 0) {
+    bool carried = true;
+    for (size_t at = COUNTER_AT; carried && at > 0; at--) {
+        carried = ++job->next[at - 1] == 0;
     }
     if (is_zero(job->next + HALF_NONCE, HALF_NONCE)) {
         enter_high_half(job);

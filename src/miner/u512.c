@@ -179,3 +179,13 @@ bool pqi_u512_divide(pqi_u512 *quotient, const pqi_u512 *a, const pqi_u512 *divi
     *quotient = result;
     return possible;
 }
+
+double pqi_u512_to_double(const pqi_u512 *value)
+{
+    const double limb_size = 18446744073709551616.0; /* 2^64 */
+    double sum = 0.0;
+    for (size_t i = PQI_U512_LIMBS; i > 0; i--) {
+        sum = sum * limb_size + (double)value->limb[i - 1];
+    }
+    return sum;
+}

@@ -56,4 +56,7 @@ uint64_t pqi_u512_divide_u64(pqi_u512 *quotient, const pqi_u512 *a, uint64_t div
 /* |*quotient| = floor(a / divisor).  False, with |*quotient| zero, when |divisor| is zero. */
 bool pqi_u512_divide(pqi_u512 *quotient, const pqi_u512 *a, const pqi_u512 *divisor);
 
+/* The nearest double, for gauges and people; infinity does not occur. */
+double pqi_u512_to_double(const pqi_u512 *value);
+
 #endif

@@ -37,7 +37,7 @@ static void write_qlog(void *user_data, uint32_t flags, const void *data, size_t
 {
     pqi_quic_conn *conn = user_data;
     const pqi_quic_io *io = &conn->endpoint->opts.io;
-    io->qlog(io->user, conn, data, len, (flags & NGTCP2_QLOG_WRITE_FLAG_FIN) != 0);
+    io->qlog(io->user, &conn->qlog_slot, data, len, (flags & NGTCP2_QLOG_WRITE_FLAG_FIN) != 0);
 }
 
 static ngtcp2_path path_of(const pqi_address *local, const pqi_address *remote)

@@ -31,8 +31,9 @@ typedef struct pqi_quic_io {
     const pqi_quic_events *(*accept)(void *user, pqi_quic_conn *conn, void **owner);
     /* Something was refused before authentication; |reason| is static, from a closed list. */
     void (*rejected)(void *user, const char *reason);
-    /* A piece of a connection's qlog; |last| with its end.  NULL: none is written. */
-    void (*qlog)(void *user, pqi_quic_conn *conn, const void *data, size_t len, bool last);
+    /* A piece of a connection's qlog; |last| with its end.  *slot is the receiver's own, NULL at
+     * first.  NULL: no qlog is written. */
+    void (*qlog)(void *user, void **slot, const void *data, size_t len, bool last);
     void *user;
 } pqi_quic_io;
 

@@ -53,6 +53,7 @@ struct pqi_quic_conn {
     bool stateless_reset;
     pql_posture posture;
     char alpn[256];
+    void *qlog_slot;
     pqi_address remote;
     pqi_quic_stream *streams;
     pqi_quic_stream *ready_first, *ready_last;

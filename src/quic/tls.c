@@ -22,7 +22,8 @@ struct pqi_quic_tls {
     uint8_t alpn[ALPN_WIRE_MAX]; /* each name behind its length, in order of preference */
     size_t alpn_len;
     uint16_t scheme[2]; /* signature scheme of each leaf */
-    void (*keylog)(const char *line);
+    void (*keylog)(void *user, const char *line);
+    void *keylog_user;
 };
 
 static int peer_index = -1; /* SSL ex data: the pqi_quic_tls_peer */
@@ -36,7 +37,7 @@ static void make_peer_index(void)
 static void log_key(const SSL *ssl, const char *line)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    tls->keylog(line);
+    tls->keylog(tls->keylog_user, line);
 }
 
 /* True when |name| is one of the length-prefixed names in |list|. */
@@ -217,6 +218,7 @@ pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, p
                                 .server = opts->server,
                                 .pq_authentication = opts->pq_authentication};
     tls->keylog = opts->keylog;
+    tls->keylog_user = opts->keylog_user;
     pql_status status = copy_alpn(tls, opts, err);
     if (status == PQL_OK) {
         status = opts->server ? setup_server(tls, opts, err) : setup_client(tls, opts, err);

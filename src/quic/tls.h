@@ -24,7 +24,8 @@ typedef struct pqi_quic_tls_opts {
     const pql_peer *peer;   /* client: whom to trust */
     bool pq_authentication; /* client: accept ML-DSA from the server only */
     /* NSS key log lines, for debugging; NULL: none. */
-    void (*keylog)(const char *line);
+    void (*keylog)(void *user, const char *line);
+    void *keylog_user;
 } pqi_quic_tls_opts;
 
 pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, pql_error *err);

@@ -186,8 +186,7 @@ static void every_truncation_of_a_message_is_refused(void **state)
     (void)state;
     static const char *const messages[] = {
         "{\"Ready\":{\"token\":\"x\",\"name\":\"rig\",\"agent\":\"a/1\"}}",
-        "{\"JobResult\":{\"status\":\"completed\",\"job_id\":\"1\",\"nonce\":\"1\",\"work\":null,"
-        "\"hash_count\":7,\"elapsed_time\":1.5}}",
+        "{\"Stats\":{\"hashes\":18446744073709551615,\"seconds\":1.5e1}}",
         "{\"JobAck\":{\"job_id\":\"1\",\"nonce\":null,\"verdict\":\"stale\",\"reason\":\"r\"}}",
         "{\"Later\":[1,{\"a\":\"b\"}]}",
     };

@@ -1,0 +1,263 @@
+/* pqlink node: the miner job, from the options to the last link. */
+#include "base/clock.h"
+#include "base/secret.h"
+#include "cmd/node.h"
+#include "cmd/runtime.h"
+#include "crypto/random.h"
+#include "miner/devchain.h"
+#include "miner/node_service.h"
+#include "observe/link_observer.h"
+#include "store/secrets.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SERVICE "node"
+/* How long links may take to end in order at a stop. */
+#define DRAIN_MS 5000
+/* One secret from which Retry, address-token and reset keys are derived. */
+#define LINK_SECRET_NAME "quic"
+#define LINK_SECRET_LEN 32
+
+/* All that a running node owns, in the order in which it is made. */
+typedef struct node {
+    const pqi_node_options *options;
+    pqi_runtime rt;
+    unsigned ready_identity, ready_store, ready_listener, ready_draining;
+    pql_identity *identity;
+    pqi_store *store;
+    pqi_source *source;
+    pqi_node_metrics *metrics;
+    pqi_node_service *service;
+    pql_context *ctx;
+    pql_listener *listener;
+} node;
+
+static pql_status add_conditions(node *n, pql_error *err)
+{
+    pqi_health *h = n->rt.health;
+    pql_status status = pqi_health_add(h, "identity", "not loaded yet", &n->ready_identity, err);
+    if (status == PQL_OK) {
+        status = pqi_health_add(h, "store", "not open yet", &n->ready_store, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_health_add(h, "listener", "not bound yet", &n->ready_listener, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_health_add(h, "not_draining", "", &n->ready_draining, err);
+        pqi_health_set_ok(h, n->ready_draining);
+    }
+    return status;
+}
+
+static pql_status open_identity(node *n, pql_error *err)
+{
+    pql_status status = pql_identity_open(&n->identity, n->options->dir.text, NULL, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (pql_identity_created(n->identity)) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "identity_created", PQI_STR("dir", n->options->dir.text));
+    }
+    pqi_health_set_ok(n->rt.health, n->ready_identity);
+    return PQL_OK;
+}
+
+static pql_status fill_random(void *user, uint8_t *out, size_t len)
+{
+    (void)user;
+    pqi_random(out, len);
+    return PQL_OK;
+}
+
+static pql_status open_store(node *n, pql_error *err)
+{
+    const pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    if (status == PQL_OK) {
+        pqi_health_set_ok(n->rt.health, n->ready_store);
+    }
+    return status;
+}
+
+static pql_status open_source(node *n, pql_error *err)
+{
+    const pqi_u512 difficulty = pqi_u512_from_u64(n->options->difficulty);
+    pqi_devchain_opts opts = {
+        .store = n->store, .rules = pqi_difficulty_rules_chain(), .difficulty = difficulty};
+    opts.rules.block_time_ms = n->options->block_time_ns / PQI_NS_PER_MS;
+    if (pqi_u512_compare(&difficulty, &opts.rules.minimum) < 0) {
+        opts.rules.minimum = difficulty; /* somebody typed an easier chain than the real one's */
+    }
+    return pqi_devchain_new(&n->source, &opts, err);
+}
+
+static pql_status open_context(node *n, pql_error *err)
+{
+    uint8_t secret[LINK_SECRET_LEN];
+    const pqi_store_random random = {.fill = fill_random};
+    pql_status status = pqi_store_secret(n->store, LINK_SECRET_NAME, &random, pqi_clock_unix_ms(),
+                                         secret, sizeof(secret), err);
+    if (status == PQL_OK) {
+        const pql_context_opts opts = {.identity = n->identity,
+                                       .policy = n->options->policy,
+                                       .workers = (unsigned)n->options->workers,
+                                       .secret = secret,
+                                       .keylog_file = n->options->keylog_file,
+                                       .qlog_dir = n->options->qlog_dir,
+                                       .observer = pqi_link_observer(n->rt.links)};
+        status = pql_context_new(&n->ctx, &opts, err);
+    }
+    pqi_secret_wipe(secret, sizeof(secret));
+    return status;
+}
+
+static pql_status open_service(node *n, pql_error *err)
+{
+    pql_status status = pqi_node_metrics_new(&n->metrics, n->rt.metrics, err);
+    if (status == PQL_OK) {
+        const pqi_node_service_opts opts = {.source = n->source,
+                                            .metrics = n->metrics,
+                                            .links = n->rt.links,
+                                            .policy = n->options->policy};
+        status = pqi_node_service_new(&n->service, &opts, err);
+    }
+    if (status == PQL_OK) {
+        status =
+            pqi_node_service_listen(n->service, n->ctx, n->options->listen.text, &n->listener, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_set_ok(n->rt.health, n->ready_listener);
+    }
+    return status;
+}
+
+static pql_status node_open(node *n, pql_error *err)
+{
+    pql_status status = pqi_runtime_open(&n->rt, n->options->policy, err);
+    if (status == PQL_OK) {
+        status = add_conditions(n, err);
+    }
+    if (status == PQL_OK) {
+        status = open_identity(n, err);
+    }
+    if (status == PQL_OK) {
+        status = open_store(n, err);
+    }
+    if (status == PQL_OK) {
+        status = open_source(n, err);
+    }
+    if (status == PQL_OK) {
+        status = open_context(n, err);
+    }
+    if (status == PQL_OK) {
+        status = open_service(n, err);
+    }
+    if (status == PQL_OK) {
+        status =
+            pqi_runtime_admin(&n->rt, &n->options->admin, pqi_node_service_status, n->service, err);
+    }
+    return status;
+}
+
+static void node_close(node *n)
+{
+    pqi_admin_stop(n->rt.admin);
+    n->rt.admin = NULL;
+    pql_context_free(n->ctx);
+    pqi_node_service_free(n->service);
+    pqi_node_metrics_free(n->metrics);
+    pqi_source_destroy(n->source);
+    pqi_store_close(n->store);
+    pql_identity_free(n->identity);
+    pqi_runtime_close(&n->rt);
+}
+
+/* What a miner needs to be told, in the words that it has to type. */
+static void announce(const node *n, bool terminal)
+{
+    pql_fingerprint fp;
+    char pin[PQL_FINGERPRINT_SIZE];
+    const pqi_url *listen = &n->options->listen;
+    const unsigned port = pql_listener_port(n->listener);
+    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_fingerprint_format(&fp, pin);
+    pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", listen->host),
+            PQI_U64("port", port), PQI_STR("fingerprint", pin),
+            PQI_STR("algo", pql_identity_algorithm(n->identity, PQL_LEAF_PQ)),
+            PQI_STR("policy", pql_policy_name(n->options->policy)),
+            PQI_U64("workers", pql_context_workers(n->ctx)),
+            PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
+    if (terminal) {
+        const bool v6 = listen->host_kind == PQI_HOST_IPV6;
+        (void)fprintf(stderr,
+                      "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s\n",
+                      v6 ? "[" : "", listen->host, v6 ? "]" : "", port, pin);
+    }
+}
+
+/* SIGHUP: the identity is read again.  Only an unchanged one is taken: a pin that changes by
+ * accident locks miners out, so a changed one is refused loudly and the old one stays. */
+static void reload(const node *n)
+{
+    pql_identity *again = NULL;
+    pql_error err = {0};
+    pql_fingerprint before;
+    pql_fingerprint after;
+    const pql_status status = pql_identity_open(&again, n->options->dir.text,
+                                                &(pql_identity_opts){.must_exist = true}, &err);
+    if (status != PQL_OK) {
+        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
+        return;
+    }
+    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &before);
+    pql_identity_fingerprint(again, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &after);
+    if (memcmp(before.sha256, after.sha256, sizeof(before.sha256)) != 0) {
+        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused",
+                PQI_STR("reason", "The identity on disk is another one than the one in use.  "
+                                  "Restart the node if that is meant; miners then need the new "
+                                  "fingerprint."));
+    } else {
+        pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", n->options->dir.text));
+    }
+    pql_identity_free(again);
+}
+
+static void serve(node *n)
+{
+    for (;;) {
+        const uint64_t deadline = pqi_node_service_tick(n->service);
+        const int signal_number = pqi_runtime_wait_signal(deadline);
+        if (signal_number == SIGHUP) {
+            reload(n);
+        } else if (signal_number != 0) {
+            pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
+            return;
+        }
+    }
+}
+
+static void stop(node *n)
+{
+    pqi_health_set_failed(n->rt.health, n->ready_draining, "The node is shutting down.");
+    pqi_node_service_drain(n->service);
+    pql_context_drain(n->ctx, DRAIN_MS);
+    pqi_log(PQI_LOG_INFO, SERVICE, "stopped",
+            PQI_U64("blocks", pqi_node_service_blocks(n->service)));
+}
+
+pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
+{
+    node n = {.options = options};
+    const bool terminal = pqi_runtime_log(&options->log);
+    pqi_runtime_block_signals();
+    pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
+    const pql_status status = node_open(&n, err);
+    if (status == PQL_OK) {
+        announce(&n, terminal);
+        serve(&n);
+        stop(&n);
+    }
+    node_close(&n);
+    return status;
+}

@@ -1,0 +1,146 @@
+#include "cmd/runtime.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "miner/pow.h"
+
+#include <jansson.h>
+#include <ngtcp2/ngtcp2.h>
+#include <openssl/base.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CRYPTO_VERSION AWSLC_VERSION_NAME " " AWSLC_VERSION_NUMBER_STRING
+/* Without a deadline a signal is still looked for this often, so that nothing is missed. */
+#define LONGEST_WAIT (60 * PQI_NS_PER_SEC)
+
+bool pqi_runtime_log(const pqi_log_options *options)
+{
+    const bool terminal = isatty(STDERR_FILENO) == 1;
+    const bool text = options->format == PQI_LOG_CHOICE_TEXT ||
+                      (options->format == PQI_LOG_CHOICE_AUTO && terminal);
+    pqi_log_setup(STDERR_FILENO, options->level, text ? PQI_LOG_TEXT : PQI_LOG_JSON);
+    return text && terminal;
+}
+
+static void signal_set(sigset_t *set)
+{
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGHUP);
+}
+
+void pqi_runtime_block_signals(void)
+{
+    sigset_t set;
+    signal_set(&set);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+int pqi_runtime_wait_signal(uint64_t deadline)
+{
+    sigset_t set;
+    const uint64_t now = pqi_clock_monotonic();
+    uint64_t wait = deadline > now ? deadline - now : 0;
+    wait = wait > LONGEST_WAIT ? LONGEST_WAIT : wait;
+    const struct timespec timeout = {.tv_sec = (time_t)(wait / PQI_NS_PER_SEC),
+                                     .tv_nsec = (long)(wait % PQI_NS_PER_SEC)};
+    signal_set(&set);
+    const int signal_number = sigtimedwait(&set, NULL, &timeout);
+    return signal_number < 0 ? 0 : signal_number;
+}
+
+void pqi_runtime_shout(const char *service, const char *event, const char *sentence)
+{
+    pqi_log(PQI_LOG_WARN, service, event, PQI_STR("reason", sentence));
+    (void)fprintf(stderr, "pqlink: WARNING: %s\n", sentence);
+}
+
+void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const char *qlog_dir)
+{
+    char sentence[512];
+    if (keylog_file != NULL) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "the secrets of every link are written to %.300s; whoever reads that file "
+                       "can read the links",
+                       keylog_file);
+        pqi_runtime_shout(service, "keylog_on", sentence);
+    }
+    if (qlog_dir != NULL) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "a trace of every link is written into %.300s; it tells who talked when",
+                       qlog_dir);
+        pqi_runtime_shout(service, "qlog_on", sentence);
+    }
+}
+
+/* The JSON of /version: what this program is made of and what it may negotiate. */
+static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
+{
+    const pqi_runtime *rt = user;
+    const pqi_pow_backend *backends[PQI_POW_BACKENDS_MAX];
+    (void)pqi_pow_backends(backends);
+    json_t *root =
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:[s, s, s], s:{s:b}}", "name", "pqlink",
+                  "version", PQLINK_VERSION, "policy", pql_policy_name(rt->policy), "built_with",
+                  "crypto", CRYPTO_VERSION, "quic", ngtcp2_version(0)->version_str, "pow",
+                  pqi_pow_backend_name(backends[0]), "algorithms", "X25519MLKEM768", "ML-DSA-87",
+                  "TLS_AES_256_GCM_SHA384", "features", "amnesia", 0);
+    char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
+    free(text);
+    return ok ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the version.");
+}
+
+static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
+{
+    const pqi_runtime *rt = user;
+    return rt->status(rt->status_user, out, err);
+}
+
+pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
+{
+    *rt = (pqi_runtime){.policy = policy};
+    pql_status status = pqi_health_new(&rt->health, err);
+    if (status == PQL_OK) {
+        status = pqi_metrics_new(&rt->metrics, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_register(rt->health, rt->metrics);
+        status = pqi_pq_metrics_new(&rt->links, rt->metrics, CRYPTO_VERSION, err);
+    }
+    return status;
+}
+
+pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,
+                             void *user, pql_error *err)
+{
+    const pqi_admin_opts opts = {.address = at->host,
+                                 .port = at->port,
+                                 .metrics = rt->metrics,
+                                 .health = rt->health,
+                                 .version_json = version_json,
+                                 .status_json = status_json,
+                                 .user = rt};
+    rt->status = status;
+    rt->status_user = user;
+    return at->off ? PQL_OK : pqi_admin_start(&rt->admin, &opts, err);
+}
+
+void pqi_runtime_close(pqi_runtime *rt)
+{
+    pqi_admin_stop(rt->admin);
+    pqi_pq_metrics_free(rt->links);
+    pqi_metrics_free(rt->metrics);
+    pqi_health_free(rt->health);
+    *rt = (pqi_runtime){0};
+}

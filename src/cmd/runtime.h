@@ -1,0 +1,49 @@
+/* What node and mine set up alike around their service: logs, signals, metrics, the admin port. */
+#ifndef PQI_CMD_RUNTIME_H
+#define PQI_CMD_RUNTIME_H
+
+#include "admin/admin.h"
+#include "cmd/log_options.h"
+#include "observe/pq_metrics.h"
+
+#include <pqlink/link.h>
+
+#include <stdbool.h>
+
+/* Sends log lines to standard error in the form that |options| asks for.  True when that is text on
+ * a terminal. */
+bool pqi_runtime_log(const pqi_log_options *options);
+
+/* Blocks SIGINT, SIGTERM and SIGHUP in this thread and all that it starts, and ignores SIGPIPE.
+ * Call before any thread is started. */
+void pqi_runtime_block_signals(void);
+
+/* Waits for one of them until |deadline| (monotonic ns); 0 when none came. */
+int pqi_runtime_wait_signal(uint64_t deadline);
+
+/* Says loudly, in the log and on standard error, what must never stay on by accident. */
+void pqi_runtime_shout(const char *service, const char *event, const char *sentence);
+
+/* Shouts when key logs or traces were asked for. */
+void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const char *qlog_dir);
+
+/* Metrics, health and the admin port of one process. */
+typedef struct pqi_runtime {
+    pqi_metrics *metrics;
+    pqi_pq_metrics *links;
+    pqi_health *health;
+    pqi_admin *admin;
+    pql_policy policy;
+    pqi_admin_json status;
+    void *status_user;
+} pqi_runtime;
+
+/* Makes all but the admin port.  pqi_runtime_close undoes it, also after a failure. */
+pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err);
+/* Starts the admin port unless |at| is off: /metrics, /healthz, /readyz, /version, and /status from
+ * |status|, which gets |user|. */
+pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,
+                             void *user, pql_error *err);
+void pqi_runtime_close(pqi_runtime *rt);
+
+#endif

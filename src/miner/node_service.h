@@ -1,0 +1,50 @@
+/* The node's side of the miner job: jobs of a source go to every miner, results come back.
+ *
+ * Each link and its session live on the link's worker; the source is called by one thread at a
+ * time, under the service's mutex.  A result's proof is verified on its own worker before the
+ * source sees it, so a miner that sends rubbish costs others nothing.
+ *
+ * A new job reaches every worker by one call in its queue, however many miners it has; calls that
+ * are still waiting are not doubled, so the queue cannot fill up with jobs. */
+#ifndef PQI_MINER_NODE_SERVICE_H
+#define PQI_MINER_NODE_SERVICE_H
+
+#include "base/buf.h"
+#include "miner/source.h"
+#include "observe/miner_metrics.h"
+#include "observe/pq_metrics.h"
+
+#include <pqlink/link.h>
+
+typedef struct pqi_node_service pqi_node_service;
+
+typedef struct pqi_node_service_opts {
+    pqi_source *source;        /* borrowed; not started yet */
+    pqi_node_metrics *metrics; /* borrowed; NULL: none */
+    pqi_pq_metrics *links;     /* borrowed; NULL: none */
+    pql_policy policy;
+} pqi_node_service_opts;
+
+/* Makes the service.  The caller frees it after the context that it listens on. */
+pql_status pqi_node_service_new(pqi_node_service **out, const pqi_node_service_opts *opts,
+                                pql_error *err);
+void pqi_node_service_free(pqi_node_service *service);
+
+/* Starts the source, then listens on |url| for pqlink-miner/1.  Call once. */
+pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, const char *url,
+                                   pql_listener **out, pql_error *err);
+
+/* Does what is due, and answers when it wants to be called again (monotonic ns).  One thread. */
+uint64_t pqi_node_service_tick(pqi_node_service *service);
+
+/* Tells every miner that the node goes away: they stop hashing and their links close in order. */
+void pqi_node_service_drain(pqi_node_service *service);
+
+/* Blocks that were accepted since the start. */
+uint64_t pqi_node_service_blocks(pqi_node_service *service);
+
+/* Appends the JSON of /status: the chain's head, the job, every miner with its counters.  Any
+ * thread. */
+pql_status pqi_node_service_status(void *service, pqi_buf *out, pql_error *err);
+
+#endif
