@@ -172,7 +172,10 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
 
 static const char *reason_of(const pql_close *why)
 {
-    return why->reason[0] != '\0' ? why->reason : pql_status_text(why->status);
+    if (why->reason[0] != '\0') {
+        return why->reason;
+    }
+    return why->status == PQL_OK ? "closed in order" : pql_status_text(why->status);
 }
 
 static void on_disconnected(void *user, const pql_close *why)
