@@ -55,9 +55,12 @@ _pqlink()
         esac
         ;;
     'fingerprint '*)
-        words='--dir --json --help'
+        words='--dir --remote --alpn --timeout --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --remote) return ;;
+        --alpn) return ;;
+        --timeout) return ;;
         esac
         ;;
     'pow hash')

@@ -38,6 +38,9 @@ complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l self-signed -d 'Ma
 complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l json -d 'Print the fingerprints as one JSON object'
 complete -c pqlink -n '__fish_use_subcommand' -a fingerprint -d 'Show the fingerprints that peers pin'
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l dir -x -a '(__fish_complete_directories)' -d 'Directory of this endpoint\'s state, as given to keygen'
+complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l remote -x -d 'Show what the peer at quic://HOST:PORT shows, instead of an identity here'
+complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l alpn -x -d 'Protocol name to ask the remote peer for; it decides which certificate is shown'
+complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l timeout -x -d 'How long to wait for the remote peer'
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l json -d 'Print one JSON object'
 complete -c pqlink -n '__fish_use_subcommand' -a pow
 complete -c pqlink -n '__fish_seen_subcommand_from pow' -a hash -d 'Compute one proof-of-work hash'

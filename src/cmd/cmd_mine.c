@@ -2,33 +2,34 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cmd/mine.h"
-#include "cmd/mine_admin.h"
 #include "cmd/mine_bench.h"
+#include "cmd/mine_status.h"
 #include "cmd/mine_view.h"
+#include "cmd/runtime.h"
 #include "observe/link_observer.h"
 #include "store/peers.h"
 
 #include <pqlink/trust.h>
 
-#include <errno.h>
-#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#define TICK_MS 1000
+#define TICK PQI_NS_PER_SEC
 
+/* All that a running miner owns, in the order in which it is made. */
 typedef struct program {
     const pqi_mine_options *options;
     pqi_mine_view view;
-    pqi_mine_admin admin;
+    pqi_runtime rt;
+    unsigned ready_started, ready_hashing;
+    pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
     pqi_mine_service *service;
-    int signals; /* signalfd */
-    int ended;   /* eventfd: end_status and end_error are set */
+    pthread_t main;
+    atomic_bool ended; /* end_status and end_error are set */
     pql_status end_status;
     pql_error end_error;
 } program;
@@ -59,37 +60,6 @@ static pql_status open_tofu(program *p, pql_error *err)
     const pql_status status = pqi_store_open(&p->store, p->options->dir.text, err);
     p->tofu.user = p->store;
     return status;
-}
-
-/* ---- Signals and the end ---- */
-
-/* Before any thread is started, so that all inherit it. */
-static pql_status open_signals(program *p, pql_error *err)
-{
-    sigset_t ends;
-    (void)signal(SIGHUP, SIG_IGN);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGINT);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    p->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-    p->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (p->signals < 0 || p->ended < 0) {
-        return pqi_fail_errno(err, PQL_E_FAILED, errno, "Signals cannot be received");
-    }
-    return PQL_OK;
-}
-
-static void on_ended(void *user, pql_status status, const char *sentence)
-{
-    program *p = user;
-    const uint64_t one = 1;
-    p->end_status = status;
-    if (status != PQL_OK) {
-        (void)pqi_fail(&p->end_error, status, "%s", sentence);
-    }
-    (void)!write(p->ended, &one, sizeof(one));
 }
 
 /* ---- Events go to the view, but the last ---- */
@@ -129,6 +99,18 @@ static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
     pqi_mine_view_events.retrying(&((program *)user)->view, delay_ns, why);
 }
 
+/* SIGHUP, which means nothing else to a miner, wakes the main thread. */
+static void on_ended(void *user, pql_status status, const char *sentence)
+{
+    program *p = user;
+    p->end_status = status;
+    if (status != PQL_OK) {
+        (void)pqi_fail(&p->end_error, status, "%s", sentence);
+    }
+    atomic_store(&p->ended, true);
+    (void)pthread_kill(p->main, SIGHUP);
+}
+
 static const pqi_mine_events events = {.connected = on_connected,
                                        .job = on_job,
                                        .cancelled = on_cancelled,
@@ -153,95 +135,112 @@ static pql_status start_service(program *p, pql_error *err)
         .links = {.policy = o->policy,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
-                  .observer = pqi_link_observer(p->admin.pq)},
+                  .observer = pqi_link_observer(p->rt.links)},
         .threads = (unsigned)o->threads,
         .max_blocks = o->max_blocks,
-        .metrics = p->admin.mine,
+        .metrics = p->metrics,
         .events = events,
         .user = p,
     };
     return pqi_mine_service_start(&p->service, &opts, err);
 }
 
-static pql_status start(program *p, pql_error *err)
+static pql_status open_runtime(program *p, pql_error *err)
 {
-    pql_status status = open_signals(p, err);
+    pql_status status = pqi_runtime_open(&p->rt, p->options->policy, err);
     if (status == PQL_OK) {
-        status = pqi_mine_admin_init(&p->admin, p->options, err);
+        status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
     }
+    if (status == PQL_OK) {
+        status = pqi_health_add(p->rt.health, "started", "The miner is starting.",
+                                &p->ready_started, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_health_add(p->rt.health, "hashing_threads", "No hashing thread runs.",
+                                &p->ready_hashing, err);
+    }
+    return status;
+}
+
+static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
+{
+    program *p = user;
+    pqi_mine_status status;
+    pqi_mine_service_status(p->service, &status);
+    return pqi_mine_status_json(&status, p->options->node.text, pqi_clock_monotonic(), out, err);
+}
+
+static pql_status open_all(program *p, pql_error *err)
+{
+    pql_status status = open_runtime(p, err);
     if (status == PQL_OK) {
         status = open_tofu(p, err);
     }
     if (status == PQL_OK) {
-        pqi_mine_view_start(&p->view, p->options);
         status = start_service(p, err);
     }
     if (status == PQL_OK) {
-        status = pqi_mine_admin_open(&p->admin, p->service, err);
+        pqi_health_set_ok(p->rt.health, p->ready_hashing);
+        status = pqi_runtime_admin(&p->rt, &p->options->admin, write_status, p, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_set_ok(p->rt.health, p->ready_started);
     }
     return status;
 }
 
 /* Once a second until a signal or the service's own end. */
-static void wait_for_end(program *p)
+static void serve(program *p)
 {
-    struct pollfd wait[] = {{.fd = p->signals, .events = POLLIN},
-                            {.fd = p->ended, .events = POLLIN}};
-    uint64_t next = pqi_clock_monotonic();
     pqi_mine_status status;
-    for (;;) {
+    while (!atomic_load(&p->ended)) {
         const uint64_t now = pqi_clock_monotonic();
-        if (now >= next) {
-            next = now + TICK_MS * PQI_NS_PER_MS;
-            pqi_mine_service_sample(p->service, now);
-            pqi_mine_service_status(p->service, &status);
-            pqi_mine_view_tick(&p->view, &status, now);
-        }
-        if (poll(wait, 2, (int)((next - now) / PQI_NS_PER_MS) + 1) > 0) {
+        pqi_mine_service_sample(p->service, now);
+        pqi_mine_service_status(p->service, &status);
+        pqi_mine_view_tick(&p->view, &status, now);
+        const int signal_number = pqi_runtime_wait_signal(now + TICK);
+        if (signal_number == SIGINT || signal_number == SIGTERM) {
             return;
         }
     }
 }
 
-static void finish(program *p)
+static void stop(program *p)
 {
     pqi_mine_status status;
-    pqi_mine_admin_close(&p->admin);
+    pqi_health_set_failed(p->rt.health, p->ready_started, "The miner is stopping.");
     pqi_mine_service_stop(p->service);
     pqi_mine_service_status(p->service, &status);
     pqi_mine_view_end(&p->view, &status, pqi_clock_monotonic());
 }
 
-static void clean_up(program *p)
+static void close_all(program *p)
 {
+    pqi_admin_stop(p->rt.admin);
+    p->rt.admin = NULL;
     pqi_mine_service_free(p->service);
-    pqi_mine_admin_free(&p->admin);
     pqi_store_close(p->store);
-    if (p->signals >= 0) {
-        (void)close(p->signals);
-    }
-    if (p->ended >= 0) {
-        (void)close(p->ended);
-    }
+    pqi_mine_metrics_free(p->metrics);
+    pqi_runtime_close(&p->rt);
 }
 
 pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
 {
-    program p = {.options = options, .signals = -1, .ended = -1};
+    program p = {.options = options, .main = pthread_self()};
     if (options->bench) {
         return pqi_mine_bench(options, err);
     }
-    pql_status status = start(&p, err);
+    pqi_runtime_block_signals();
+    pqi_mine_view_start(&p.view, options);
+    pql_status status = open_all(&p, err);
     if (status == PQL_OK) {
-        wait_for_end(&p);
-        finish(&p);
+        serve(&p);
+        stop(&p);
         status = p.end_status;
         if (status != PQL_OK && err != NULL) {
             *err = p.end_error;
         }
-    } else if (p.service != NULL) {
-        finish(&p);
     }
-    clean_up(&p);
+    close_all(&p);
     return status;
 }

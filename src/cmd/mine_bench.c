@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "cmd/mine_view.h"
+#include "cmd/mine_status.h"
 #include "miner/hasher.h"
 
 #include <errno.h>

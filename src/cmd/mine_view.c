@@ -1,6 +1,8 @@
 #include "cmd/mine_view.h"
 
 #include "base/clock.h"
+#include "cmd/mine_status.h"
+#include "cmd/runtime.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,32 +24,6 @@ static const char classical_sentence[] =
     "The key exchange of this link is classical: what is recorded today can be read by a quantum "
     "computer one day. --policy pq-only refuses such links.";
 
-void pqi_rate_format(char out[PQI_RATE_SIZE], double hashes_per_second)
-{
-    static const char *const units[] = {"H/s", "kH/s", "MH/s", "GH/s", "TH/s"};
-    size_t unit = 0;
-    while (hashes_per_second >= 1000 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        hashes_per_second /= 1000;
-        unit++;
-    }
-    (void)snprintf(out, PQI_RATE_SIZE, unit == 0 ? "%.0f %s" : "%.2f %s", hashes_per_second,
-                   units[unit]);
-}
-
-const char *pqi_mine_state_name(const pqi_mine_status *status)
-{
-    return status->working ? "mining" : status->connected ? "waiting for a job" : "connecting";
-}
-
-uint64_t pqi_mine_rejected(const pqi_mine_status *status)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < PQI_VERDICT_COUNT; i++) {
-        sum += i == PQI_VERDICT_ACCEPTED || i == PQI_VERDICT_STALE ? 0 : status->verdicts[i];
-    }
-    return sum;
-}
-
 /* ---- The screen ---- */
 
 /* The status line makes room for an event; the next tick draws it below. */
@@ -55,7 +31,7 @@ static void screen_begin(pqi_mine_view *view)
 {
     pthread_mutex_lock(&view->lock);
     if (view->shown) {
-        (void)!write(STDOUT_FILENO, CLEAR_LINE, sizeof(CLEAR_LINE) - 1);
+        (void)!write(STDERR_FILENO, CLEAR_LINE, sizeof(CLEAR_LINE) - 1);
         view->shown = false;
     }
 }
@@ -84,7 +60,7 @@ static void difficulty_format(char out[PQI_U512_TEXT_SIZE], const pqi_u512 *diff
 static size_t screen_width(void)
 {
     struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
                                                                            : WIDTH_DEFAULT;
 }
 
@@ -124,7 +100,7 @@ void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint
     /* The last column stays free: some terminals wrap at once. */
     const int len = snprintf(whole, sizeof(whole), CLEAR_LINE "%.*s", (int)width - 1, line);
     pthread_mutex_lock(&view->lock);
-    (void)!write(STDOUT_FILENO, whole, (size_t)len);
+    (void)!write(STDERR_FILENO, whole, (size_t)len);
     view->shown = true;
     pthread_mutex_unlock(&view->lock);
 }
@@ -150,8 +126,9 @@ static void on_connected(void *user, const pqi_mine_connected *link)
             PQI_STR("message", classical_sentence));
     }
     if (view->options->insecure) {
-        SAY(view, PQI_LOG_WARN, "insecure", PQI_STR("certificate", certificate),
-            PQI_STR("message", insecure_sentence));
+        screen_begin(view);
+        pqi_runtime_shout(SERVICE, "insecure", insecure_sentence);
+        screen_end(view);
     }
 }
 
@@ -195,7 +172,10 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
 
 static const char *reason_of(const pql_close *why)
 {
-    return why->reason[0] != '\0' ? why->reason : pql_status_text(why->status);
+    if (why->reason[0] != '\0') {
+        return why->reason;
+    }
+    return why->status == PQL_OK ? "closed in order" : pql_status_text(why->status);
 }
 
 static void on_disconnected(void *user, const pql_close *why)
@@ -222,33 +202,16 @@ const pqi_mine_events pqi_mine_view_events = {.connected = on_connected,
 
 /* ---- Start and end ---- */
 
-static void warn_at_start(pqi_mine_view *view)
-{
-    const pqi_mine_options *o = view->options;
-    if (o->insecure) {
-        SAY(view, PQI_LOG_WARN, "insecure", PQI_STR("message", insecure_sentence));
-    }
-    if (o->keylog_file != NULL) {
-        SAY(view, PQI_LOG_WARN, "keylog", PQI_STR("file", o->keylog_file),
-            PQI_STR("message", "--keylog: whoever has this file can read everything on the link."));
-    }
-    if (o->qlog_dir != NULL) {
-        SAY(view, PQI_LOG_WARN, "qlog", PQI_STR("directory", o->qlog_dir),
-            PQI_STR("message", "--qlog: the traces tell who talked when and how much."));
-    }
-}
-
 void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options)
 {
-    const bool terminal = isatty(STDOUT_FILENO) == 1;
-    const pqi_log_choice choice = options->log.format;
-    const bool text = choice == PQI_LOG_CHOICE_TEXT || (choice == PQI_LOG_CHOICE_AUTO && terminal);
-    *view = (pqi_mine_view){.options = options, .live = terminal && text};
+    *view = (pqi_mine_view){.options = options, .live = pqi_runtime_log(&options->log)};
     (void)pthread_mutex_init(&view->lock, NULL);
-    pqi_log_setup(STDOUT_FILENO, options->log.level, text ? PQI_LOG_TEXT : PQI_LOG_JSON);
-    SAY(view, PQI_LOG_INFO, "start", PQI_STR("node", options->node.text),
+    SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->node.text),
         PQI_STR("policy", pql_policy_name(options->policy)), PQI_STR("version", PQLINK_VERSION));
-    warn_at_start(view);
+    pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
+    if (options->insecure) {
+        pqi_runtime_shout(SERVICE, "insecure", insecure_sentence);
+    }
 }
 
 void pqi_mine_view_end(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)

@@ -15,8 +15,8 @@ typedef struct pqi_mine_view {
     pthread_mutex_t lock;            /* for the screen */
 } pqi_mine_view;
 
-/* Sets the log up for standard output and prints what is to be known at the start: the node, and
- * loud warnings for --insecure, --keylog and --qlog. */
+/* Sets the log up and prints what is to be known at the start: the node, and loud warnings for
+ * --insecure, --keylog and --qlog.  All goes to standard error. */
 void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options);
 
 /* The callbacks that print; their user is a pqi_mine_view. */
@@ -28,14 +28,5 @@ void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint
 
 /* Takes the status line away and prints the summary. */
 void pqi_mine_view_end(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now);
-
-/* The word for what the miner does now: "connecting", "waiting for a job" or "mining". */
-const char *pqi_mine_state_name(const pqi_mine_status *status);
-/* Results that the node took for neither accepted nor stale. */
-uint64_t pqi_mine_rejected(const pqi_mine_status *status);
-
-/* A rate for people: "950 H/s", "1.25 MH/s". */
-#define PQI_RATE_SIZE 32
-void pqi_rate_format(char out[PQI_RATE_SIZE], double hashes_per_second);
 
 #endif

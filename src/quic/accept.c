@@ -86,9 +86,8 @@ static void reset(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
     }
     pqi_endpoint_random(endpoint, random, sizeof(random));
     endpoint->counters.resets++;
-    answer(
-        endpoint, one, packet,
-        ngtcp2_pkt_write_stateless_reset2(packet, sizeof(packet), &token, random, sizeof(random)));
+    answer(endpoint, one, packet,
+           ngtcp2_pkt_write_stateless_reset2(packet, sizeof(packet), &token, random, random_len));
 }
 
 static void refuse(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const ngtcp2_pkt_hd *hd,
