@@ -5,7 +5,10 @@
  *
  * What a stranger can cause before it is authenticated: a Version Negotiation, a Retry, a refusal
  * or a stateless reset, each smaller than what came; or, below max_unauthenticated, one handshake
- * that is given up after handshake_timeout. */
+ * that is given up after handshake_timeout.
+ *
+ * Connections that have ended and only repeat their CONNECTION_CLOSE: PQI_QUIC_LINGERING_MAX;
+ * beyond that the oldest are forgotten, and their peers get a stateless reset. */
 #ifndef PQI_QUIC_ENDPOINT_H
 #define PQI_QUIC_ENDPOINT_H
 
@@ -14,6 +17,7 @@
 #include "quic/tls.h"
 
 #define PQI_QUIC_SECRET_LEN 32
+#define PQI_QUIC_LINGERING_MAX 1024
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 

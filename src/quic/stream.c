@@ -155,6 +155,9 @@ void pqi_stream_acked(pqi_quic_stream *stream, uint64_t len)
 
 void pqi_stream_unblock_all(pqi_quic_conn *conn)
 {
+    if (ngtcp2_conn_get_max_data_left2(conn->ngtcp2) == 0) {
+        return; /* the connection's own limit holds them all */
+    }
     for (pqi_quic_stream *s = conn->streams; s != NULL; s = s->next) {
         if (s->blocked) {
             s->blocked = false;
@@ -167,7 +170,7 @@ pql_status pqi_quic_stream_open(pqi_quic_conn *conn, pqi_quic_stream **out, pql_
 {
     int64_t id = 0;
     *out = NULL;
-    if (conn->state == CONN_LINGER) {
+    if (conn->state == CONN_LINGER || conn->close_wanted) {
         return pqi_fail(err, PQL_E_CLOSED, "The link is closed.");
     }
     const int rv = ngtcp2_conn_open_bidi_stream(conn->ngtcp2, &id, NULL);
