@@ -202,6 +202,11 @@ size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint)
     return endpoint->live;
 }
 
+size_t pqi_quic_endpoint_lingering(const pqi_quic_endpoint *endpoint)
+{
+    return endpoint->lingering;
+}
+
 bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint)
 {
     return endpoint->conns == NULL;

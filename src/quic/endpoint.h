@@ -80,6 +80,8 @@ void pqi_quic_endpoint_unreachable(pqi_quic_endpoint *endpoint, const char *why,
 void pqi_quic_endpoint_drain(pqi_quic_endpoint *endpoint);
 /* Connections that have not had their closed event. */
 size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint);
+/* Connections that have ended and only repeat their CONNECTION_CLOSE. */
+size_t pqi_quic_endpoint_lingering(const pqi_quic_endpoint *endpoint);
 /* No connection is left, not even one that only repeats its CONNECTION_CLOSE. */
 bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint);
 /* Asks every connection to close. */
