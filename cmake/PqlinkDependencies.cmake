@@ -11,8 +11,9 @@ if(PQLINK_TESTS)
 endif()
 
 if(NOT PQLINK_DEPS)
-  message(FATAL_ERROR "PQLINK_DEPS is not set.  Run `make build`, which sets everything up, or build AWS-LC "
-                      "and ngtcp2 into a prefix and pass -DPQLINK_DEPS=/that/prefix (README.md says how).")
+  message(FATAL_ERROR "PQLINK_DEPS is not set.  Run `make build`, which sets everything up; or deps/setup and "
+                      "then export PQLINK_DEPS=$(deps/setup --print-prefix); or build AWS-LC and ngtcp2 into a "
+                      "prefix of your own (docs/building.md).")
 endif()
 
 function(pqi_static_library target file)

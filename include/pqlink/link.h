@@ -28,7 +28,7 @@ typedef struct pql_stream pql_stream;
 /* Why a link ended. */
 typedef struct pql_close {
     pql_status status; /* PQL_OK: closed in order by either side */
-    bool by_peer;      /* the peer closed, or broke the protocol first */
+    bool by_peer;      /* the peer closed */
     bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
     uint64_t code;     /* error code on the wire; 0 when there was none */
     char reason[256];  /* the peer's text with controls replaced by '?', or our own sentence */
@@ -56,8 +56,9 @@ typedef struct pql_handlers {
 
 /* Observers of a context: called on worker threads, for metrics and logs. */
 typedef struct pql_observer {
-    void (*handshake)(const pql_posture *posture, bool server, const pql_close *failure_or_null,
-                      void *user);
+    /* A handshake ended: well (|failure| NULL), or not.  |address| is the peer's, as text. */
+    void (*handshake)(const pql_posture *posture, bool server, const char *address,
+                      const pql_close *failure, void *user);
     void (*link_count)(const pql_posture *posture, int change, void *user);
     /* Rejected before authentication; |reason| is a static name from a closed list. */
     void (*reject)(const char *reason, void *user);

@@ -4,7 +4,7 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'keygen fingerprint pow version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint pow version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
@@ -12,6 +12,41 @@ _pqlink()
     'pow') words+=' check' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+    'node '*)
+        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --log-format --log-level --keylog --qlog --help'
+        case $prev in
+        --listen) return ;;
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
+        --block-time) return ;;
+        --difficulty) return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --admin) return ;;
+        --workers) return ;;
+        --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
+        --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
+        --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --qlog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'mine '*)
+        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --log-format --log-level --keylog --qlog --help'
+        case $prev in
+        --node) return ;;
+        --pin) return ;;
+        --ca) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --threads) return ;;
+        --max-blocks) return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --admin) return ;;
+        --bench-seconds) return ;;
+        --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
+        --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
+        --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --qlog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
     'keygen '*)
         words='--dir --sign --self-signed --json --help'
         case $prev in
@@ -20,9 +55,12 @@ _pqlink()
         esac
         ;;
     'fingerprint '*)
-        words='--dir --json --help'
+        words='--dir --remote --alpn --timeout --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --remote) return ;;
+        --alpn) return ;;
+        --timeout) return ;;
         esac
         ;;
     'pow hash')

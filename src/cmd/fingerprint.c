@@ -1,5 +1,7 @@
 #include "cmd/fingerprint.h"
 
+#include "base/error.h"
+
 #include <jansson.h>
 #include <stdio.h>
 
@@ -57,4 +59,26 @@ pql_status pqi_fingerprint_print_identity(const pql_identity *id, bool json, pql
         print_leaf(id, leaves[i]);
     }
     return PQL_OK;
+}
+
+pql_status pqi_fingerprint_print_remote(const pqi_remote *remote, const pqi_url *url, bool json,
+                                        pql_error *err)
+{
+    const char *algorithm = pql_signature_name(remote->posture.peer_signature);
+    char cert[PQL_FINGERPRINT_SIZE];
+    char spki[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(&remote->certificate, cert);
+    pql_fingerprint_format(&remote->key, spki);
+    if (!json) {
+        printf("%-*s %s\n%-*s %s\n", ALGORITHM_WIDTH, algorithm, cert, ALGORITHM_WIDTH, algorithm,
+               spki);
+        return PQL_OK;
+    }
+    json_t *root = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s}", "remote", url->text, "authenticated",
+                             0, "algorithm", algorithm, "certificate", cert, "key", spki, "group",
+                             pql_group_name(remote->posture.group));
+    const bool made =
+        root != NULL && json_dumpf(root, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+    json_decref(root);
+    return made ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "The JSON object could not be written.");
 }

@@ -2,7 +2,7 @@
 #ifndef PQI_CMD_FINGERPRINT_H
 #define PQI_CMD_FINGERPRINT_H
 
-#include "net/url.h"
+#include "cmd/remote.h"
 
 #include <pqlink/identity.h>
 
@@ -10,5 +10,10 @@
  * "ALGORITHM FINGERPRINT", the post-quantum leaf first; or as one JSON object.
  * PQL_E_NOMEM when the JSON cannot be made. */
 pql_status pqi_fingerprint_print_identity(const pql_identity *id, bool json, pql_error *err);
+
+/* Prints what pqi_remote_look found at |url|, in the same form; the JSON object also has "remote"
+ * and "authenticated":false. */
+pql_status pqi_fingerprint_print_remote(const pqi_remote *remote, const pqi_url *url, bool json,
+                                        pql_error *err);
 
 #endif

@@ -103,7 +103,9 @@ const pqi_command pqi_command_node = {
         "with a reason.  Miners know the node by its fingerprint ('pqlink fingerprint'), which "
         "stays the same after every restart.\n"
         "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
-        "with status 0.  SIGHUP makes it read its identity again.",
+        "with status 0.  SIGHUP makes it read its identity again and say whether it is still the "
+        "one in "
+        "use; another one is not taken without a restart, because miners have pinned the first.",
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
     .example =

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DEFAULT_CONNECT_TIMEOUT_MS 10000
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
@@ -146,6 +147,20 @@ static void resolve(pql_link *link)
     home->resolving = link;
 }
 
+/* "localhost" is this machine without asking anybody, so that it works where no file of hosts and
+ * no name server does ("always return the IP loopback address", RFC 6761 section 6.3). */
+static bool take_localhost(pqi_connect *connect)
+{
+    const uint16_t port = connect->url.port;
+    if (strcasecmp(connect->url.host, "localhost") != 0) {
+        return false;
+    }
+    (void)pqi_address_from_literal(&connect->addresses[0], "127.0.0.1", port);
+    (void)pqi_address_from_literal(&connect->addresses[1], "::1", port);
+    connect->address_count = 2;
+    return true;
+}
+
 /* On the link's worker. */
 static void begin(void *arg)
 {
@@ -156,6 +171,8 @@ static void begin(void *arg)
     } else if (pqi_address_from_literal(&connect->addresses[0], connect->url.host,
                                         connect->url.port)) {
         connect->address_count = 1;
+        start(link);
+    } else if (take_localhost(connect)) {
         start(link);
     } else {
         resolve(link);

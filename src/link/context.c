@@ -141,6 +141,8 @@ static void close_worker(pql_context *ctx, unsigned worker)
         pqi_quic_endpoint_flush(port->endpoint, now);
         pqi_quic_endpoint_abandon(port->endpoint, now);
     }
+    pqi_watch_close(ctx->workers[worker].watch);
+    ctx->workers[worker].watch = NULL;
     while (ctx->workers[worker].ports != NULL) {
         pqi_port_free(ctx->workers[worker].ports);
     }

@@ -3,6 +3,7 @@
 #define PQI_LINK_INTERNAL_H
 
 #include "net/url.h"
+#include "net/watch.h"
 #include "net/worker.h"
 #include "quic/endpoint.h"
 
@@ -15,15 +16,14 @@
 
 /* A UDP socket with its QUIC endpoint on a worker: one per worker and listener, one per client
  * link. */
+typedef struct pqi_socket pqi_socket;
 typedef struct pqi_port {
     pqi_task task; /* first member */
     struct pqi_port *next, *prev;
     pql_context *ctx;
     unsigned worker;
-    pqi_udp *udp;
+    pqi_socket *socket; /* replaced when the link moves to another path */
     pqi_quic_endpoint *endpoint;
-    uv_poll_t poll;
-    bool want_write, closing;
     pql_listener *listener; /* NULL on a client */
     pql_link *link;         /* the client's link; NULL on a listener */
     pqi_quic_counters reported;
@@ -44,6 +44,7 @@ typedef struct pqi_context_worker {
     pqi_worker *worker;
     pqi_port *ports;
     pql_link *resolving; /* client links that have no port yet */
+    pqi_watch *watch;    /* made with the first client port */
 } pqi_context_worker;
 
 struct pql_context {
@@ -106,6 +107,8 @@ pql_status pqi_port_listen(pql_listener *listener, unsigned worker, pqi_udp *udp
 pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,
                             pql_error *err);
 void pqi_port_kick(pqi_port *port);
+/* Client: moves to another local address when the kernel would now send from another one. */
+void pqi_port_check_path(pqi_port *port);
 /* Frees the socket and the endpoint, without events. */
 void pqi_port_free(pqi_port *port);
 

@@ -41,7 +41,7 @@ static void observe_handshake(const pql_link *link, const pql_close *failure)
 {
     const pql_observer *observer = &link->ctx->opts.observer;
     if (observer->handshake != NULL) {
-        observer->handshake(&link->posture, link->server, failure, observer->user);
+        observer->handshake(&link->posture, link->server, link->address, failure, observer->user);
     }
 }
 
@@ -192,6 +192,7 @@ const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **o
         return NULL;
     }
     link->server = true;
+    pqi_address_format(pqi_quic_conn_remote(conn), link->address);
     link->port = port;
     link->conn = conn;
     *owner = link;

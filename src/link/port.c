@@ -11,16 +11,24 @@
 /* recvmmsg calls before other sockets of the worker have their turn. */
 #define RECEIVE_BATCHES 16
 
+/* A UDP socket on the worker's loop. */
+struct pqi_socket {
+    uv_poll_t poll; /* first member */
+    pqi_udp *udp;
+    pqi_port *port;
+    bool want_write;
+};
+
 static bool io_send(void *user, const pqi_datagrams *run)
 {
     pqi_port *port = user;
-    return pqi_udp_send(port->udp, run);
+    return pqi_udp_send(port->socket->udp, run);
 }
 
 static bool io_blocked(void *user)
 {
     const pqi_port *port = user;
-    return pqi_udp_blocked(port->udp);
+    return pqi_udp_blocked(port->socket->udp);
 }
 
 static void io_random(void *user, uint8_t *out, size_t len)
@@ -97,17 +105,17 @@ static void on_run(void *user, const pqi_datagrams *run)
 
 static void on_poll(uv_poll_t *poll, int status, int poll_events)
 {
-    pqi_port *port = poll->data;
+    pqi_socket *socket = poll->data;
+    pqi_port *port = socket->port;
     pqi_worker *worker = port->ctx->workers[port->worker].worker;
     if (status == 0 && (poll_events & UV_WRITABLE) != 0) {
-        pqi_udp_flush(port->udp);
+        pqi_udp_flush(socket->udp);
     }
     const int failure =
-        pqi_udp_receive(port->udp, pqi_worker_scratch(worker), RECEIVE_BATCHES, on_run, port);
+        pqi_udp_receive(socket->udp, pqi_worker_scratch(worker), RECEIVE_BATCHES, on_run, port);
     if (status != 0) {
         /* libuv stops polling when a socket reports an error, and an ICMP message is one. */
-        (void)uv_poll_start(&port->poll, UV_READABLE | (port->want_write ? UV_WRITABLE : 0),
-                            on_poll);
+        (void)uv_poll_start(poll, UV_READABLE | (socket->want_write ? UV_WRITABLE : 0), on_poll);
     }
     if (failure == ECONNREFUSED) {
         pqi_quic_endpoint_unreachable(port->endpoint,
@@ -115,6 +123,35 @@ static void on_poll(uv_poll_t *poll, int status, int poll_events)
                                       pqi_clock_monotonic());
     }
     pqi_port_kick(port);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    pqi_socket *socket = handle->data;
+    pqi_udp_close(socket->udp);
+    free(socket);
+}
+
+static void socket_close(pqi_socket *socket)
+{
+    uv_close((uv_handle_t *)&socket->poll, on_poll_closed);
+}
+
+/* Takes |udp| over, also on failure. */
+static pqi_socket *socket_open(pqi_port *port, pqi_udp *udp)
+{
+    pqi_socket *socket = calloc(1, sizeof(*socket));
+    if (socket == NULL || uv_poll_init(pqi_worker_loop(port->ctx->workers[port->worker].worker),
+                                       &socket->poll, pqi_udp_fd(udp)) != 0) {
+        pqi_udp_close(udp);
+        free(socket);
+        return NULL;
+    }
+    socket->udp = udp;
+    socket->port = port;
+    socket->poll.data = socket;
+    (void)uv_poll_start(&socket->poll, UV_READABLE, on_poll);
+    return socket;
 }
 
 static void report_traffic(pqi_port *port)
@@ -131,12 +168,12 @@ static void report_traffic(pqi_port *port)
     port->reported = now;
 }
 
-static void poll_for(pqi_port *port)
+static void poll_for(pqi_socket *socket)
 {
-    const bool want_write = pqi_udp_blocked(port->udp);
-    if (want_write != port->want_write) {
-        port->want_write = want_write;
-        (void)uv_poll_start(&port->poll, UV_READABLE | (want_write ? UV_WRITABLE : 0), on_poll);
+    const bool want_write = pqi_udp_blocked(socket->udp);
+    if (want_write != socket->want_write) {
+        socket->want_write = want_write;
+        (void)uv_poll_start(&socket->poll, UV_READABLE | (want_write ? UV_WRITABLE : 0), on_poll);
     }
 }
 
@@ -149,7 +186,7 @@ static void on_task(pqi_task *task, uint64_t now)
         pqi_port_free(port);
         return;
     }
-    poll_for(port);
+    poll_for(port->socket);
     pqi_worker_schedule(port->ctx->workers[port->worker].worker, task,
                         pqi_quic_endpoint_deadline(port->endpoint));
 }
@@ -157,13 +194,6 @@ static void on_task(pqi_task *task, uint64_t now)
 void pqi_port_kick(pqi_port *port)
 {
     pqi_worker_kick(port->ctx->workers[port->worker].worker, &port->task);
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    pqi_port *port = handle->data;
-    pqi_udp_close(port->udp);
-    free(port);
 }
 
 void pqi_port_free(pqi_port *port)
@@ -179,7 +209,8 @@ void pqi_port_free(pqi_port *port)
     if (port->next != NULL) {
         port->next->prev = port->prev;
     }
-    uv_close((uv_handle_t *)&port->poll, on_poll_closed);
+    socket_close(port->socket);
+    free(port);
 }
 
 /* On the worker's thread.  Takes |udp| over, also on failure. */
@@ -196,19 +227,17 @@ static pql_status port_new(pqi_port **out, pql_context *ctx, unsigned worker, pq
     port->task.run = on_task;
     port->ctx = ctx;
     port->worker = worker;
-    port->udp = udp;
+    port->socket = socket_open(port, udp);
     pqi_quic_endpoint_opts opts = *base;
     opts.io = io_of(port);
-    port->endpoint = pqi_quic_endpoint_new(&opts);
-    if (port->endpoint == NULL ||
-        uv_poll_init(pqi_worker_loop(home->worker), &port->poll, pqi_udp_fd(udp)) != 0) {
-        pqi_quic_endpoint_free(port->endpoint);
-        pqi_udp_close(udp);
+    port->endpoint = port->socket == NULL ? NULL : pqi_quic_endpoint_new(&opts);
+    if (port->endpoint == NULL) {
+        if (port->socket != NULL) {
+            socket_close(port->socket);
+        }
         free(port);
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening a socket.");
     }
-    port->poll.data = port;
-    (void)uv_poll_start(&port->poll, UV_READABLE, on_poll);
     port->next = home->ports;
     if (port->next != NULL) {
         port->next->prev = port;
@@ -236,6 +265,60 @@ static pql_status open_client_socket(const pqi_address *remote, pqi_udp **udp, p
     pqi_udp_opts opts = {.connect = *remote};
     (void)pqi_address_from_literal(&opts.bind, v6 ? "::" : "0.0.0.0", 0);
     return pqi_udp_open(udp, &opts, err);
+}
+
+static bool same_host(const pqi_address *a, const pqi_address *b)
+{
+    pqi_address left = *a;
+    pqi_address right = *b;
+    pqi_address_set_port(&left, 0);
+    pqi_address_set_port(&right, 0);
+    return pqi_address_equal(&left, &right);
+}
+
+void pqi_port_check_path(pqi_port *port)
+{
+    pqi_udp *udp = NULL;
+    if (port->link == NULL || port->link->conn == NULL) {
+        return;
+    }
+    const pqi_address *remote = pqi_quic_conn_remote(port->link->conn);
+    if (open_client_socket(remote, &udp, NULL) != PQL_OK) {
+        return; /* no way there at all at the moment: the old path may come back */
+    }
+    const pqi_address before = pqi_udp_local(port->socket->udp);
+    const pqi_address now = pqi_udp_local(udp);
+    if (same_host(&before, &now)) {
+        pqi_udp_close(udp);
+        return;
+    }
+    pqi_socket *fresh = socket_open(port, udp);
+    if (fresh == NULL) {
+        return;
+    }
+    if (pqi_quic_conn_migrate(port->link->conn, &now, pqi_clock_monotonic()) != PQL_OK) {
+        socket_close(fresh); /* still in its handshake: it has to end on the path it began on */
+        return;
+    }
+    socket_close(port->socket);
+    port->socket = fresh;
+    pqi_port_kick(port);
+}
+
+static void on_network_change(void *user)
+{
+    const pqi_context_worker *home = user;
+    for (pqi_port *port = home->ports; port != NULL; port = port->next) {
+        pqi_port_check_path(port);
+    }
+}
+
+/* Links work without it; they then notice a lost path by their time-outs. */
+static void watch_network(pqi_context_worker *home)
+{
+    if (home->watch == NULL) {
+        (void)pqi_watch_open(&home->watch, home->worker, on_network_change, home, NULL);
+    }
 }
 
 pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,
@@ -276,5 +359,6 @@ pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t 
     port->link = link;
     link->port = port;
     pqi_port_kick(port);
+    watch_network(&link->ctx->workers[link->worker]);
     return PQL_OK;
 }

@@ -408,6 +408,32 @@ static pql_status status_of_peer_code(uint64_t code)
     return PQL_E_PROTOCOL;
 }
 
+/* Most peers send a code without a text. */
+static void explain_peer_code(pql_close *close)
+{
+    if (close->reason[0] != '\0' || close->status == PQL_OK) {
+        return;
+    }
+    if (close->status == PQL_E_POLICY) {
+        (void)snprintf(close->reason, sizeof(close->reason),
+                       "The peer found no key exchange or signature that both sides allow (TLS "
+                       "alert %u): compare the policies of both.",
+                       (unsigned)(close->code & 0xff));
+    } else if (close->status == PQL_E_REFUSED) {
+        (void)snprintf(close->reason, sizeof(close->reason),
+                       "The peer takes no more links at the moment.");
+    } else if ((close->code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR) {
+        (void)snprintf(close->reason, sizeof(close->reason),
+                       "The peer ended the handshake with TLS alert %u (%s).",
+                       (unsigned)(close->code & 0xff),
+                       SSL_alert_desc_string_long((int)(close->code & 0xff)));
+    } else {
+        (void)snprintf(close->reason, sizeof(close->reason),
+                       "The peer closed the link with QUIC transport error 0x%llx.",
+                       (unsigned long long)close->code);
+    }
+}
+
 static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
 {
     const ngtcp2_ccerr *ccerr = ngtcp2_conn_get_ccerr2(conn->ngtcp2);
@@ -422,6 +448,7 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
         conn->close.status = ccerr->error_code == 0 ? PQL_OK : PQL_E_CLOSED;
     } else {
         conn->close.status = status_of_peer_code(ccerr->error_code);
+        explain_peer_code(&conn->close);
     }
     finish(conn, now);
 }
@@ -467,7 +494,6 @@ static void fail_locally(pqi_quic_conn *conn, int rv)
                        ngtcp2_strerror(rv));
     }
     pqi_conn_abort(conn, status, ccerr.error_code, sentence);
-    conn->close.by_peer = true;
 }
 
 /* |rv|: what an ngtcp2 call answered. */

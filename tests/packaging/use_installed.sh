@@ -1,7 +1,8 @@
 #!/bin/sh
 # use_installed.sh BUILD-DIRECTORY COMPILER LIBDIR: installs into an empty place, then builds and
 # runs a small program against it, once with libpqlink.so and once with libpqlink.a.  Each public
-# header must compile when it is the only one.
+# header must compile when it is the only one.  Only pqlink is linked statically: the libraries it
+# stands on come as Debian's programs have them.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 place=$(mktemp -d)
@@ -25,7 +26,8 @@ LD_LIBRARY_PATH="$place/usr/$3" "$place/shared"
 mkdir "$place/static"
 cp "$place/usr/$3/libpqlink.a" "$place/static"
 "$2" -Wall -Werror -o "$place/static/program" "$here/use.c" $(pkg-config --cflags pqlink) \
-    "$place/static/libpqlink.a" $(pkg-config --libs --static pqlink | sed 's/-lpqlink//g')
+    "$place/static/libpqlink.a" -lm -lpthread \
+    $(pkg-config --libs $(pkg-config --print-requires-private pqlink))
 "$place/static/program"
 if ldd "$place/static/program" | grep -E 'libstdc|libpqlink|libssl|libcrypto'; then
     echo "the statically linked program needs the libraries above at run time"

@@ -1,4 +1,5 @@
-/* Links over real sockets on loopback: several workers, both directions, and the orderly end. */
+/* Links over real sockets on loopback: several workers, both directions, and the orderly end.
+ * ctest labels: threads */
 #include "test.h"
 
 #include <pqlink/link.h>
@@ -80,14 +81,12 @@ static uint8_t byte_at(size_t place)
 
 static void client_open(pql_link *link, void *user)
 {
-    static uint8_t bytes[ECHO_BYTES];
+    static _Thread_local uint8_t bytes[ECHO_BYTES]; /* one for each worker */
     const bool echo = user != NULL;
     pql_stream *stream = NULL;
-    pthread_mutex_lock(&seen.lock);
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = byte_at(i);
     }
-    pthread_mutex_unlock(&seen.lock);
     if (echo && pql_stream_open(link, &stream, NULL) == PQL_OK) {
         (void)pql_stream_write(stream, bytes, sizeof(bytes), true);
     }

@@ -1,4 +1,5 @@
-/* Known peers are remembered until somebody forgets them. */
+/* Known peers are remembered until somebody forgets them.
+ * ctest labels: threads */
 #include "test.h"
 
 #include "store/peers.h"

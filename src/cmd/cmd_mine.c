@@ -1,0 +1,246 @@
+/* pqlink mine: runs the miner until somebody or something ends it. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "cmd/mine.h"
+#include "cmd/mine_bench.h"
+#include "cmd/mine_status.h"
+#include "cmd/mine_view.h"
+#include "cmd/runtime.h"
+#include "observe/link_observer.h"
+#include "store/peers.h"
+
+#include <pqlink/trust.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define TICK PQI_NS_PER_SEC
+
+/* All that a running miner owns, in the order in which it is made. */
+typedef struct program {
+    const pqi_mine_options *options;
+    pqi_mine_view view;
+    pqi_runtime rt;
+    unsigned ready_started, ready_hashing;
+    pqi_mine_metrics *metrics;
+    pqi_store *store; /* with --tofu */
+    pql_tofu tofu;
+    pqi_mine_service *service;
+    pthread_t main;
+    atomic_bool ended; /* end_status and end_error are set */
+    pql_status end_status;
+    pql_error end_error;
+} program;
+
+/* ---- Memory of --tofu ---- */
+
+static pql_status tofu_get(void *user, const char *name, pql_known_peer *out)
+{
+    pqi_store_peer peer;
+    const pql_status status = pqi_store_peer_get(user, name, &peer, NULL);
+    memcpy(out->cert_sha256, peer.fingerprint, sizeof(out->cert_sha256));
+    out->was_hybrid = peer.was_hybrid;
+    return status;
+}
+
+static pql_status tofu_put(void *user, const char *name, const pql_known_peer *peer)
+{
+    return pqi_store_peer_put(user, name, peer->cert_sha256, peer->was_hybrid, pqi_clock_unix_ms(),
+                              NULL);
+}
+
+static pql_status open_tofu(program *p, pql_error *err)
+{
+    if (!p->options->tofu) {
+        return PQL_OK;
+    }
+    p->tofu = (pql_tofu){.get = tofu_get, .put = tofu_put};
+    const pql_status status = pqi_store_open(&p->store, p->options->dir.text, err);
+    p->tofu.user = p->store;
+    return status;
+}
+
+/* ---- Events go to the view, but the last ---- */
+
+static void on_connected(void *user, const pqi_mine_connected *link)
+{
+    pqi_mine_view_events.connected(&((program *)user)->view, link);
+}
+
+static void on_job(void *user, const pqi_miner_job *job)
+{
+    pqi_mine_view_events.job(&((program *)user)->view, job);
+}
+
+static void on_cancelled(void *user, const char *reason)
+{
+    pqi_mine_view_events.cancelled(&((program *)user)->view, reason);
+}
+
+static void on_found(void *user, const pqi_solution *solution)
+{
+    pqi_mine_view_events.found(&((program *)user)->view, solution);
+}
+
+static void on_answered(void *user, const pqi_miner_ack *ack)
+{
+    pqi_mine_view_events.answered(&((program *)user)->view, ack);
+}
+
+static void on_disconnected(void *user, const pql_close *why)
+{
+    pqi_mine_view_events.disconnected(&((program *)user)->view, why);
+}
+
+static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
+{
+    pqi_mine_view_events.retrying(&((program *)user)->view, delay_ns, why);
+}
+
+/* SIGHUP, which means nothing else to a miner, wakes the main thread. */
+static void on_ended(void *user, pql_status status, const char *sentence)
+{
+    program *p = user;
+    p->end_status = status;
+    if (status != PQL_OK) {
+        (void)pqi_fail(&p->end_error, status, "%s", sentence);
+    }
+    atomic_store(&p->ended, true);
+    (void)pthread_kill(p->main, SIGHUP);
+}
+
+static const pqi_mine_events events = {.connected = on_connected,
+                                       .job = on_job,
+                                       .cancelled = on_cancelled,
+                                       .found = on_found,
+                                       .answered = on_answered,
+                                       .disconnected = on_disconnected,
+                                       .retrying = on_retrying,
+                                       .ended = on_ended};
+
+/* ---- The run ---- */
+
+static pql_status start_service(program *p, pql_error *err)
+{
+    const pqi_mine_options *o = p->options;
+    const pqi_mine_service_opts opts = {
+        .url = o->node.text,
+        .peer = {.pins = o->pin_count > 0 ? o->pins : NULL,
+                 .pin_count = o->pin_count,
+                 .ca_file = o->ca_file,
+                 .tofu = o->tofu ? &p->tofu : NULL,
+                 .insecure = o->insecure},
+        .links = {.policy = o->policy,
+                  .keylog_file = o->keylog_file,
+                  .qlog_dir = o->qlog_dir,
+                  .observer = pqi_link_observer(p->rt.links)},
+        .threads = (unsigned)o->threads,
+        .max_blocks = o->max_blocks,
+        .metrics = p->metrics,
+        .events = events,
+        .user = p,
+    };
+    return pqi_mine_service_start(&p->service, &opts, err);
+}
+
+static pql_status open_runtime(program *p, pql_error *err)
+{
+    pql_status status = pqi_runtime_open(&p->rt, p->options->policy, err);
+    if (status == PQL_OK) {
+        status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_health_add(p->rt.health, "started", "The miner is starting.",
+                                &p->ready_started, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_health_add(p->rt.health, "hashing_threads", "No hashing thread runs.",
+                                &p->ready_hashing, err);
+    }
+    return status;
+}
+
+static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
+{
+    program *p = user;
+    pqi_mine_status status;
+    pqi_mine_service_status(p->service, &status);
+    return pqi_mine_status_json(&status, p->options->node.text, pqi_clock_monotonic(), out, err);
+}
+
+static pql_status open_all(program *p, pql_error *err)
+{
+    pql_status status = open_runtime(p, err);
+    if (status == PQL_OK) {
+        status = open_tofu(p, err);
+    }
+    if (status == PQL_OK) {
+        status = start_service(p, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_set_ok(p->rt.health, p->ready_hashing);
+        status = pqi_runtime_admin(&p->rt, &p->options->admin, write_status, p, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_set_ok(p->rt.health, p->ready_started);
+    }
+    return status;
+}
+
+/* Once a second until a signal or the service's own end. */
+static void serve(program *p)
+{
+    pqi_mine_status status;
+    while (!atomic_load(&p->ended)) {
+        const uint64_t now = pqi_clock_monotonic();
+        pqi_mine_service_sample(p->service, now);
+        pqi_mine_service_status(p->service, &status);
+        pqi_mine_view_tick(&p->view, &status, now);
+        const int signal_number = pqi_runtime_wait_signal(now + TICK);
+        if (signal_number == SIGINT || signal_number == SIGTERM) {
+            return;
+        }
+    }
+}
+
+static void stop(program *p)
+{
+    pqi_mine_status status;
+    pqi_health_set_failed(p->rt.health, p->ready_started, "The miner is stopping.");
+    pqi_mine_service_stop(p->service);
+    pqi_mine_service_status(p->service, &status);
+    pqi_mine_view_end(&p->view, &status, pqi_clock_monotonic());
+}
+
+static void close_all(program *p)
+{
+    pqi_admin_stop(p->rt.admin);
+    p->rt.admin = NULL;
+    pqi_mine_service_free(p->service);
+    pqi_store_close(p->store);
+    pqi_mine_metrics_free(p->metrics);
+    pqi_runtime_close(&p->rt);
+}
+
+pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
+{
+    program p = {.options = options, .main = pthread_self()};
+    if (options->bench) {
+        return pqi_mine_bench(options, err);
+    }
+    pqi_runtime_block_signals();
+    pqi_mine_view_start(&p.view, options);
+    pql_status status = open_all(&p, err);
+    if (status == PQL_OK) {
+        serve(&p);
+        stop(&p);
+        status = p.end_status;
+        if (status != PQL_OK && err != NULL) {
+            *err = p.end_error;
+        }
+    }
+    close_all(&p);
+    return status;
+}

@@ -1,0 +1,226 @@
+#include "cmd/mine_view.h"
+
+#include "base/clock.h"
+#include "cmd/mine_status.h"
+#include "cmd/runtime.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define SERVICE "mine"
+#define LINE_SIZE 256
+#define WIDTH_DEFAULT 80
+/* ECMA-48: to the start of the line, and erase to its end. */
+#define CLEAR_LINE "\r\033[K"
+/* Difficulties with more digits are shown as 1.23e45. */
+#define DIGITS_SHOWN 12
+
+static const char insecure_sentence[] =
+    "--insecure: nobody checks who the node is. Anybody on the way can read the jobs and take your "
+    "work. Use --pin.";
+static const char classical_sentence[] =
+    "The key exchange of this link is classical: what is recorded today can be read by a quantum "
+    "computer one day. --policy pq-only refuses such links.";
+
+/* ---- The screen ---- */
+
+/* The status line makes room for an event; the next tick draws it below. */
+static void screen_begin(pqi_mine_view *view)
+{
+    pthread_mutex_lock(&view->lock);
+    if (view->shown) {
+        (void)!write(STDERR_FILENO, CLEAR_LINE, sizeof(CLEAR_LINE) - 1);
+        view->shown = false;
+    }
+}
+
+static void screen_end(pqi_mine_view *view)
+{
+    pthread_mutex_unlock(&view->lock);
+}
+
+#define SAY(view, level, event, ...)                                                               \
+    do {                                                                                           \
+        screen_begin(view);                                                                        \
+        pqi_log(level, SERVICE, event, __VA_ARGS__);                                               \
+        screen_end(view);                                                                          \
+    } while (0)
+
+static void difficulty_format(char out[PQI_U512_TEXT_SIZE], const pqi_u512 *difficulty)
+{
+    const size_t len = pqi_u512_to_decimal(out, difficulty);
+    if (len > DIGITS_SHOWN) {
+        const char head[] = {out[0], '.', out[1], out[2], '\0'};
+        (void)snprintf(out, PQI_U512_TEXT_SIZE, "%se%zu", head, len - 1);
+    }
+}
+
+static size_t screen_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : WIDTH_DEFAULT;
+}
+
+static void status_line(char out[LINE_SIZE], const pqi_mine_status *status, uint64_t now)
+{
+    char rate[PQI_RATE_SIZE];
+    char difficulty[PQI_U512_TEXT_SIZE] = "-";
+    char height[24] = "-";
+    const uint64_t seconds = (now - status->started_ns) / PQI_NS_PER_SEC;
+    pqi_rate_format(rate, status->hash_rate);
+    if (status->job.id[0] != '\0') {
+        difficulty_format(difficulty, &status->job.difficulty);
+    }
+    if (status->height != PQI_MINER_NO_NUMBER) {
+        (void)snprintf(height, sizeof(height), "%llu", (unsigned long long)status->height);
+    }
+    (void)snprintf(out, LINE_SIZE,
+                   "%s  %s  accepted %llu  rejected %llu  stale %llu  height %s  difficulty %.20s"
+                   "  up %llu:%02u:%02u",
+                   pqi_mine_state_name(status), rate,
+                   (unsigned long long)status->verdicts[PQI_VERDICT_ACCEPTED],
+                   (unsigned long long)pqi_mine_rejected(status),
+                   (unsigned long long)status->verdicts[PQI_VERDICT_STALE], height, difficulty,
+                   (unsigned long long)(seconds / 3600), (unsigned)(seconds / 60 % 60),
+                   (unsigned)(seconds % 60));
+}
+
+void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
+{
+    char line[LINE_SIZE];
+    char whole[LINE_SIZE + sizeof(CLEAR_LINE)];
+    if (!view->live) {
+        return;
+    }
+    status_line(line, status, now);
+    const size_t width = screen_width();
+    /* The last column stays free: some terminals wrap at once. */
+    const int len = snprintf(whole, sizeof(whole), CLEAR_LINE "%.*s", (int)width - 1, line);
+    pthread_mutex_lock(&view->lock);
+    (void)!write(STDERR_FILENO, whole, (size_t)len);
+    view->shown = true;
+    pthread_mutex_unlock(&view->lock);
+}
+
+/* ---- Events ---- */
+
+static void on_connected(void *user, const pqi_mine_connected *link)
+{
+    pqi_mine_view *view = user;
+    const pql_posture *p = &link->posture;
+    char certificate[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(&link->certificate, certificate);
+    SAY(view, PQI_LOG_INFO, "connected", PQI_STR("address", link->address),
+        PQI_STR("group", pql_group_name(p->group)),
+        PQI_STR("signature", pql_signature_name(p->peer_signature)),
+        PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_STR("trust", pql_trust_name(p->trust)),
+        PQI_F64("handshake_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
+        PQI_U64("round_trips", p->round_trips), PQI_BOOL("pq_key_exchange", p->pq_key_exchange),
+        PQI_BOOL("pq_authentication", p->pq_authentication), PQI_BOOL("resumed", p->resumed),
+        PQI_STR("certificate", certificate), PQI_U64("attempt", link->attempt));
+    if (!p->pq_key_exchange) {
+        SAY(view, PQI_LOG_WARN, "classical", PQI_STR("reason", pql_downgrade_name(p->downgrade)),
+            PQI_STR("message", classical_sentence));
+    }
+    if (view->options->insecure) {
+        screen_begin(view);
+        pqi_runtime_shout(SERVICE, "insecure", insecure_sentence);
+        screen_end(view);
+    }
+}
+
+static void on_job(void *user, const pqi_miner_job *job)
+{
+    char difficulty[PQI_U512_TEXT_SIZE];
+    (void)pqi_u512_to_decimal(difficulty, &job->difficulty);
+    SAY((pqi_mine_view *)user, PQI_LOG_INFO, "job", PQI_STR("job", job->id),
+        PQI_STR("difficulty", difficulty));
+}
+
+static void on_cancelled(void *user, const char *reason)
+{
+    SAY((pqi_mine_view *)user, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason));
+}
+
+static void on_found(void *user, const pqi_solution *solution)
+{
+    char nonce[PQI_MINER_NONCE_TEXT_SIZE];
+    pqi_miner_nonce_text(nonce, solution->nonce);
+    SAY((pqi_mine_view *)user, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
+        PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC),
+        PQI_STR("nonce", nonce));
+}
+
+static void on_answered(void *user, const pqi_miner_ack *ack)
+{
+    pqi_mine_view *view = user;
+    const bool usual = ack->verdict == PQI_VERDICT_ACCEPTED || ack->verdict == PQI_VERDICT_STALE;
+    const pqi_log_level level = usual ? PQI_LOG_INFO : PQI_LOG_WARN;
+    const char *verdict = pqi_miner_verdict_name(ack->verdict);
+    const char *reason = ack->reason != NULL ? ack->reason : "";
+    if (ack->height != PQI_MINER_NO_NUMBER) {
+        SAY(view, level, "result", PQI_STR("verdict", verdict), PQI_U64("height", ack->height),
+            PQI_STR("job", ack->job_id), PQI_STR("reason", reason));
+    } else {
+        SAY(view, level, "result", PQI_STR("verdict", verdict), PQI_STR("job", ack->job_id),
+            PQI_STR("reason", reason));
+    }
+}
+
+static const char *reason_of(const pql_close *why)
+{
+    if (why->reason[0] != '\0') {
+        return why->reason;
+    }
+    return why->status == PQL_OK ? "closed in order" : pql_status_text(why->status);
+}
+
+static void on_disconnected(void *user, const pql_close *why)
+{
+    SAY((pqi_mine_view *)user, why->status == PQL_OK ? PQI_LOG_INFO : PQI_LOG_WARN, "disconnected",
+        PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_node", why->by_peer),
+        PQI_U64("code", why->code), PQI_STR("reason", reason_of(why)));
+}
+
+static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
+{
+    SAY((pqi_mine_view *)user, PQI_LOG_WARN, "retry",
+        PQI_F64("in_seconds", (double)delay_ns / (double)PQI_NS_PER_SEC),
+        PQI_STR("status", pql_status_name(why->status)), PQI_STR("reason", reason_of(why)));
+}
+
+const pqi_mine_events pqi_mine_view_events = {.connected = on_connected,
+                                              .job = on_job,
+                                              .cancelled = on_cancelled,
+                                              .found = on_found,
+                                              .answered = on_answered,
+                                              .disconnected = on_disconnected,
+                                              .retrying = on_retrying};
+
+/* ---- Start and end ---- */
+
+void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options)
+{
+    *view = (pqi_mine_view){.options = options, .live = pqi_runtime_log(&options->log)};
+    (void)pthread_mutex_init(&view->lock, NULL);
+    SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->node.text),
+        PQI_STR("policy", pql_policy_name(options->policy)), PQI_STR("version", PQLINK_VERSION));
+    pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
+    if (options->insecure) {
+        pqi_runtime_shout(SERVICE, "insecure", insecure_sentence);
+    }
+}
+
+void pqi_mine_view_end(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
+{
+    const double seconds = (double)(now - status->started_ns) / (double)PQI_NS_PER_SEC;
+    const double rate = seconds > 0 ? (double)status->hashes / seconds : 0;
+    SAY(view, PQI_LOG_INFO, "summary", PQI_U64("accepted", status->verdicts[PQI_VERDICT_ACCEPTED]),
+        PQI_U64("rejected", pqi_mine_rejected(status)),
+        PQI_U64("stale", status->verdicts[PQI_VERDICT_STALE]), PQI_U64("hashes", status->hashes),
+        PQI_F64("hash_rate", rate), PQI_F64("seconds", seconds), PQI_U64("links", status->links));
+    (void)pthread_mutex_destroy(&view->lock);
+}

@@ -1,0 +1,32 @@
+/* What pqlink mine shows: a line per event, and on a terminal a live status line below them. */
+#ifndef PQI_CMD_MINE_VIEW_H
+#define PQI_CMD_MINE_VIEW_H
+
+#include "cmd/mine.h"
+#include "miner/mine_service.h"
+
+#include <pthread.h>
+
+/* Members are for mine_view.c alone. */
+typedef struct pqi_mine_view {
+    const pqi_mine_options *options; /* borrowed */
+    bool live;                       /* there is a status line */
+    bool shown;                      /* it is on the screen now */
+    pthread_mutex_t lock;            /* for the screen */
+} pqi_mine_view;
+
+/* Sets the log up and prints what is to be known at the start: the node, and loud warnings for
+ * --insecure, --keylog and --qlog.  All goes to standard error. */
+void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options);
+
+/* The callbacks that print; their user is a pqi_mine_view. */
+extern const pqi_mine_events pqi_mine_view_events;
+
+/* Draws the status line anew, once a second; nothing without a terminal.  |now| is
+ * CLOCK_MONOTONIC. */
+void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now);
+
+/* Takes the status line away and prints the summary. */
+void pqi_mine_view_end(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now);
+
+#endif

@@ -1,0 +1,17 @@
+#!/bin/sh
+# pq-only and hybrid work together; a classical miner is refused by both, with a reason.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/node_lib.sh"
+easy='--difficulty 200000 --block-time 1s'
+# shellcheck disable=SC2086
+start_node strict $easy --policy pq-only
+expect 0 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
+    --policy hybrid --log-format json
+expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
+    --policy off --log-format json
+# shellcheck disable=SC2086
+start_node classical $easy --policy off
+expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
+    --policy pq-only --log-format json
+contains "$dir/err" 'compare the policies'
+wait_for "$dir/classical.log" '"event":"handshake_failed"'

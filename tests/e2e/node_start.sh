@@ -1,0 +1,28 @@
+#!/bin/sh
+# What keeps a node from starting is said in a sentence, with the right status, and changes nothing.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/node_lib.sh"
+start_node node
+node="quic://127.0.0.1:$port"
+
+expect 1 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
+contains "$dir/err" "$dir/node"
+expect 5 node --dir "$dir/other" --listen "$node" --admin off
+contains "$dir/err" 'another program'
+expect 5 node --dir "$dir/third" --listen quic://127.0.0.1:0 --admin "127.0.0.1:$admin_port"
+
+curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '"ready":true' || fail "not ready"
+curl -sS "http://127.0.0.1:$admin_port/healthz" >/dev/null || fail "not healthy"
+curl -sS "http://127.0.0.1:$admin_port/version" | grep -q '"policy":"hybrid"' || fail "no version"
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"reloaded"'
+kill -TERM "$node_pid"
+ends "$node_pid" 0
+
+chmod 644 "$dir/node/identity/pq-key.pem"
+expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
+contains "$dir/err" 'chmod 600'
+chmod 600 "$dir/node/identity/pq-key.pem"
+rm "$dir/node/identity/pq-cert.pem"
+expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
+[ ! -e "$dir/node/identity/pq-cert.pem" ] || fail "a missing certificate was made anew"
