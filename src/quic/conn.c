@@ -687,7 +687,14 @@ static void send_run(pqi_quic_conn *conn, const ngtcp2_path *path, const ngtcp2_
          * ML-DSA-87 leaf, and the handshake takes one round trip. */
         pqi_endpoint_send(conn->endpoint, &run);
     }
-    conn->remote = run.remote;
+}
+
+/* The peer's address on the path in use; where a probe of another path goes does not count. */
+static void follow_path(pqi_quic_conn *conn)
+{
+    const ngtcp2_path *path = ngtcp2_conn_get_path2(conn->ngtcp2);
+    memcpy(&conn->remote.sa, path->remote.addr, path->remote.addrlen);
+    conn->remote.len = path->remote.addrlen;
 }
 
 static void write_close(pqi_quic_conn *conn, uint64_t now)
@@ -749,6 +756,9 @@ void pqi_conn_flush(pqi_quic_conn *conn, uint64_t now)
     if (conn->state != CONN_LINGER && !conn->engine_failed &&
         (!conn->close_wanted || !conn->close_is_transport)) {
         write_data(conn, now);
+    }
+    if (conn->state != CONN_LINGER) {
+        follow_path(conn);
     }
     if (conn->close_wanted && conn->state != CONN_LINGER) {
         write_close(conn, now);

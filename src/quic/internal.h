@@ -17,7 +17,7 @@
 /* One piece of queued stream data. */
 typedef struct pqi_quic_chunk {
     struct pqi_quic_chunk *next;
-    size_t len;
+    size_t len, size; /* bytes in use, and room */
     uint8_t data[];
 } pqi_quic_chunk;
 
