@@ -28,7 +28,7 @@ typedef struct pql_stream pql_stream;
 /* Why a link ended. */
 typedef struct pql_close {
     pql_status status; /* PQL_OK: closed in order by either side */
-    bool by_peer;      /* the peer closed, or broke the protocol first */
+    bool by_peer;      /* the peer closed */
     bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
     uint64_t code;     /* error code on the wire; 0 when there was none */
     char reason[256];  /* the peer's text with controls replaced by '?', or our own sentence */
@@ -56,8 +56,9 @@ typedef struct pql_handlers {
 
 /* Observers of a context: called on worker threads, for metrics and logs. */
 typedef struct pql_observer {
-    void (*handshake)(const pql_posture *posture, bool server, const pql_close *failure_or_null,
-                      void *user);
+    /* A handshake ended: well (|failure| NULL), or not.  |address| is the peer's, as text. */
+    void (*handshake)(const pql_posture *posture, bool server, const char *address,
+                      const pql_close *failure, void *user);
     void (*link_count)(const pql_posture *posture, int change, void *user);
     /* Rejected before authentication; |reason| is a static name from a closed list. */
     void (*reject)(const char *reason, void *user);
@@ -115,7 +116,8 @@ typedef struct pql_listen_opts {
     uint64_t idle_timeout_ms; /* 0: 60,000 */
 } pql_listen_opts;
 
-/* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).
+/* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).  Any
+ * thread but a worker, one at a time.
  * The listener belongs to the context.  PQL_E_NETWORK (address in use, not ours), PQL_E_USAGE. */
 PQL_API pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *opts,
                               pql_listener **out, pql_error *err);

@@ -34,6 +34,7 @@ void pql_link_unref(pql_link *link)
         return;
     }
     pqi_connect_free(link->connect);
+    free(link->close_early);
     free(link);
 }
 
@@ -41,7 +42,7 @@ static void observe_handshake(const pql_link *link, const pql_close *failure)
 {
     const pql_observer *observer = &link->ctx->opts.observer;
     if (observer->handshake != NULL) {
-        observer->handshake(&link->posture, link->server, failure, observer->user);
+        observer->handshake(&link->posture, link->server, link->address, failure, observer->user);
     }
 }
 
@@ -192,6 +193,7 @@ const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **o
         return NULL;
     }
     link->server = true;
+    pqi_address_format(pqi_quic_conn_remote(conn), link->address);
     link->port = port;
     link->conn = conn;
     *owner = link;
@@ -270,6 +272,11 @@ const char *pql_link_alpn(const pql_link *link)
 
 const char *pql_link_peer_address(const pql_link *link)
 {
+    if (link->conn != NULL) {
+        /* The text is a cache of what the connection knows. */
+        pqi_address_format(pqi_quic_conn_remote(link->conn),
+                           ((pql_link *)(uintptr_t)link)->address);
+    }
     return link->address;
 }
 
@@ -284,6 +291,8 @@ void pql_link_close(pql_link *link, uint64_t code, const char *reason)
     if (link->conn != NULL) {
         pqi_quic_conn_close(link->conn, code, reason);
         pqi_port_kick(link->port);
+    } else {
+        pqi_connect_abandon(link, code, reason);
     }
 }
 

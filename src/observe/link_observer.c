@@ -1,7 +1,13 @@
 #include "observe/link_observer.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdatomic.h>
 #include <string.h>
 
+/* Lines about failed handshakes in a second. */
+#define FAILURES_PER_SEC 10
 /* A failed TLS handshake ends the connection with 0x100 + the alert (RFC 9001, 4.8). */
 #define CRYPTO_ERROR UINT64_C(0x100)
 #define ALERT_DECRYPT_ERROR 51            /* RFC 8446, 6.2: a signature that does not verify */
@@ -73,9 +79,33 @@ static pqi_label_reject reject_of(const pql_close *why, bool server)
     }
 }
 
-static void on_handshake(const pql_posture *posture, bool server, const pql_close *failure,
-                         void *user)
+/* Strangers can make handshakes fail as fast as they like: at most FAILURES_PER_SEC lines a second
+ * tell of it, and each says how many were left out before it. */
+static void log_failure(bool server, const char *address, const pql_close *failure)
 {
+    static atomic_uint_fast64_t second;
+    static atomic_uint logged;
+    static atomic_uint left_out;
+    const uint64_t now = pqi_clock_monotonic() / PQI_NS_PER_SEC;
+    if (atomic_exchange(&second, now) != now) {
+        atomic_store(&logged, 0);
+    }
+    if (atomic_fetch_add(&logged, 1) >= FAILURES_PER_SEC) {
+        atomic_fetch_add(&left_out, 1);
+        return;
+    }
+    pqi_log(PQI_LOG_WARN, "link", "handshake_failed", PQI_STR("role", server ? "server" : "client"),
+            PQI_STR("address", address), PQI_STR("status", pql_status_name(failure->status)),
+            PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
+            PQI_STR("reason", failure->reason), PQI_U64("left_out", atomic_exchange(&left_out, 0)));
+}
+
+static void on_handshake(const pql_posture *posture, bool server, const char *address,
+                         const pql_close *failure, void *user)
+{
+    if (failure != NULL && server) {
+        log_failure(server, address, failure);
+    }
     if (failure == NULL) {
         count_done(user, posture, server);
         return;

@@ -265,6 +265,8 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
         SSL_free(ssl);
         return NULL;
     }
+    /* An idle link needs no list of what might have been negotiated. */
+    SSL_set_shed_handshake_config(ssl, 1);
     if (tls->use.server) {
         SSL_set_accept_state(ssl);
     } else if (!setup_client_session(tls, ssl, peer)) {

@@ -13,4 +13,5 @@ expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blo
 start_node classical $easy --policy off
 expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
     --policy pq-only --log-format json
-contains "$dir/err" 'pq-only'
+contains "$dir/err" 'compare the policies'
+wait_for "$dir/classical.log" '"event":"handshake_failed"'

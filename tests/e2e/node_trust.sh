@@ -22,7 +22,8 @@ spki=$("$PQLINK" fingerprint --dir "$dir/node" | sed -n '2s/.* //p')
 expect 0 $mine --pin "$spki"
 # shellcheck disable=SC2086
 expect 0 $mine --insecure
-contains "$dir/err" 'WARNING'
+contains "$dir/err" '"level":"warn"'
+contains "$dir/err" '"event":"insecure"'
 
 # shellcheck disable=SC2086
 expect 0 $mine --tofu --dir "$dir/miner"

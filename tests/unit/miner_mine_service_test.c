@@ -51,6 +51,7 @@ struct scene {
     pql_close retry_why;
     bool ended;
     pql_status end_status;
+    char cancel_reason[64];
     char end_sentence[PQL_ERROR_MESSAGE_SIZE];
 };
 

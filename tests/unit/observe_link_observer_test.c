@@ -52,7 +52,7 @@ static void a_finished_handshake_counts_group_and_signature(void **state)
 {
     world *w = *state;
 
-    w->observer.handshake(&hybrid, false, NULL, w->observer.user);
+    w->observer.handshake(&hybrid, false, "192.0.2.1:1", NULL, w->observer.user);
 
     assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
     assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 1\n");
@@ -64,7 +64,7 @@ static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **st
     const pql_posture classical = {
         .group = 0x001d, .peer_signature = 0x0403, .downgrade = PQL_DOWNGRADE_PEER_CLASSICAL};
 
-    w->observer.handshake(&classical, true, NULL, w->observer.user);
+    w->observer.handshake(&classical, true, "192.0.2.1:1", NULL, w->observer.user);
 
     assert_exposed(w, "pq_downgrade_events_total{from=\"hybrid\",to=\"classical\","
                       "reason=\"peer_groups\"} 1\n");
@@ -75,7 +75,7 @@ static void a_wrong_peer_is_a_reject_for_trust(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_TRUST, .code = 0x12a};
 
-    w->observer.handshake(&hybrid, false, &why, w->observer.user);
+    w->observer.handshake(&hybrid, false, "192.0.2.1:1", &why, w->observer.user);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"trust\"} 1\n");
     assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 0\n");
@@ -86,7 +86,7 @@ static void a_peer_without_a_common_protocol_is_a_reject_for_alpn(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x178};
 
-    w->observer.handshake(&hybrid, true, &why, w->observer.user);
+    w->observer.handshake(&hybrid, true, "192.0.2.1:1", &why, w->observer.user);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"alpn\"} 1\n");
 }
@@ -96,7 +96,7 @@ static void a_node_that_cannot_be_reached_is_no_reject(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_NETWORK};
 
-    w->observer.handshake(&hybrid, false, &why, w->observer.user);
+    w->observer.handshake(&hybrid, false, "192.0.2.1:1", &why, w->observer.user);
 
     for (unsigned i = 0; i < PQI_REJECT_COUNT; i++) {
         char line[80];
@@ -111,7 +111,7 @@ static void a_signature_that_does_not_verify_is_counted(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x133};
 
-    w->observer.handshake(&hybrid, false, &why, w->observer.user);
+    w->observer.handshake(&hybrid, false, "192.0.2.1:1", &why, w->observer.user);
 
     assert_exposed(w, "pq_signature_failures_total{reason=\"bad_signature\"} 1\n");
 }
