@@ -74,7 +74,7 @@ struct pqi_mine_service {
 void pqi_mine_name_clean(char out[PQI_MINER_NAME_MAX + 1], const char *text)
 {
     size_t len = 0;
-    for (; text[len] != '\0' && len < PQI_MINER_NAME_MAX; len++) {
+    for (; len < PQI_MINER_NAME_MAX && text[len] != '\0'; len++) {
         const char one[2] = {text[len], '\0'};
         out[len] = pqi_miner_name_ok(one) ? text[len] : '-';
     }
