@@ -116,7 +116,8 @@ typedef struct pql_listen_opts {
     uint64_t idle_timeout_ms; /* 0: 60,000 */
 } pql_listen_opts;
 
-/* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).
+/* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).  Any
+ * thread but a worker, one at a time.
  * The listener belongs to the context.  PQL_E_NETWORK (address in use, not ours), PQL_E_USAGE. */
 PQL_API pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *opts,
                               pql_listener **out, pql_error *err);

@@ -4,6 +4,7 @@
 #include "link/internal.h"
 
 #include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void start(pql_link *link)
 
 static void leave_resolving(pql_link *link)
 {
+    pqi_worker_forget(link->ctx->workers[link->worker].worker, &link->resolve_end);
     if (link->prev_resolving != NULL) {
         link->prev_resolving->next_resolving = link->next_resolving;
     } else {
@@ -107,6 +109,10 @@ static void on_resolved(uv_getaddrinfo_t *resolver, int status, struct addrinfo 
 {
     pql_link *link = resolver->data;
     free(resolver);
+    if (link == NULL) {
+        uv_freeaddrinfo(list);
+        return; /* nobody waits for it any more */
+    }
     leave_resolving(link);
     if (atomic_load(&link->ctx->closing)) {
         give_up(link, PQL_E_CANCELLED, "The program is ending.");
@@ -120,6 +126,41 @@ static void on_resolved(uv_getaddrinfo_t *resolver, int status, struct addrinfo 
         start(link);
     }
     uv_freeaddrinfo(list);
+}
+
+/* The look-up may go on without its link: one that has begun cannot be stopped. */
+static void stop_resolving(pql_link *link, const pql_close *why)
+{
+    uv_getaddrinfo_t *resolver = link->resolver;
+    leave_resolving(link);
+    resolver->data = NULL;
+    (void)uv_cancel((uv_req_t *)resolver);
+    pqi_link_finish(link, why);
+}
+
+static void on_resolve_end(pqi_task *task, uint64_t now)
+{
+    (void)now;
+    pql_link *link = (pql_link *)((char *)task - offsetof(pql_link, resolve_end));
+    const pql_close late = {.status = PQL_E_TIMEOUT, .reason = "The name look-up took too long."};
+    pql_close *early = link->close_early;
+    link->close_early = NULL;
+    stop_resolving(link, early != NULL ? early : &late);
+    free(early);
+}
+
+void pqi_connect_abandon(pql_link *link, uint64_t code, const char *reason)
+{
+    if (link->resolver == NULL || link->close_early != NULL) {
+        return;
+    }
+    link->close_early = calloc(1, sizeof(*link->close_early));
+    if (link->close_early != NULL) {
+        *link->close_early = (pql_close){.application = true, .code = code};
+        (void)snprintf(link->close_early->reason, sizeof(link->close_early->reason), "%s",
+                       reason != NULL ? reason : "");
+    }
+    pqi_worker_kick(link->ctx->workers[link->worker].worker, &link->resolve_end);
 }
 
 static void resolve(pql_link *link)
@@ -145,6 +186,8 @@ static void resolve(pql_link *link)
         home->resolving->prev_resolving = link;
     }
     home->resolving = link;
+    link->resolve_end.run = on_resolve_end;
+    pqi_worker_schedule(home->worker, &link->resolve_end, link->connect->deadline);
 }
 
 /* "localhost" is this machine without asking anybody, so that it works where no file of hosts and
@@ -181,9 +224,9 @@ static void begin(void *arg)
 
 void pqi_connect_cancel_all(pql_context *ctx, unsigned worker)
 {
-    for (pql_link *link = ctx->workers[worker].resolving; link != NULL;
-         link = link->next_resolving) {
-        (void)uv_cancel((uv_req_t *)link->resolver);
+    const pql_close why = {.status = PQL_E_CANCELLED, .reason = "The program is ending."};
+    while (ctx->workers[worker].resolving != NULL) {
+        stop_resolving(ctx->workers[worker].resolving, &why);
     }
 }
 

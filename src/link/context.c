@@ -82,23 +82,26 @@ pql_status pql_context_run(pql_context *ctx, unsigned index, void (*fn)(void *ar
 typedef struct round {
     pql_context *ctx;
     unsigned worker;
-    void (*fn)(pql_context *ctx, unsigned worker);
+    void (*fn)(pql_context *ctx, unsigned worker, const void *arg);
+    const void *arg;
     sem_t *done;
 } round_call;
 
 static void run_round(void *arg)
 {
     const round_call *call = arg;
-    call->fn(call->ctx, call->worker);
+    call->fn(call->ctx, call->worker, call->arg);
     (void)sem_post(call->done);
 }
 
-static void on_every_worker(pql_context *ctx, void (*fn)(pql_context *ctx, unsigned worker))
+static void on_every_worker(pql_context *ctx,
+                            void (*fn)(pql_context *ctx, unsigned worker, const void *arg),
+                            const void *arg)
 {
     sem_t done;
     (void)sem_init(&done, 0, 0);
     for (unsigned i = 0; i < ctx->worker_count; i++) {
-        round_call call = {ctx, i, fn, &done};
+        round_call call = {ctx, i, fn, arg, &done};
         if (ctx->workers[i].worker == NULL) {
             continue;
         }
@@ -113,10 +116,21 @@ static void on_every_worker(pql_context *ctx, void (*fn)(pql_context *ctx, unsig
     (void)sem_destroy(&done);
 }
 
-static void drain_worker(pql_context *ctx, unsigned worker)
+static void drain_worker(pql_context *ctx, unsigned worker, const void *arg)
 {
+    (void)arg;
     for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
         pqi_quic_endpoint_drain(port->endpoint);
+    }
+}
+
+static void close_links(pql_context *ctx, unsigned worker, const void *arg)
+{
+    (void)arg;
+    pqi_connect_cancel_all(ctx, worker);
+    for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
+        pqi_quic_endpoint_close_all(port->endpoint, 0, "closing");
+        pqi_port_kick(port);
     }
 }
 
@@ -124,28 +138,61 @@ void pql_context_drain(pql_context *ctx, uint64_t grace_ms)
 {
     const uint64_t deadline = pqi_clock_monotonic() + grace_ms * PQI_NS_PER_MS;
     atomic_store(&ctx->draining, true);
-    on_every_worker(ctx, drain_worker);
+    on_every_worker(ctx, drain_worker, NULL);
     while (atomic_load(&ctx->live) > 0 && pqi_clock_monotonic() < deadline) {
         const struct timespec step = {.tv_nsec = (long)DRAIN_STEP};
         (void)nanosleep(&step, NULL);
     }
+    on_every_worker(ctx, close_links, NULL);
 }
 
-static void close_worker(pql_context *ctx, unsigned worker)
+static void close_port(pqi_port *port, uint64_t now)
 {
+    pqi_quic_endpoint_drain(port->endpoint);
+    pqi_quic_endpoint_close_all(port->endpoint, 0, "closing");
+    pqi_quic_endpoint_flush(port->endpoint, now);
+    pqi_quic_endpoint_abandon(port->endpoint, now);
+}
+
+static void close_worker(pql_context *ctx, unsigned worker, const void *arg)
+{
+    (void)arg;
     const uint64_t now = pqi_clock_monotonic();
     pqi_connect_cancel_all(ctx, worker);
     for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
-        pqi_quic_endpoint_drain(port->endpoint);
-        pqi_quic_endpoint_close_all(port->endpoint, 0, "closing");
-        pqi_quic_endpoint_flush(port->endpoint, now);
-        pqi_quic_endpoint_abandon(port->endpoint, now);
+        close_port(port, now);
     }
     pqi_watch_close(ctx->workers[worker].watch);
     ctx->workers[worker].watch = NULL;
     while (ctx->workers[worker].ports != NULL) {
         pqi_port_free(ctx->workers[worker].ports);
     }
+}
+
+static void close_listener(pql_context *ctx, unsigned worker, const void *arg)
+{
+    for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
+        if (port->listener == arg) {
+            close_port(port, pqi_clock_monotonic());
+            pqi_port_free(port);
+            return;
+        }
+    }
+}
+
+static void do_nothing(pql_context *ctx, unsigned worker, const void *arg)
+{
+    (void)ctx;
+    (void)worker;
+    (void)arg;
+}
+
+void pqi_context_close_listener(pql_listener *listener)
+{
+    on_every_worker(listener->ctx, close_listener, listener);
+    /* Datagrams that were handed over name it too: calls run in order, so they are through after
+     * another round. */
+    on_every_worker(listener->ctx, do_nothing, NULL);
 }
 
 void pql_context_free(pql_context *ctx)
@@ -155,18 +202,12 @@ void pql_context_free(pql_context *ctx)
     }
     atomic_store(&ctx->closing, true);
     if (ctx->workers != NULL) {
-        on_every_worker(ctx, close_worker);
+        on_every_worker(ctx, close_worker, NULL);
         for (unsigned i = 0; i < ctx->worker_count; i++) {
             pqi_worker_stop(ctx->workers[i].worker);
         }
     }
-    while (ctx->listeners != NULL) {
-        pql_listener *next = ctx->listeners->next;
-        pqi_quic_tls_free(ctx->listeners->tls);
-        pqi_secret_wipe(&ctx->listeners->endpoint_opts, sizeof(ctx->listeners->endpoint_opts));
-        free(ctx->listeners);
-        ctx->listeners = next;
-    }
+    pqi_listeners_free(ctx);
     pqi_debug_close(ctx);
     free(ctx->workers);
     pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));

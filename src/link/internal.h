@@ -43,8 +43,9 @@ struct pql_listener {
 typedef struct pqi_context_worker {
     pqi_worker *worker;
     pqi_port *ports;
-    pql_link *resolving; /* client links that have no port yet */
-    pqi_watch *watch;    /* made with the first client port */
+    pql_link *resolving;       /* client links that have no port yet */
+    atomic_size_t handed_over; /* bytes of datagrams from other workers that wait */
+    pqi_watch *watch;          /* made with the first client port */
 } pqi_context_worker;
 
 struct pql_context {
@@ -58,7 +59,8 @@ struct pql_context {
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
     atomic_uint_fast64_t next_link;
-    atomic_size_t live; /* links between open (or connect) and close */
+    atomic_size_t live;               /* links between open (or connect) and close */
+    atomic_uint_fast64_t handed_over; /* datagrams that the kernel gave to the wrong worker */
     atomic_bool draining, closing;
 };
 
@@ -100,6 +102,8 @@ struct pql_link {
     pqi_connect *connect; /* client only; owned */
     pql_link *next_resolving, *prev_resolving;
     uv_getaddrinfo_t *resolver; /* owned by libuv's callback while under way */
+    pqi_task resolve_end;       /* runs when the look-up takes too long or is not wanted any more */
+    pql_close *close_early;     /* pql_link_close during the look-up; owned */
 };
 
 /* port.c */
@@ -119,6 +123,13 @@ pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *ha
 /* Tells the owner that the link is over, once. */
 void pqi_link_finish(pql_link *link, const pql_close *why);
 
+/* listen.c */
+void pqi_listeners_free(pql_context *ctx);
+
+/* context.c: closes the listener's sockets on all workers and waits until nothing there refers to
+ * it any more.  Any thread but a worker. */
+void pqi_context_close_listener(pql_listener *listener);
+
 /* debug.c: what opts.keylog_file and opts.qlog_dir ask for. */
 pql_status pqi_debug_open(pql_context *ctx, pql_error *err);
 void pqi_debug_close(pql_context *ctx);
@@ -127,6 +138,8 @@ void pqi_debug_qlog(void *port, void **slot, const void *data, size_t len, bool 
 
 /* connect.c: the next address after a failure; false when there is none. */
 bool pqi_connect_again(pql_link *link, const pql_close *why);
+/* Ends a link that is still looking up its name, from the event loop. */
+void pqi_connect_abandon(pql_link *link, uint64_t code, const char *reason);
 void pqi_connect_cancel_all(pql_context *ctx, unsigned worker);
 void pqi_connect_free(pqi_connect *connect);
 

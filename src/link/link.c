@@ -34,6 +34,7 @@ void pql_link_unref(pql_link *link)
         return;
     }
     pqi_connect_free(link->connect);
+    free(link->close_early);
     free(link);
 }
 
@@ -271,6 +272,11 @@ const char *pql_link_alpn(const pql_link *link)
 
 const char *pql_link_peer_address(const pql_link *link)
 {
+    if (link->conn != NULL) {
+        /* The text is a cache of what the connection knows. */
+        pqi_address_format(pqi_quic_conn_remote(link->conn),
+                           ((pql_link *)(uintptr_t)link)->address);
+    }
     return link->address;
 }
 
@@ -285,6 +291,8 @@ void pql_link_close(pql_link *link, uint64_t code, const char *reason)
     if (link->conn != NULL) {
         pqi_quic_conn_close(link->conn, code, reason);
         pqi_port_kick(link->port);
+    } else {
+        pqi_connect_abandon(link, code, reason);
     }
 }
 

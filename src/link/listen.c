@@ -1,6 +1,7 @@
 /* Listening: one socket per worker on the same address. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "link/internal.h"
 
 #include <semaphore.h>
@@ -105,6 +106,20 @@ static pql_status bind_all(pql_listener *listener, pqi_address address, pqi_udp 
     return PQL_OK;
 }
 
+/* Hands every worker its socket; those of |sockets| that were not handed over are closed. */
+static pql_status hand_all(pql_listener *listener, pqi_udp **sockets, pql_error *err)
+{
+    pql_status status = PQL_OK;
+    for (unsigned i = 0; i < listener->ctx->worker_count; i++) {
+        if (status == PQL_OK) {
+            status = hand_socket(listener, i, sockets[i], err);
+        } else {
+            pqi_udp_close(sockets[i]);
+        }
+    }
+    return status;
+}
+
 static pql_status open_sockets(pql_listener *listener, const pqi_address *address, pql_error *err)
 {
     const unsigned count = listener->ctx->worker_count;
@@ -113,15 +128,34 @@ static pql_status open_sockets(pql_listener *listener, const pqi_address *addres
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening sockets.");
     }
     pql_status status = bind_all(listener, *address, sockets, err);
-    for (unsigned i = 0; i < count; i++) {
-        if (status == PQL_OK) {
-            status = hand_socket(listener, i, sockets[i], err);
-        } else {
+    if (status == PQL_OK) {
+        status = hand_all(listener, sockets, err);
+        if (status != PQL_OK) {
+            pqi_context_close_listener(listener);
+        }
+    } else {
+        for (unsigned i = 0; i < count; i++) {
             pqi_udp_close(sockets[i]);
         }
     }
     free(sockets);
     return status;
+}
+
+static void listener_free(pql_listener *listener)
+{
+    pqi_quic_tls_free(listener->tls);
+    pqi_secret_wipe(&listener->endpoint_opts, sizeof(listener->endpoint_opts));
+    free(listener);
+}
+
+void pqi_listeners_free(pql_context *ctx)
+{
+    while (ctx->listeners != NULL) {
+        pql_listener *next = ctx->listeners->next;
+        listener_free(ctx->listeners);
+        ctx->listeners = next;
+    }
 }
 
 static pql_status make_listener(pql_listener **out, pql_context *ctx, const char *url,
@@ -175,14 +209,17 @@ pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *
         return status;
     }
     fill_endpoint(listener, opts);
-    /* The context owns it from here on: sockets that were handed over refer to it. */
+    status = open_sockets(listener, &address, err);
+    if (status != PQL_OK) {
+        listener_free(listener);
+        return status;
+    }
     listener->next = ctx->listeners;
     ctx->listeners = listener;
-    status = open_sockets(listener, &address, err);
-    if (status == PQL_OK && out != NULL) {
+    if (out != NULL) {
         *out = listener;
     }
-    return status;
+    return PQL_OK;
 }
 
 uint16_t pql_listener_port(const pql_listener *listener)

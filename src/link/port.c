@@ -46,6 +46,10 @@ static void io_rejected(void *user, const char *reason)
     }
 }
 
+/* Bytes of datagrams that wait for one worker at most; more is lost, as on a network.  Strangers
+ * decide how much comes, so it must not fill the worker's queue of calls. */
+#define HAND_OVER_MAX ((size_t)4 << 20)
+
 /* A datagram on its way to the worker that owns its connection. */
 typedef struct parcel {
     pql_listener *listener;
@@ -57,6 +61,7 @@ typedef struct parcel {
 static void deliver_parcel(void *arg)
 {
     parcel *p = arg;
+    (void)atomic_fetch_sub(&p->listener->ctx->workers[p->worker].handed_over, p->run.len);
     for (pqi_port *port = p->listener->ctx->workers[p->worker].ports; port != NULL;
          port = port->next) {
         if (port->listener == p->listener) {
@@ -67,10 +72,15 @@ static void deliver_parcel(void *arg)
     free(p);
 }
 
-/* Only where the kernel could not steer.  What does not fit the queue is lost, as on a network. */
+/* Only where the kernel could not steer. */
 static void io_hand_over(void *user, unsigned worker, const pqi_datagrams *run)
 {
     const pqi_port *port = user;
+    atomic_size_t *waiting = &port->ctx->workers[worker].handed_over;
+    (void)atomic_fetch_add(&port->ctx->handed_over, 1);
+    if (atomic_load(waiting) + run->len > HAND_OVER_MAX) {
+        return;
+    }
     parcel *p = malloc(sizeof(*p) + run->len);
     if (p == NULL) {
         return;
@@ -80,7 +90,9 @@ static void io_hand_over(void *user, unsigned worker, const pqi_datagrams *run)
     p->run = *run;
     memcpy(p->data, run->data, run->len);
     p->run.data = p->data;
+    (void)atomic_fetch_add(waiting, run->len);
     if (pqi_worker_post(port->ctx->workers[worker].worker, deliver_parcel, p) != PQL_OK) {
+        (void)atomic_fetch_sub(waiting, run->len);
         free(p);
     }
 }

@@ -10,6 +10,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+/* Tasks that run before the loop looks for input again: a task may kick itself. */
+#define RUNS_MAX 1024
+
 typedef struct call {
     void (*fn)(void *arg);
     void *arg;
@@ -109,7 +112,7 @@ static void on_before_wait(uv_prepare_t *prepare)
 {
     pqi_worker *worker = prepare->data;
     const uint64_t now = pqi_clock_monotonic();
-    while (worker->kicked_first != NULL) {
+    for (unsigned runs = 0; worker->kicked_first != NULL && runs < RUNS_MAX; runs++) {
         pqi_task *task = worker->kicked_first;
         worker->kicked_first = task->next_kicked;
         if (worker->kicked_first == NULL) {
@@ -117,6 +120,9 @@ static void on_before_wait(uv_prepare_t *prepare)
         }
         task->kicked = false;
         task->run(task, now);
+    }
+    if (worker->kicked_first != NULL) {
+        (void)uv_async_send(&worker->wake); /* the rest after one more look */
     }
     arm(worker);
 }

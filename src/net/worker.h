@@ -3,6 +3,7 @@
  *
  * All that a worker owns is touched by its thread only.  Tasks that were kicked run once, after all
  * input that was there has been read and before the loop waits again: that is what makes batches.
+ * A task that keeps kicking itself runs again and again, but never keeps input from being read.
  */
 #ifndef PQI_NET_WORKER_H
 #define PQI_NET_WORKER_H

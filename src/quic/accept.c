@@ -18,6 +18,8 @@
 #define RETRY_TOKEN_LIFE (10 * PQI_NS_PER_SEC)
 #define ADDRESS_TOKEN_LIFE (3600 * PQI_NS_PER_SEC)
 #define ANSWER_SIZE 512
+/* RFC 8999, 5: the header form bit. */
+#define LONG_HEADER 0x80
 
 static void answer(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const uint8_t *data,
                    ngtcp2_ssize len)
@@ -75,7 +77,7 @@ static void reset(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
     if (one->len <= RESET_MIN || vc->dcidlen != PQI_CID_LEN || !reset_allowed(endpoint, now)) {
         return;
     }
-    size_t random_len = one->len - 1 - sizeof(token);
+    size_t random_len = one->len - 1 - sizeof(token); /* one byte shorter than what came */
     if (random_len > sizeof(random)) {
         random_len = sizeof(random);
     }
@@ -174,6 +176,11 @@ static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
     if (one->len < INITIAL_DATAGRAM_MIN || ngtcp2_accept(&hd, one->data, one->len) != 0) {
         return;
     }
+    if (hd.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN) {
+        /* RFC 9000, 7.2: "MUST be at least 8 bytes in length".  ngtcp2 lets shorter ones through
+         * when there is a token, for servers whose own IDs are shorter; ours are not. */
+        return;
+    }
     const char *why_not = refusal(endpoint);
     if (why_not != NULL) {
         refuse(endpoint, one, &hd, NGTCP2_CONNECTION_REFUSED, why_not);
@@ -209,9 +216,9 @@ void pqi_endpoint_stranger(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
     }
     if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION) {
         negotiate_version(endpoint, one, vc);
-    } else if (vc->version == 0) {
+    } else if ((one->data[0] & LONG_HEADER) == 0) {
         reset(endpoint, one, vc, now);
-    } else {
+    } else if (vc->version != 0) { /* 0: a Version Negotiation, which is for clients only */
         accept_initial(endpoint, one, now);
     }
 }

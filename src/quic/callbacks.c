@@ -57,6 +57,9 @@ static pqi_quic_stream *stream_of(pqi_quic_conn *conn, int64_t id, void *stream_
 static int on_stream_open(ngtcp2_conn *ngtcp2, int64_t id, void *user_data)
 {
     pqi_quic_conn *conn = user_data;
+    if (conn->state != CONN_OPEN || conn->close_wanted) {
+        return 0; /* refused within this very datagram: its owner never hears of the stream */
+    }
     pqi_quic_stream *stream = pqi_stream_new(conn, id);
     if (stream == NULL) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
@@ -112,10 +115,12 @@ static int on_stream_close(ngtcp2_conn *ngtcp2, uint32_t flags, int64_t id, uint
 static int on_stream_reset(ngtcp2_conn *ngtcp2, int64_t id, uint64_t final_size, uint64_t code,
                            void *user_data, void *stream_user_data)
 {
+    (void)ngtcp2;
     (void)final_size;
-    (void)user_data;
-    (void)stream_user_data;
-    (void)ngtcp2_conn_shutdown_stream(ngtcp2, 0, id, code);
+    pqi_quic_stream *stream = stream_of(user_data, id, stream_user_data);
+    if (stream != NULL) {
+        pqi_quic_stream_reset(stream, code);
+    }
     return 0;
 }
 

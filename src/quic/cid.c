@@ -157,6 +157,20 @@ void pqi_cid_map_remove(pqi_cid_map *map, const uint8_t *cid, size_t len)
     }
 }
 
+void pqi_cid_map_remove_owner(pqi_cid_map *map, const void *owner)
+{
+    for (size_t i = 0; i < map->bucket_count; i++) {
+        entry **at = &map->buckets[i];
+        while (*at != NULL) {
+            if ((*at)->owner == owner) {
+                unlink_entry(map, at);
+            } else {
+                at = &(*at)->next;
+            }
+        }
+    }
+}
+
 void *pqi_cid_map_find(const pqi_cid_map *map, const uint8_t *cid, size_t len)
 {
     entry *const *at = find(map, cid, len, hash_of(map, cid, len));

@@ -30,6 +30,9 @@ void pqi_cid_map_free(pqi_cid_map *map);
 bool pqi_cid_map_add(pqi_cid_map *map, const uint8_t *cid, size_t len, void *owner);
 /* Removes the ID; one that is not there is left alone. */
 void pqi_cid_map_remove(pqi_cid_map *map, const uint8_t *cid, size_t len);
+/* Removes all IDs of |owner| by looking at every entry: for the rare case that they are not known.
+ */
+void pqi_cid_map_remove_owner(pqi_cid_map *map, const void *owner);
 /* The owner, or NULL. */
 void *pqi_cid_map_find(const pqi_cid_map *map, const uint8_t *cid, size_t len);
 size_t pqi_cid_map_count(const pqi_cid_map *map);

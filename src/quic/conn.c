@@ -20,8 +20,10 @@
 #define DATAGRAM_MIN 1200
 /* RFC 9000, 8.1: "MUST limit the amount of data [...] to three times". */
 #define AMPLIFICATION_LIMIT 3
-/* RFC 9000, 10.2: closing lasts three probe time-outs at least. */
+/* RFC 9000, 10.2: closing lasts three probe time-outs at least; the bound is for peers that made us
+ * measure a very long round trip. */
 #define LINGER_PTO 3
+#define LINGER_MAX (10 * PQI_NS_PER_SEC)
 /* Runs of datagrams that one connection may write before the others have their turn. */
 #define WRITE_ROUNDS 16
 /* Pieces of stream data that one packet takes at most. */
@@ -224,6 +226,10 @@ static void release_engine(pqi_quic_conn *conn)
 static void forget_cids(pqi_quic_conn *conn)
 {
     pqi_cid_map *map = conn->endpoint->map;
+    if (conn->cids_unknown) {
+        pqi_cid_map_remove_owner(map, conn);
+        return;
+    }
     if (conn->initial_dcid.datalen > 0) {
         pqi_cid_map_remove(map, conn->initial_dcid.data, conn->initial_dcid.datalen);
     }
@@ -239,12 +245,46 @@ static void forget_cids(pqi_quic_conn *conn)
 static void remember_cids(pqi_quic_conn *conn)
 {
     if (conn->ngtcp2 == NULL) {
+        conn->cids_unknown = true; /* it came into being half only */
         return;
     }
     const size_t count = ngtcp2_conn_get_scid2(conn->ngtcp2, NULL);
     conn->cids = calloc(count == 0 ? 1 : count, sizeof(ngtcp2_cid));
-    if (conn->cids != NULL) {
-        conn->cid_count = ngtcp2_conn_get_scid2(conn->ngtcp2, conn->cids);
+    if (conn->cids == NULL) {
+        conn->cids_unknown = true;
+        return;
+    }
+    conn->cid_count = ngtcp2_conn_get_scid2(conn->ngtcp2, conn->cids);
+}
+
+static void enter_lingering(pqi_quic_conn *conn)
+{
+    pqi_quic_endpoint *endpoint = conn->endpoint;
+    conn->state = CONN_LINGER;
+    endpoint->live--;
+    endpoint->lingering++;
+    conn->linger_prev = endpoint->linger_last;
+    if (endpoint->linger_last == NULL) {
+        endpoint->linger_first = conn;
+    } else {
+        endpoint->linger_last->linger_next = conn;
+    }
+    endpoint->linger_last = conn;
+}
+
+static void leave_lingering(pqi_quic_conn *conn)
+{
+    pqi_quic_endpoint *endpoint = conn->endpoint;
+    endpoint->lingering--;
+    if (conn->linger_prev == NULL) {
+        endpoint->linger_first = conn->linger_next;
+    } else {
+        conn->linger_prev->linger_next = conn->linger_next;
+    }
+    if (conn->linger_next == NULL) {
+        endpoint->linger_last = conn->linger_prev;
+    } else {
+        conn->linger_next->linger_prev = conn->linger_prev;
     }
 }
 
@@ -252,7 +292,7 @@ void pqi_conn_free(pqi_quic_conn *conn)
 {
     pqi_quic_endpoint *endpoint = conn->endpoint;
     if (conn->state == CONN_LINGER) {
-        endpoint->lingering--;
+        leave_lingering(conn);
     } else {
         remember_cids(conn);
         endpoint->live--;
@@ -276,7 +316,7 @@ void pqi_conn_free(pqi_quic_conn *conn)
 /* The closed event; then only what a closing connection needs stays (RFC 9000, 10.2.1). */
 static void finish(pqi_quic_conn *conn, uint64_t now)
 {
-    const uint64_t pto = ngtcp2_conn_get_pto2(conn->ngtcp2);
+    const uint64_t linger = LINGER_PTO * ngtcp2_conn_get_pto2(conn->ngtcp2);
     conn->close_wanted = true;
     while (conn->streams != NULL) {
         conn->events->stream_closed(conn->streams, 0);
@@ -287,10 +327,8 @@ static void finish(pqi_quic_conn *conn, uint64_t now)
     release_engine(conn);
     conn->events = NULL;
     conn->user = NULL;
-    conn->state = CONN_LINGER;
-    conn->endpoint->live--;
-    conn->endpoint->lingering++;
-    conn->linger_until = now + LINGER_PTO * pto;
+    enter_lingering(conn);
+    conn->linger_until = now + (linger < LINGER_MAX ? linger : LINGER_MAX);
     pqi_endpoint_schedule(conn->endpoint, conn);
 }
 
@@ -329,7 +367,8 @@ void pqi_quic_conn_close(pqi_quic_conn *conn, uint64_t code, const char *reason)
     }
     conn->close_wanted = true;
     conn->close = (pql_close){.status = PQL_OK, .application = true, .code = code};
-    (void)snprintf(conn->close.reason, sizeof(conn->close.reason), "%s", reason);
+    (void)snprintf(conn->close.reason, sizeof(conn->close.reason), "%s",
+                   reason != NULL ? reason : "");
     pqi_endpoint_dirty(conn->endpoint, conn);
 }
 
@@ -418,6 +457,10 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
 static void fail_locally(pqi_quic_conn *conn, int rv)
 {
     ngtcp2_ccerr ccerr;
+    conn->engine_failed = true;
+    if (conn->close_wanted) {
+        return; /* a callback has decided already how it ends */
+    }
     ngtcp2_ccerr_default(&ccerr);
     if (rv == NGTCP2_ERR_CRYPTO) {
         ngtcp2_ccerr_set_tls_alert(&ccerr, ngtcp2_conn_get_tls_alert2(conn->ngtcp2), NULL, 0);
@@ -474,6 +517,8 @@ static void fail(pqi_quic_conn *conn, int rv, uint64_t now)
         pqi_conn_drop(conn, PQL_E_PROTOCOL, "The peer does not speak QUIC version 1.", now);
         return;
     case NGTCP2_ERR_NOMEM:
+    case NGTCP2_ERR_CALLBACK_FAILURE: /* ours fail for want of memory only */
+        conn->engine_failed = true;
         pqi_conn_abort(conn, PQL_E_NOMEM, NGTCP2_INTERNAL_ERROR, "Out of memory.");
         return;
     default:
@@ -523,7 +568,7 @@ static void linger_receive(pqi_quic_conn *conn, const pqi_datagrams *one)
         return;
     }
     const pqi_datagrams run = {.local = one->local,
-                               .remote = conn->remote,
+                               .remote = one->remote,
                                .data = conn->close_packet,
                                .len = conn->close_len,
                                .segment = conn->close_len};
@@ -642,7 +687,14 @@ static void send_run(pqi_quic_conn *conn, const ngtcp2_path *path, const ngtcp2_
          * ML-DSA-87 leaf, and the handshake takes one round trip. */
         pqi_endpoint_send(conn->endpoint, &run);
     }
-    conn->remote = run.remote;
+}
+
+/* The peer's address on the path in use; where a probe of another path goes does not count. */
+static void follow_path(pqi_quic_conn *conn)
+{
+    const ngtcp2_path *path = ngtcp2_conn_get_path2(conn->ngtcp2);
+    memcpy(&conn->remote.sa, path->remote.addr, path->remote.addrlen);
+    conn->remote.len = path->remote.addrlen;
 }
 
 static void write_close(pqi_quic_conn *conn, uint64_t now)
@@ -696,18 +748,17 @@ static void write_data(pqi_quic_conn *conn, uint64_t now)
         }
         send_run(conn, &path.path, &info, (size_t)n, segment, now);
     }
-    if (!io->blocked(io->user)) {
-        pqi_endpoint_dirty(endpoint, conn); /* the next round of the loop goes on */
-    }
+    pqi_endpoint_dirty(endpoint, conn); /* the next flush goes on */
 }
 
 void pqi_conn_flush(pqi_quic_conn *conn, uint64_t now)
 {
-    if (conn->state == CONN_LINGER) {
-        return;
-    }
-    if (!conn->close_wanted || !conn->close_is_transport) {
+    if (conn->state != CONN_LINGER && !conn->engine_failed &&
+        (!conn->close_wanted || !conn->close_is_transport)) {
         write_data(conn, now);
+    }
+    if (conn->state != CONN_LINGER) {
+        follow_path(conn);
     }
     if (conn->close_wanted && conn->state != CONN_LINGER) {
         write_close(conn, now);

@@ -58,7 +58,9 @@ void pqi_endpoint_dirty(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
         return;
     }
     conn->dirty = true;
+    conn->dirty_round = endpoint->round;
     conn->dirty_next = NULL;
+    conn->dirty_prev = endpoint->dirty_last;
     if (endpoint->dirty_last == NULL) {
         endpoint->dirty_first = conn;
     } else {
@@ -69,20 +71,18 @@ void pqi_endpoint_dirty(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
 
 void pqi_endpoint_clean(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
 {
-    pqi_quic_conn *before = NULL;
     if (!conn->dirty) {
         return;
     }
-    for (pqi_quic_conn *c = endpoint->dirty_first; c != conn; c = c->dirty_next) {
-        before = c;
-    }
-    if (before == NULL) {
+    if (conn->dirty_prev == NULL) {
         endpoint->dirty_first = conn->dirty_next;
     } else {
-        before->dirty_next = conn->dirty_next;
+        conn->dirty_prev->dirty_next = conn->dirty_next;
     }
-    if (endpoint->dirty_last == conn) {
-        endpoint->dirty_last = before;
+    if (conn->dirty_next == NULL) {
+        endpoint->dirty_last = conn->dirty_prev;
+    } else {
+        conn->dirty_next->dirty_prev = conn->dirty_prev;
     }
     conn->dirty = false;
 }
@@ -143,7 +143,8 @@ void pqi_quic_endpoint_receive(pqi_quic_endpoint *endpoint, const pqi_datagrams 
 
 static void expire_due(pqi_quic_endpoint *endpoint, uint64_t now)
 {
-    for (;;) {
+    /* As many as there are, so that an owner whose timer is always due cannot hold us here. */
+    for (size_t left = endpoint->timers.len; left > 0; left--) {
         pqi_heap_node *first = pqi_heap_first(&endpoint->timers);
         if (first == NULL || first->key > now) {
             return;
@@ -157,19 +158,19 @@ static void expire_due(pqi_quic_endpoint *endpoint, uint64_t now)
 
 void pqi_quic_endpoint_flush(pqi_quic_endpoint *endpoint, uint64_t now)
 {
+    const pqi_quic_io *io = &endpoint->opts.io;
     expire_due(endpoint, now);
-    if (endpoint->opts.io.blocked(endpoint->opts.io.user)) {
-        return;
-    }
-    /* Those that become dirty again meanwhile wait for the next flush. */
-    pqi_quic_conn *conn = endpoint->dirty_first;
-    endpoint->dirty_first = NULL;
-    endpoint->dirty_last = NULL;
-    while (conn != NULL) {
-        pqi_quic_conn *next = conn->dirty_next;
-        conn->dirty = false;
+    endpoint->round++;
+    while (endpoint->dirty_first != NULL && !io->blocked(io->user)) {
+        pqi_quic_conn *conn = endpoint->dirty_first;
+        if (conn->dirty_round == endpoint->round) {
+            break; /* those that became dirty again meanwhile wait for the next flush */
+        }
+        pqi_endpoint_clean(endpoint, conn);
         pqi_conn_flush(conn, now);
-        conn = next;
+    }
+    while (endpoint->lingering > PQI_QUIC_LINGERING_MAX) {
+        pqi_conn_free(endpoint->linger_first);
     }
 }
 
@@ -199,6 +200,11 @@ void pqi_quic_endpoint_drain(pqi_quic_endpoint *endpoint)
 size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint)
 {
     return endpoint->live;
+}
+
+size_t pqi_quic_endpoint_lingering(const pqi_quic_endpoint *endpoint)
+{
+    return endpoint->lingering;
 }
 
 bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint)

@@ -5,7 +5,10 @@
  *
  * What a stranger can cause before it is authenticated: a Version Negotiation, a Retry, a refusal
  * or a stateless reset, each smaller than what came; or, below max_unauthenticated, one handshake
- * that is given up after handshake_timeout. */
+ * that is given up after handshake_timeout.
+ *
+ * Connections that have ended and only repeat their CONNECTION_CLOSE: PQI_QUIC_LINGERING_MAX;
+ * beyond that the oldest are forgotten, and their peers get a stateless reset. */
 #ifndef PQI_QUIC_ENDPOINT_H
 #define PQI_QUIC_ENDPOINT_H
 
@@ -14,6 +17,7 @@
 #include "quic/tls.h"
 
 #define PQI_QUIC_SECRET_LEN 32
+#define PQI_QUIC_LINGERING_MAX 1024
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 
@@ -76,6 +80,8 @@ void pqi_quic_endpoint_unreachable(pqi_quic_endpoint *endpoint, const char *why,
 void pqi_quic_endpoint_drain(pqi_quic_endpoint *endpoint);
 /* Connections that have not had their closed event. */
 size_t pqi_quic_endpoint_live(const pqi_quic_endpoint *endpoint);
+/* Connections that have ended and only repeat their CONNECTION_CLOSE. */
+size_t pqi_quic_endpoint_lingering(const pqi_quic_endpoint *endpoint);
 /* No connection is left, not even one that only repeats its CONNECTION_CLOSE. */
 bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint);
 /* Asks every connection to close. */

@@ -17,7 +17,7 @@
 /* One piece of queued stream data. */
 typedef struct pqi_quic_chunk {
     struct pqi_quic_chunk *next;
-    size_t len;
+    size_t len, size; /* bytes in use, and room */
     uint8_t data[];
 } pqi_quic_chunk;
 
@@ -40,8 +40,10 @@ typedef enum conn_state { CONN_HANDSHAKE, CONN_OPEN, CONN_LINGER } conn_state;
 struct pqi_quic_conn {
     pqi_heap_node timer; /* first member: the heap hands back its address */
     pqi_quic_endpoint *endpoint;
-    pqi_quic_conn *next, *prev; /* all connections of the endpoint */
-    pqi_quic_conn *dirty_next;  /* those that want to write */
+    pqi_quic_conn *next, *prev;               /* all connections of the endpoint */
+    pqi_quic_conn *dirty_next, *dirty_prev;   /* those that want to write */
+    uint64_t dirty_round;                     /* the flush during which it was put there */
+    pqi_quic_conn *linger_next, *linger_prev; /* lingering ones, oldest first */
     const pqi_quic_events *events;
     void *user;
     ngtcp2_conn *ngtcp2;
@@ -49,7 +51,8 @@ struct pqi_quic_conn {
     ngtcp2_crypto_conn_ref ref;
     pqi_quic_tls_peer peer;
     conn_state state;
-    bool server, dirty, counted_unauthenticated, failed, close_wanted, close_is_transport;
+    bool server, dirty, counted_unauthenticated, close_wanted, close_is_transport;
+    bool engine_failed; /* ngtcp2 may only say goodbye any more */
     bool stateless_reset;
     pql_posture posture;
     char alpn[256];
@@ -70,6 +73,7 @@ struct pqi_quic_conn {
     unsigned close_heard; /* datagrams since; CONNECTION_CLOSE answers every power of two of them */
     ngtcp2_cid *cids;     /* while lingering: what still maps here; owned */
     size_t cid_count;
+    bool cids_unknown; /* they could not be taken down: the map has to be searched */
 };
 
 struct pqi_quic_endpoint {
@@ -78,6 +82,8 @@ struct pqi_quic_endpoint {
     pqi_heap timers;
     pqi_quic_conn *conns;
     pqi_quic_conn *dirty_first, *dirty_last;
+    pqi_quic_conn *linger_first, *linger_last;
+    uint64_t round; /* number of flushes */
     size_t live, lingering, unauthenticated;
     bool draining;
     double reset_credit; /* stateless resets that may be sent now */

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Room of a chunk at least. */
+#define CHUNK_MIN 512
+
 pqi_quic_stream *pqi_stream_new(pqi_quic_conn *conn, int64_t id)
 {
     pqi_quic_stream *stream = calloc(1, sizeof(*stream));
@@ -155,6 +158,9 @@ void pqi_stream_acked(pqi_quic_stream *stream, uint64_t len)
 
 void pqi_stream_unblock_all(pqi_quic_conn *conn)
 {
+    if (ngtcp2_conn_get_max_data_left2(conn->ngtcp2) == 0) {
+        return; /* the connection's own limit holds them all */
+    }
     for (pqi_quic_stream *s = conn->streams; s != NULL; s = s->next) {
         if (s->blocked) {
             s->blocked = false;
@@ -167,7 +173,7 @@ pql_status pqi_quic_stream_open(pqi_quic_conn *conn, pqi_quic_stream **out, pql_
 {
     int64_t id = 0;
     *out = NULL;
-    if (conn->state == CONN_LINGER) {
+    if (conn->state == CONN_LINGER || conn->close_wanted) {
         return pqi_fail(err, PQL_E_CLOSED, "The link is closed.");
     }
     const int rv = ngtcp2_conn_open_bidi_stream(conn->ngtcp2, &id, NULL);
@@ -187,6 +193,38 @@ pql_status pqi_quic_stream_open(pqi_quic_conn *conn, pqi_quic_stream **out, pql_
     return PQL_OK;
 }
 
+/* Small writes share a chunk, so that a queue of single bytes does not cost fifty times its size.
+ * What is in a chunk never moves: ngtcp2 points at it until it is acknowledged. */
+static bool append(pqi_quic_stream *stream, const void *data, size_t len)
+{
+    pqi_quic_chunk *chunk = stream->last;
+    if (chunk == NULL || chunk->size - chunk->len < len) {
+        const size_t size = len < CHUNK_MIN ? CHUNK_MIN : len;
+        chunk = malloc(sizeof(*chunk) + size);
+        if (chunk == NULL) {
+            return false;
+        }
+        chunk->next = NULL;
+        chunk->len = 0;
+        chunk->size = size;
+        if (stream->last == NULL) {
+            stream->first = chunk;
+            stream->first_acked = 0;
+        } else {
+            stream->last->next = chunk;
+        }
+        stream->last = chunk;
+    }
+    if (stream->unsent == NULL) {
+        stream->unsent = chunk;
+        stream->unsent_at = chunk->len;
+    }
+    memcpy(chunk->data + chunk->len, data, len);
+    chunk->len += len;
+    stream->queued += len;
+    return true;
+}
+
 pql_status pqi_quic_stream_write(pqi_quic_stream *stream, const void *data, size_t len, bool fin)
 {
     if (stream->conn->state == CONN_LINGER || stream->fin || stream->closed_write) {
@@ -196,26 +234,8 @@ pql_status pqi_quic_stream_write(pqi_quic_stream *stream, const void *data, size
         stream->want_writable = true;
         return PQL_E_LIMIT;
     }
-    if (len > 0) {
-        pqi_quic_chunk *chunk = malloc(sizeof(*chunk) + len);
-        if (chunk == NULL) {
-            return PQL_E_NOMEM;
-        }
-        chunk->next = NULL;
-        chunk->len = len;
-        memcpy(chunk->data, data, len);
-        if (stream->last == NULL) {
-            stream->first = chunk;
-            stream->first_acked = 0;
-        } else {
-            stream->last->next = chunk;
-        }
-        stream->last = chunk;
-        stream->queued += len;
-        if (stream->unsent == NULL) {
-            stream->unsent = chunk;
-            stream->unsent_at = 0;
-        }
+    if (len > 0 && !append(stream, data, len)) {
+        return PQL_E_NOMEM;
     }
     stream->fin = fin;
     pqi_stream_ready(stream);

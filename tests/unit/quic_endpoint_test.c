@@ -1,0 +1,470 @@
+/* What a server endpoint does with the datagrams of strangers, one by one. */
+#include "test.h"
+
+#include "base/clock.h"
+#include "quic/cid.h"
+#include "quic/endpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define START (UINT64_C(1000) * PQI_NS_PER_SEC)
+#define HELLO_DATAGRAMS 8
+#define DATAGRAM 1500
+#define INITIAL_MIN 1200
+
+static pql_identity *identity;
+static pqi_quic_tls *server_tls, *client_tls;
+
+/* What left the endpoint under test. */
+static struct {
+    bool blocked, fills; /* fills: one run is all that the socket takes */
+    size_t bytes, count, last_len;
+    uint8_t last[DATAGRAM];
+    uint64_t random;
+    unsigned accepted, closed, handed_over, handed_to;
+    const char *rejected;
+} out;
+
+/* A real client's first flight. */
+static struct {
+    size_t count;
+    size_t len[HELLO_DATAGRAMS];
+    uint8_t data[HELLO_DATAGRAMS][DATAGRAM];
+} hello;
+
+static bool send_out(void *user, const pqi_datagrams *run)
+{
+    (void)user;
+    out.bytes += run->len;
+    out.count++;
+    out.last_len = run->len < sizeof(out.last) ? run->len : sizeof(out.last);
+    memcpy(out.last, run->data, out.last_len);
+    out.blocked = out.fills;
+    return true;
+}
+
+static bool keep_hello(void *user, const pqi_datagrams *run)
+{
+    (void)user;
+    for (size_t at = 0; at < run->len && hello.count < HELLO_DATAGRAMS; at += run->segment) {
+        const size_t left = run->len - at;
+        hello.len[hello.count] = left < run->segment ? left : run->segment;
+        memcpy(hello.data[hello.count], run->data + at, hello.len[hello.count]);
+        hello.count++;
+    }
+    return true;
+}
+
+static bool is_blocked(void *user)
+{
+    (void)user;
+    return out.blocked;
+}
+
+static void random_bytes(void *user, uint8_t *bytes, size_t len)
+{
+    (void)user;
+    for (size_t i = 0; i < len; i++) {
+        out.random = out.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        bytes[i] = (uint8_t)(out.random >> 56);
+    }
+}
+
+static void hand_over(void *user, unsigned worker, const pqi_datagrams *run)
+{
+    (void)user;
+    (void)run;
+    out.handed_over++;
+    out.handed_to = worker;
+}
+
+static void rejected(void *user, const char *reason)
+{
+    (void)user;
+    out.rejected = reason;
+}
+
+static void on_conn(pqi_quic_conn *conn)
+{
+    (void)conn;
+}
+
+static void on_closed(pqi_quic_conn *conn, const pql_close *why)
+{
+    (void)conn;
+    (void)why;
+    out.closed++;
+}
+
+static void on_timer(pqi_quic_conn *conn, uint64_t now)
+{
+    pqi_quic_conn_set_timer(conn, now); /* always due: must not hold the endpoint for ever */
+}
+
+static void on_stream(pqi_quic_stream *stream)
+{
+    (void)stream;
+}
+
+static void on_data(pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
+{
+    (void)stream;
+    (void)data;
+    (void)len;
+    (void)fin;
+}
+
+static void on_stream_closed(pqi_quic_stream *stream, uint64_t code)
+{
+    (void)stream;
+    (void)code;
+}
+
+static const pqi_quic_events events = {on_conn, on_closed, on_timer,        on_stream,
+                                       on_data, on_stream, on_stream_closed};
+
+static const pqi_quic_events *on_accept(void *user, pqi_quic_conn *conn, void **owner)
+{
+    (void)user;
+    (void)conn;
+    (void)owner;
+    out.accepted++;
+    return &events;
+}
+
+static pqi_quic_endpoint_opts options(bool server)
+{
+    return (pqi_quic_endpoint_opts){.io = {.send = server ? send_out : keep_hello,
+                                           .blocked = is_blocked,
+                                           .random = random_bytes,
+                                           .hand_over = hand_over,
+                                           .accept = on_accept,
+                                           .rejected = rejected},
+                                    .tls = server ? server_tls : client_tls,
+                                    .server = server,
+                                    .workers = 1,
+                                    .wall_offset = UINT64_C(1700000000) * PQI_NS_PER_SEC,
+                                    .max_links = 10000,
+                                    .max_unauthenticated = 1024,
+                                    .retry_threshold = 128,
+                                    .max_streams = 16,
+                                    .idle_timeout = 60 * PQI_NS_PER_SEC,
+                                    .handshake_timeout = 10 * PQI_NS_PER_SEC};
+}
+
+static pqi_quic_endpoint *new_server(void)
+{
+    const pqi_quic_endpoint_opts opts = options(true);
+    memset(&out, 0, sizeof(out));
+    return pqi_quic_endpoint_new(&opts);
+}
+
+static pqi_address address_of(const char *host, uint16_t port)
+{
+    pqi_address address;
+    assert_true(pqi_address_from_literal(&address, host, port));
+    return address;
+}
+
+static void give(pqi_quic_endpoint *server, const uint8_t *data, size_t len, uint16_t port,
+                 uint64_t now)
+{
+    const pqi_datagrams run = {.local = address_of("192.0.2.1", 9833),
+                               .remote = address_of("198.51.100.7", port),
+                               .data = data,
+                               .len = len,
+                               .segment = len};
+    pqi_quic_endpoint_receive(server, &run, now);
+    pqi_quic_endpoint_flush(server, now);
+}
+
+/* A different client each time: random connection IDs make a different first flight. */
+static void new_hello(void)
+{
+    const pqi_quic_endpoint_opts opts = options(false);
+    const pqi_address local = address_of("198.51.100.7", 1);
+    const pqi_address remote = address_of("192.0.2.1", 9833);
+    pqi_quic_conn *conn = NULL;
+    hello.count = 0;
+    pqi_quic_endpoint *client = pqi_quic_endpoint_new(&opts);
+    assert_int_equal(pqi_quic_endpoint_connect(client, &local, &remote, "h.example",
+                                               "h.example:9833", &events, NULL, START, &conn, NULL),
+                     PQL_OK);
+    pqi_quic_endpoint_flush(client, START);
+    pqi_quic_endpoint_free(client);
+    assert_true(hello.count >= 2);
+}
+
+static int set_up(void **state)
+{
+    static const pql_alpn alpn = {"test/1", PQL_LEAF_PQ};
+    static const pql_peer anybody = {.insecure = true};
+    (void)state;
+    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
+        return -1;
+    }
+    const pqi_quic_tls_opts server = {
+        .server = true, .identity = identity, .alpn = &alpn, .alpn_count = 1};
+    const pqi_quic_tls_opts client = {.alpn = &alpn, .alpn_count = 1, .peer = &anybody};
+    return pqi_quic_tls_new(&server_tls, &server, NULL) == PQL_OK &&
+                   pqi_quic_tls_new(&client_tls, &client, NULL) == PQL_OK
+               ? 0
+               : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pqi_quic_tls_free(server_tls);
+    pqi_quic_tls_free(client_tls);
+    pql_identity_free(identity);
+    return 0;
+}
+
+static void an_initial_with_a_short_destination_id_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    for (uint8_t id_len = 0; id_len < 8; id_len++) {
+        uint8_t packet[INITIAL_MIN] = {0xc0, 0, 0, 0, 1, id_len};
+        size_t at = 6 + (size_t)id_len;
+        packet[at++] = 0; /* no source ID */
+        packet[at++] = 1; /* a token of one byte */
+        packet[at++] = 0x7f;
+        packet[at++] = 0x44; /* length 1024 in two bytes */
+        packet[at++] = 0x00;
+        give(server, packet, sizeof(packet), 1000, START);
+        give(server, packet, sizeof(packet), 1000, START + 1);
+    }
+    assert_int_equal(out.accepted, 0);
+    assert_int_equal(out.count, 0);
+    assert_true(pqi_quic_endpoint_empty(server));
+    pqi_quic_endpoint_free(server);
+}
+
+static void a_reset_is_shorter_than_what_it_answers(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    uint8_t packet[100] = {0x40};
+    uint64_t now = START;
+    for (size_t len = 1; len <= sizeof(packet); len++) {
+        const size_t before = out.bytes;
+        now += PQI_NS_PER_SEC;
+        give(server, packet, len, 1000, now);
+        assert_true(out.bytes == before || out.last_len < len);
+        assert_true((out.bytes > before) == (len > 21));
+    }
+    pqi_quic_endpoint_free(server);
+}
+
+static void two_servers_do_not_answer_each_other_for_ever(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    uint8_t packet[DATAGRAM] = {0x40};
+    size_t len = sizeof(packet);
+    unsigned answers = 0;
+    for (size_t before = 0;; before = out.count) {
+        give(server, packet, len, 1000, START + answers * PQI_NS_PER_SEC);
+        if (out.count == before) {
+            break;
+        }
+        answers++;
+        assert_true(answers < 50);
+        len = out.last_len;
+        memcpy(packet, out.last, len);
+    }
+    assert_true(answers > 0);
+    pqi_quic_endpoint_free(server);
+}
+
+static void a_version_negotiation_packet_is_not_answered(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    uint8_t packet[60] = {0x80, 0, 0, 0, 0, 8};
+    give(server, packet, sizeof(packet), 1000, START + PQI_NS_PER_SEC);
+    assert_int_equal(out.count, 0);
+    pqi_quic_endpoint_free(server);
+}
+
+static void an_unknown_version_is_negotiated_only_when_the_datagram_is_full(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    uint8_t packet[INITIAL_MIN] = {0xc0, 0xfa, 0xfa, 0xfa, 0xfa, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0};
+    give(server, packet, sizeof(packet) - 1, 1000, START);
+    assert_int_equal(out.count, 0);
+    give(server, packet, sizeof(packet), 1000, START);
+    assert_int_equal(out.count, 1);
+    assert_true(out.bytes < 100);
+    pqi_quic_endpoint_free(server);
+}
+
+static void a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    size_t in = 0;
+    new_hello();
+    for (unsigned i = 0; i < 100000; i++) {
+        /* Nobody can tell two IDs that differ from two clients: the keys do not matter to Retry. */
+        if (i < 200) {
+            new_hello();
+        } else {
+            memcpy(hello.data[0] + 6, &i, sizeof(i));
+        }
+        in += hello.len[0];
+        give(server, hello.data[0], hello.len[0], (uint16_t)(1 + i % 60000), START + i);
+        assert_true(pqi_quic_endpoint_live(server) <= 128);
+    }
+    assert_int_equal(pqi_quic_endpoint_live(server), 128);
+    const pqi_quic_counters counters = pqi_quic_endpoint_counters(server);
+    assert_int_equal(counters.accepted, 128);
+    assert_int_equal(counters.retries, 100000 - 128);
+    assert_true(out.bytes < in);
+    /* Those that never answer are given up, and nothing of them stays. */
+    pqi_quic_endpoint_flush(server, START + 11 * PQI_NS_PER_SEC);
+    assert_int_equal(out.closed, 128);
+    pqi_quic_endpoint_flush(server, START + 12 * PQI_NS_PER_SEC);
+    assert_true(pqi_quic_endpoint_empty(server));
+    assert_true(out.bytes <= 3 * in);
+    pqi_quic_endpoint_free(server);
+}
+
+static void a_stale_or_foreign_retry_token_is_no_proof(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.retry_threshold = 0;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    new_hello();
+    give(server, hello.data[0], hello.len[0], 1000, START);
+    assert_int_equal(pqi_quic_endpoint_counters(server).retries, 1);
+    /* Build an Initial with the token of that Retry, from another port. */
+    const size_t scid_at = 6 + (size_t)out.last[5] + 1;
+    const size_t token_at = scid_at + out.last[scid_at - 1];
+    const size_t token_len = out.last_len - token_at - 16;
+    uint8_t packet[INITIAL_MIN] = {0xc0, 0, 0, 0, 1, 8};
+    size_t at = 6;
+    memcpy(packet + at, out.last + scid_at, 8);
+    at += 8;
+    packet[at++] = 0;
+    packet[at++] = (uint8_t)(0x40 | (token_len >> 8));
+    packet[at++] = (uint8_t)token_len;
+    memcpy(packet + at, out.last + token_at, token_len);
+    at += token_len;
+    packet[at++] = 0x44;
+    packet[at++] = 0x00;
+    give(server, packet, sizeof(packet), 2000, START + 1);
+    assert_int_equal(out.accepted, 0);
+    assert_string_equal(out.rejected, "token");
+    give(server, packet, sizeof(packet), 1000, START + 11 * PQI_NS_PER_SEC);
+    assert_int_equal(out.accepted, 0);
+    assert_int_equal(pqi_quic_endpoint_counters(server).refused, 2);
+    pqi_quic_endpoint_free(server);
+}
+
+static void lingering_connections_are_bounded(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.retry_threshold = SIZE_MAX;
+    opts.max_unauthenticated = SIZE_MAX;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    const unsigned count = PQI_QUIC_LINGERING_MAX + 50;
+    for (unsigned i = 0; i < count; i++) {
+        new_hello();
+        give(server, hello.data[0], hello.len[0], 1000, START);
+        pqi_quic_endpoint_close_all(server, 7, "enough");
+        pqi_quic_endpoint_flush(server, START);
+        assert_int_equal(pqi_quic_endpoint_live(server), 0);
+    }
+    assert_int_equal(out.closed, count);
+    assert_int_equal(pqi_quic_endpoint_lingering(server), PQI_QUIC_LINGERING_MAX);
+    pqi_quic_endpoint_flush(server, START + 11 * PQI_NS_PER_SEC);
+    assert_true(pqi_quic_endpoint_empty(server));
+    pqi_quic_endpoint_free(server);
+}
+
+static void connections_that_found_the_socket_full_write_when_it_has_room(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    for (uint16_t i = 0; i < 3; i++) {
+        out.blocked = false; /* the client of new_hello shares the flag */
+        new_hello();
+        out.blocked = true;
+        give(server, hello.data[0], hello.len[0], (uint16_t)(1000 + i), START);
+    }
+    assert_int_equal(out.count, 0);
+    out.fills = true;
+    for (size_t i = 1; i <= 3; i++) {
+        out.blocked = false;
+        assert_int_equal(pqi_quic_endpoint_deadline(server), 0);
+        pqi_quic_endpoint_flush(server, START);
+        assert_int_equal(out.count, i);
+    }
+    pqi_quic_endpoint_free(server);
+}
+
+static void a_timer_that_is_always_due_does_not_hold_the_endpoint(void **state)
+{
+    (void)state;
+    const pqi_quic_endpoint_opts opts = options(false);
+    const pqi_address address = address_of("192.0.2.1", 9833);
+    pqi_quic_conn *conn = NULL;
+    hello.count = 0;
+    out.blocked = false;
+    pqi_quic_endpoint *client = pqi_quic_endpoint_new(&opts);
+    assert_int_equal(pqi_quic_endpoint_connect(client, &address, &address, "h.example",
+                                               "h.example:9833", &events, NULL, START, &conn, NULL),
+                     PQL_OK);
+    pqi_quic_conn_set_timer(conn, START);
+    pqi_quic_endpoint_flush(client, START);
+    assert_true(pqi_quic_endpoint_deadline(client) <= START);
+    assert_true(hello.count >= 2);
+    pqi_quic_endpoint_free(client);
+}
+
+static void a_datagram_of_another_worker_is_handed_over(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.workers = 4;
+    opts.worker = 1;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    uint8_t packet[60] = {0x40, 7};
+    give(server, packet, sizeof(packet), 1000, START + PQI_NS_PER_SEC);
+    assert_int_equal(out.handed_over, 1);
+    assert_int_equal(out.handed_to, 3);
+    assert_int_equal(out.count, 0);
+    packet[1] = 5;
+    give(server, packet, sizeof(packet), 1000, START + 2 * PQI_NS_PER_SEC);
+    assert_int_equal(out.handed_over, 1);
+    assert_int_equal(out.count, 1);
+    pqi_quic_endpoint_free(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_initial_with_a_short_destination_id_leaves_nothing_behind),
+        cmocka_unit_test(a_reset_is_shorter_than_what_it_answers),
+        cmocka_unit_test(two_servers_do_not_answer_each_other_for_ever),
+        cmocka_unit_test(a_version_negotiation_packet_is_not_answered),
+        cmocka_unit_test(an_unknown_version_is_negotiated_only_when_the_datagram_is_full),
+        cmocka_unit_test(a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes),
+        cmocka_unit_test(a_stale_or_foreign_retry_token_is_no_proof),
+        cmocka_unit_test(lingering_connections_are_bounded),
+        cmocka_unit_test(connections_that_found_the_socket_full_write_when_it_has_room),
+        cmocka_unit_test(a_timer_that_is_always_due_does_not_hold_the_endpoint),
+        cmocka_unit_test(a_datagram_of_another_worker_is_handed_over),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
