@@ -88,11 +88,26 @@ static void status_line(char out[LINE_SIZE], const pqi_mine_status *status, uint
                    (unsigned)(seconds % 60));
 }
 
+static void status_event(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
+{
+    const uint64_t interval = view->options->status_interval_ns;
+    if (interval == 0 || now < view->status_due) {
+        return;
+    }
+    view->status_due = now + interval;
+    SAY(view, PQI_LOG_INFO, "status", PQI_STR("state", pqi_mine_state_name(status)),
+        PQI_F64("hash_rate", status->hash_rate), PQI_U64("hashes", status->hashes),
+        PQI_U64("accepted", status->verdicts[PQI_VERDICT_ACCEPTED]),
+        PQI_U64("rejected", pqi_mine_rejected(status)),
+        PQI_U64("stale", status->verdicts[PQI_VERDICT_STALE]));
+}
+
 void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
 {
     char line[LINE_SIZE];
     char whole[LINE_SIZE + sizeof(CLEAR_LINE)];
     if (!view->live) {
+        status_event(view, status, now);
         return;
     }
     status_line(line, status, now);
@@ -206,6 +221,7 @@ void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options)
 {
     *view = (pqi_mine_view){.options = options, .live = pqi_runtime_log(&options->log)};
     (void)pthread_mutex_init(&view->lock, NULL);
+    view->status_due = pqi_clock_monotonic() + options->status_interval_ns;
     SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->node.text),
         PQI_STR("policy", pql_policy_name(options->policy)), PQI_STR("version", PQLINK_VERSION));
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);

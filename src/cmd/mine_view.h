@@ -12,6 +12,7 @@ typedef struct pqi_mine_view {
     const pqi_mine_options *options; /* borrowed */
     bool live;                       /* there is a status line */
     bool shown;                      /* it is on the screen now */
+    uint64_t status_due;             /* of the next status event, where there is no status line */
     pthread_mutex_t lock;            /* for the screen */
 } pqi_mine_view;
 
@@ -22,8 +23,8 @@ void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options);
 /* The callbacks that print; their user is a pqi_mine_view. */
 extern const pqi_mine_events pqi_mine_view_events;
 
-/* Draws the status line anew, once a second; nothing without a terminal.  |now| is
- * CLOCK_MONOTONIC. */
+/* Draws the status line anew, to be called once a second; without a terminal, logs a status event
+ * when one is due.  |now| is CLOCK_MONOTONIC. */
 void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now);
 
 /* Takes the status line away and prints the summary. */
