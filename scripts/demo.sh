@@ -36,7 +36,7 @@ say 'A new identity: ML-DSA-87, and ECDSA P-256 for classical peers'
 say 'The proof of work: Poseidon2, as fast as this machine can'
 "$pqlink" mine --bench --bench-seconds 1 --log-format json >"$dir/bench" 2>&1 ||
     broken 'the hash rate could not be measured'
-rate=$(sed -n 's/.*"event":"bench_total".*"hash_rate":\([0-9.e+]*\).*/\1/p' "$dir/bench")
+rate=$(sed -n 's/.*"hash_rate":\([0-9.e+]*\).*/\1/p' "$dir/bench" | tail -n 1)
 difficulty=$(awk "BEGIN { d = int(${rate:-0} * $block_seconds); print d < $least_difficulty ? $least_difficulty : d }")
 awk "BEGIN { printf \"%.2f MH/s in all; the chain begins at difficulty %d\\n\", ${rate:-0} / 1e6, $difficulty }"
 

@@ -7,13 +7,21 @@
 
 #include <pthread.h>
 
+/* Longest status line, with the NUL. */
+#define PQI_MINE_LINE_SIZE 256
+
 /* Members are for mine_view.c alone. */
 typedef struct pqi_mine_view {
     const pqi_mine_options *options; /* borrowed */
     bool live;                       /* there is a status line */
+<<<<<<< HEAD
     bool shown;                      /* it is on the screen now */
     uint64_t status_due;             /* of the next status event, where there is no status line */
     pthread_mutex_t lock;            /* for the screen */
+=======
+    pthread_mutex_t lock;            /* for the screen and the line */
+    char line[PQI_MINE_LINE_SIZE];   /* as it is on the screen; "": there is none */
+>>>>>>> mine
 } pqi_mine_view;
 
 /* Sets the log up and prints what is to be known at the start: the node, and loud warnings for
