@@ -43,6 +43,9 @@ complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l remote -x -d 
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l alpn -x -d 'Protocol name to ask the remote peer for; it decides which certificate is shown'
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l timeout -x -d 'How long to wait for the remote peer'
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l json -d 'Print one JSON object'
+complete -c pqlink -n '__fish_use_subcommand' -a forget -d 'Forget what --tofu remembers of a node'
+complete -c pqlink -n '__fish_seen_subcommand_from forget' -l node -x -d 'The node to forget, as it was given to \'pqlink mine\''
+complete -c pqlink -n '__fish_seen_subcommand_from forget' -l dir -x -a '(__fish_complete_directories)' -d 'Directory that \'pqlink mine --tofu\' was given'
 complete -c pqlink -n '__fish_use_subcommand' -a pow
 complete -c pqlink -n '__fish_seen_subcommand_from pow' -a hash -d 'Compute one proof-of-work hash'
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from hash' -l mining-hash -x -d 'Hash of the block to be mined: 64 hexadecimal digits'

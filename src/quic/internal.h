@@ -63,7 +63,7 @@ struct pqi_quic_conn {
     ngtcp2_cid initial_dcid; /* server: what the client chose */
     /* Round trips of a client, see flight_sent. */
     uint64_t started, flight_at, flight_budget, first_wait, handshake_in, handshake_out;
-    bool flight_waits, heard;
+    bool flight_waits, heard, retried;
     /* The end. */
     pql_close close;
     uint64_t app_timer;

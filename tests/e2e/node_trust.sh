@@ -35,6 +35,10 @@ rm -rf "$dir/node"
 listen_port=$port start_node node --difficulty 20000 --block-time 1s
 # shellcheck disable=SC2086
 expect 3 $mine --tofu --dir "$dir/miner"
+expect 0 forget --node "$node" --dir "$dir/miner"
+expect 7 forget --node "$node" --dir "$dir/miner"
+# shellcheck disable=SC2086
+expect 0 $mine --tofu --dir "$dir/miner"
 
 expect 0 fingerprint --remote "$node"
 contains "$dir/out" "$pin"
