@@ -30,7 +30,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --log-format --log-level --keylog --qlog --help'
+        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
@@ -41,6 +41,7 @@ _pqlink()
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --bench-seconds) return ;;
+        --status-interval) return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;

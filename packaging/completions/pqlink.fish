@@ -27,6 +27,7 @@ complete -c pqlink -n '__fish_seen_subcommand_from mine' -l policy -x -a 'hybrid
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l admin -x -d 'Where /metrics, /healthz, /readyz and /version are served over HTTP; off serves them nowhere'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l bench -d 'Measure the hash rate per thread and as a whole, without a node, then exit'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l bench-seconds -x -d 'How long --bench measures'
+complete -c pqlink -n '__fish_seen_subcommand_from mine' -l status-interval -x -d 'How often a status event with the hash rate is logged where there is no terminal for the live status line; 0 for never'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l log-format -x -a 'auto text json' -d 'Form of log lines on standard error; auto is text on a terminal and one JSON object per line otherwise'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l log-level -x -a 'debug info warn error' -d 'Least level of the events that are logged'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l keylog -r -F -d 'Append the secrets of every link to a file, for Wireshark'

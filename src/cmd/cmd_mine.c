@@ -189,6 +189,15 @@ static pql_status open_all(program *p, pql_error *err)
     return status;
 }
 
+static void announce(program *p)
+{
+    pqi_mine_status status;
+    pqi_mine_service_status(p->service, &status);
+    pqi_log(PQI_LOG_INFO, "mine", "started", PQI_U64("threads", status.threads),
+            PQI_STR("backend", status.backend),
+            PQI_U64("admin_port", p->rt.admin == NULL ? 0 : pqi_admin_port(p->rt.admin)));
+}
+
 /* Once a second until a signal or the service's own end. */
 static void serve(program *p)
 {
@@ -234,6 +243,7 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     pqi_mine_view_start(&p.view, options);
     pql_status status = open_all(&p, err);
     if (status == PQL_OK) {
+        announce(&p);
         serve(&p);
         stop(&p);
         status = p.end_status;
