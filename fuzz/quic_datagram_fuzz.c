@@ -3,14 +3,20 @@
  * Input: records of a four-byte head and a body.  Head: action and port (one byte: low two bits the
  * action, the rest the port), time step (one byte, in eighths of a second squared), length of the
  * body (two bytes, big-endian).  Actions: the body is a datagram; the body is a datagram padded to
- * 1200 bytes; the last answer of the server comes back with the body laid over it; only time
- * passes.
+ * 1200 bytes; the last answer of the server comes back with the body laid over it; and an Initial
+ * that is sealed as anybody can (RFC 9001, 5.2), the body being its connection ID (8 bytes), its
+ * packet number (1) and its frames, or, with a shorter body, only time passes.
  *
  * Each port stands for an address that was never validated by a Retry or a finished handshake, so
  * to each at most three times the bytes that came from it may be sent (RFC 9000, 8.1). */
 #include "base/clock.h"
 #include "base/cursor.h"
 #include "quic/endpoint.h"
+
+#include <openssl/aead.h>
+#include <openssl/aes.h>
+#include <openssl/digest.h>
+#include <openssl/hkdf.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +48,83 @@ static void require(bool holds)
     if (!holds) {
         abort();
     }
+}
+
+#define CID_LEN 8
+/* First byte, version, length and ID; no source ID, no token; two bytes of length; packet number.
+ */
+#define INITIAL_HEAD (6 + CID_LEN + 1 + 1 + 2 + 1)
+#define LENGTH_AT (INITIAL_HEAD - 3)
+#define SAMPLE_AT (INITIAL_HEAD - 1 + 4)
+#define TAG_LEN 16
+#define HASH_LEN 32
+#define IV_LEN 12
+#define KEY_LEN 16
+#define FRAMES_MAX 4096
+
+/* HKDF-Expand-Label of TLS 1.3 with SHA-256 and no context. */
+static void expand(uint8_t *key, size_t len, const uint8_t secret[HASH_LEN], const char *label)
+{
+    uint8_t info[40] = {0,   (uint8_t)len, (uint8_t)(6 + strlen(label)), 't', 'l', 's', '1',
+                        '3', ' '};
+    memcpy(info + 9, label, strlen(label));
+    require(HKDF_expand(key, len, EVP_sha256(), secret, HASH_LEN, info, 10 + strlen(label)) == 1);
+}
+
+static size_t seal(uint8_t *out, const uint8_t client[HASH_LEN], uint8_t number,
+                   const uint8_t *plain, size_t len)
+{
+    uint8_t key[KEY_LEN], iv[IV_LEN];
+    EVP_AEAD_CTX ctx;
+    size_t sealed = 0;
+    expand(key, sizeof(key), client, "quic key");
+    expand(iv, sizeof(iv), client, "quic iv");
+    iv[IV_LEN - 1] ^= number;
+    require(EVP_AEAD_CTX_init(&ctx, EVP_aead_aes_128_gcm(), key, sizeof(key), TAG_LEN, NULL) == 1);
+    require(EVP_AEAD_CTX_seal(&ctx, out + INITIAL_HEAD, &sealed, len + TAG_LEN, iv, sizeof(iv),
+                              plain, len, out, INITIAL_HEAD) == 1);
+    EVP_AEAD_CTX_cleanup(&ctx);
+    return sealed;
+}
+
+static void protect_header(uint8_t *out, const uint8_t client[HASH_LEN])
+{
+    uint8_t hp[KEY_LEN], mask[16];
+    AES_KEY key;
+    expand(hp, sizeof(hp), client, "quic hp");
+    require(AES_set_encrypt_key(hp, 8 * sizeof(hp), &key) == 0);
+    AES_encrypt(out + SAMPLE_AT, mask, &key);
+    out[0] ^= mask[0] & 0x0f;
+    out[INITIAL_HEAD - 1] ^= mask[1];
+}
+
+/* Writes a client's Initial around |frames|, at least 1200 bytes; returns its length. */
+static size_t seal_initial(uint8_t *out, const uint8_t id[CID_LEN], uint8_t number,
+                           const uint8_t *frames, size_t len)
+{
+    /* RFC 9001, 5.2: the salt of version 1. */
+    static const uint8_t salt[] = {0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
+                                   0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a};
+    static const uint8_t start[] = {0xc0, 0, 0, 0, 1, CID_LEN};
+    static uint8_t plain[FRAMES_MAX];
+    uint8_t secret[HASH_LEN], client[HASH_LEN];
+    size_t secret_len = 0;
+    const size_t least = INITIAL_MIN - INITIAL_HEAD - TAG_LEN;
+    const size_t plain_len = len < least ? least : len;
+    const size_t rest = 1 + plain_len + TAG_LEN;
+    memset(plain, 0, sizeof(plain)); /* PADDING frames */
+    memcpy(plain, frames, len);
+    require(HKDF_extract(secret, &secret_len, EVP_sha256(), id, CID_LEN, salt, sizeof(salt)) == 1);
+    expand(client, sizeof(client), secret, "client in");
+    memset(out, 0, INITIAL_HEAD);
+    memcpy(out, start, sizeof(start));
+    memcpy(out + sizeof(start), id, CID_LEN);
+    out[LENGTH_AT] = (uint8_t)(0x40 | (rest >> 8));
+    out[LENGTH_AT + 1] = (uint8_t)rest;
+    out[INITIAL_HEAD - 1] = number;
+    const size_t sealed = seal(out, client, number, plain, plain_len);
+    protect_header(out, client);
+    return INITIAL_HEAD + sealed;
 }
 
 static bool send_out(void *user, const pqi_datagrams *run)
@@ -205,7 +288,15 @@ static void step(pqi_quic_endpoint *server, pqi_reader *script)
     } else if (head % 4 == 2 && total < w.last_len) {
         total = w.last_len;
     }
-    if (head % 4 != 3) {
+    if (head % 4 == 3 && total > CID_LEN + 1) {
+        uint8_t id[CID_LEN];
+        memcpy(id, body, sizeof(id));
+        id[0] &= 0xfe; /* this worker's */
+        const size_t frames = total - CID_LEN - 1;
+        total = seal_initial(datagram, id, body[CID_LEN], body + CID_LEN + 1,
+                             frames < FRAMES_MAX ? frames : FRAMES_MAX);
+        give(server, port, datagram, total);
+    } else if (head % 4 != 3) {
         give(server, port, datagram, total);
     }
     pqi_quic_endpoint_flush(server, w.now);
