@@ -666,6 +666,9 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
         case NGTCP2_ERR_WRITE_MORE:
             continue;
         default:
+            if (n > 0 && stream != NULL && taken > 0) {
+                pqi_stream_had_its_turn(stream);
+            }
             return n;
         }
     }

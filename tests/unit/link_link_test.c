@@ -2,12 +2,16 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "link/internal.h"
+
 #include <pqlink/link.h>
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ALPN "test/1"
 #define LINKS 40
@@ -463,6 +467,65 @@ static void a_context_may_be_freed_while_names_are_looked_up_and_handshakes_run(
     pql_context_free(server);
 }
 
+/* Takes the steering program off the sockets of the listener on |port|, as on a kernel that has
+ * none.
+ */
+static void stop_steering(uint16_t port)
+{
+    const int max_fd = 1024;
+    for (int fd = 0; fd < max_fd; fd++) {
+        struct sockaddr_in address;
+        socklen_t len = sizeof(address);
+        if (getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+            address.sin_family == AF_INET && ntohs(address.sin_port) == port) {
+            int unused = 0;
+            assert_int_equal(
+                setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof(unused)), 0);
+            return; /* it belongs to the whole group */
+        }
+    }
+    fail();
+}
+
+static void echo_many(uint16_t port)
+{
+    int echo = 1;
+    pql_context *client = new_client();
+    for (unsigned i = 0; i < LINKS; i++) {
+        connect_to(client, "127.0.0.1", port, &pin, &echo);
+    }
+    WAIT_UNTIL(seen.closed == LINKS && seen.server_closed == LINKS);
+    assert_int_equal(seen.echoed, LINKS);
+    assert_true(seen.order_ok);
+    pql_context_free(client);
+}
+
+static void the_kernel_gives_every_datagram_to_its_worker(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 4);
+    echo_many(port);
+    assert_int_equal(atomic_load(&server->handed_over), 0);
+    pql_context_free(server);
+}
+
+static void without_steering_datagrams_are_handed_over(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 4);
+    stop_steering(port);
+    echo_many(port);
+    assert_true(atomic_load(&server->handed_over) > 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(atomic_load(&server->workers[i].handed_over), 0);
+    }
+    pql_context_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +538,8 @@ int main(void)
         cmocka_unit_test(a_port_in_use_is_refused),
         cmocka_unit_test(bad_addresses_are_refused_with_a_sentence),
         cmocka_unit_test(a_drained_context_takes_no_new_links),
+        cmocka_unit_test(the_kernel_gives_every_datagram_to_its_worker),
+        cmocka_unit_test(without_steering_datagrams_are_handed_over),
         cmocka_unit_test(a_drain_closes_what_is_left_after_its_grace),
         cmocka_unit_test(a_link_may_be_closed_in_the_handler_that_opens_it),
         cmocka_unit_test(a_stream_may_be_reset_in_its_own_handlers),

@@ -549,6 +549,24 @@ static void a_day_of_messages_and_silence_is_survived(void **state)
     sim_free(s);
 }
 
+static void a_long_stream_does_not_hold_up_a_short_one(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.send = 1000000; /* the whole of it waits in the first stream's queue */
+    pqi_quic_stream *stream = NULL;
+    sim *s = sim_new(&opts);
+    sim_run(s, 120 * MS); /* open, and one flight of the long stream is under way */
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &stream, NULL), PQL_OK);
+    assert_int_equal(pqi_quic_stream_write(stream, NULL, 0, true), PQL_OK);
+    for (unsigned ms = 120; !sim_server(s)->fin && ms < 20000; ms++) {
+        sim_run(s, ms * MS);
+    }
+    assert_true(sim_server(s)->fin);
+    assert_true(sim_server(s)->received < 200000);
+    sim_free(s);
+}
+
 static void many_small_writes_arrive_whole_and_in_order(void **state)
 {
     (void)state;
@@ -602,6 +620,7 @@ int main(void)
         cmocka_unit_test(a_lost_close_is_said_again_when_the_peer_still_talks),
         cmocka_unit_test(a_handshake_that_stops_halfway_leaves_nothing_on_the_server),
         cmocka_unit_test(a_day_of_messages_and_silence_is_survived),
+        cmocka_unit_test(a_long_stream_does_not_hold_up_a_short_one),
         cmocka_unit_test(many_small_writes_arrive_whole_and_in_order),
         cmocka_unit_test(handshakes_end_well_for_a_thousand_seeds_of_a_bad_network),
     };
