@@ -12,13 +12,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SERVICE "node"
+#define ADDRESS_SIZE 96
 #define WORKERS_MAX 64
 /* One stream carries everything; a second one would have no meaning. */
 #define STREAMS_PER_MINER 1
-/* Between the hello and a miner that is known by its address only. */
-#define MINER_NAME_SIZE 96
+#define UNNAMED "unnamed"
+/* How soon a job is offered again to a worker whose queue was full. */
+#define BROADCAST_AGAIN (20 * PQI_NS_PER_MS)
+/* Hash rates are claims.  Above this one it is taken for this one: the sums of a few thousand such
+ * miners are still exact in the double of a gauge, so a boast cannot swallow the rate of others. */
+#define HASH_RATE_MAX UINT64_C(1000000000000)
+/* A hash rate that was not renewed for so long is taken for 0: three Stats are missing then
+ * (docs/protocol-miner.md, STATS_TIME). */
+#define HASH_RATE_VALID (30 * PQI_NS_PER_SEC)
+/* Lines about single miners in a second; strangers can come and go as fast as they like. */
+#define MINER_LINES_PER_SEC 20
 
 typedef struct node_miner node_miner;
 
@@ -35,15 +46,17 @@ struct pqi_node_service {
     worker_miners workers[WORKERS_MAX];
     unsigned worker_count;
     pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the three below */
+    pthread_mutex_t job_lock;    /* guards the four below */
     bool has_job;
     pqi_job job;
     bool draining;
-    bool job_changed;            /* set by events, under source_lock */
+    bool job_changed;            /* not every worker was told of it */
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     node_miner *all;
-    uint64_t last_block_ms;
+    uint64_t last_block_ms; /* under source_lock */
     atomic_uint_fast64_t blocks, height;
+    atomic_uint_fast64_t lines_second; /* the second in which |lines| were logged */
+    atomic_uint lines, lines_left_out;
 };
 
 struct node_miner {
@@ -55,11 +68,12 @@ struct node_miner {
     node_miner *all_next, *all_prev; /* of the service, under miners_lock */
     pqi_session_node session;
     pqi_node_miner *metrics;
-    char name[MINER_NAME_SIZE]; /* set before the miner is on the list of all */
-    char address[96];
+    char name[PQI_MINER_NAME_MAX + 1]; /* empty before Ready; then unchanged, as the next two */
+    char address[ADDRESS_SIZE];
     uint64_t connected_ms;
-    bool listed;
-    uint64_t rate_at; /* of the last Stats that was taken over */
+    bool listed;        /* Ready came */
+    uint64_t rate_at;   /* of the last Stats that was taken over */
+    uint64_t jobs_sent; /* those that were counted */
     atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
     atomic_uint_fast64_t hash_rate;
 };
@@ -80,6 +94,12 @@ static void on_source_job(void *user, const pqi_job *job)
     s->job_changed = true;
     pthread_mutex_unlock(&s->job_lock);
     pqi_node_metrics_job(s->opts.metrics);
+    if (job->height > 0 && s->last_block_ms == 0) {
+        /* No block of ours yet: after a restart the head is known from the job alone. */
+        atomic_store(&s->height, job->height - 1);
+        pqi_node_metrics_chain(s->opts.metrics, job->height - 1,
+                               pqi_u512_to_double(&job->difficulty), 0, 0);
+    }
 }
 
 static void on_source_idle(void *user)
@@ -99,24 +119,83 @@ static pqi_miner_job to_wire_job(const pqi_job *job)
     return wire;
 }
 
-static void keep_timer(node_miner *miner)
+static const pqi_label_result result_labels[PQI_VERDICT_COUNT] = {
+    [PQI_VERDICT_ACCEPTED] = PQI_RESULT_ACCEPTED, [PQI_VERDICT_STALE] = PQI_RESULT_STALE,
+    [PQI_VERDICT_INVALID] = PQI_RESULT_INVALID,   [PQI_VERDICT_DUPLICATE] = PQI_RESULT_DUPLICATE,
+    [PQI_VERDICT_FLOOD] = PQI_RESULT_FLOODED,     [PQI_VERDICT_UNAVAILABLE] = PQI_RESULT_REJECTED,
+    [PQI_VERDICT_REJECTED] = PQI_RESULT_REJECTED,
+};
+
+static void show_hash_rate(node_miner *miner, uint64_t rate)
 {
+    atomic_store_explicit(&miner->hash_rate, rate, memory_order_relaxed);
+    pqi_node_miner_hash_rate(miner->metrics, rate);
+}
+
+static void take_hash_rate(node_miner *miner, const pqi_session_node_counters *counters,
+                           uint64_t now)
+{
+    if (counters->hash_rate_at != miner->rate_at) {
+        const double rate = counters->hash_rate;
+        miner->rate_at = counters->hash_rate_at;
+        show_hash_rate(miner, rate < (double)HASH_RATE_MAX ? (uint64_t)rate : HASH_RATE_MAX);
+    } else if (now - miner->rate_at > HASH_RATE_VALID &&
+               atomic_load_explicit(&miner->hash_rate, memory_order_relaxed) != 0) {
+        show_hash_rate(miner, 0);
+    }
+}
+
+/* Takes what the session counted since the last time over to metrics and status. */
+static void take_counters(node_miner *miner, uint64_t now)
+{
+    const pqi_session_node_counters *counters = pqi_session_node_counters_get(&miner->session);
+    for (int v = 0; v < PQI_VERDICT_COUNT; v++) {
+        const uint64_t before = atomic_load_explicit(&miner->verdicts[v], memory_order_relaxed);
+        for (uint64_t n = before; n < counters->verdicts[v]; n++) {
+            pqi_node_miner_result(miner->metrics, result_labels[v]);
+        }
+        atomic_store_explicit(&miner->verdicts[v], counters->verdicts[v], memory_order_relaxed);
+    }
+    if (counters->jobs_sent != miner->jobs_sent) {
+        pqi_node_metrics_jobs_sent(miner->service->opts.metrics,
+                                   counters->jobs_sent - miner->jobs_sent);
+        miner->jobs_sent = counters->jobs_sent;
+    }
+    take_hash_rate(miner, counters, now);
+}
+
+/* After each call of the session: its counters and its deadline. */
+static void settle(node_miner *miner, uint64_t now)
+{
+    take_counters(miner, now);
     pql_link_set_timer(miner->link, pqi_session_node_deadline(&miner->session));
 }
 
-/* What the service has to say now: the job, or why there is none. */
-static void tell_job(node_miner *miner, bool has_job, bool draining, const pqi_job *job,
-                     uint64_t now)
+/* What there is to say to every miner. */
+typedef struct news {
+    bool draining, has_job;
+    pqi_miner_job job;
+} news;
+
+static news newest(pqi_node_service *s)
 {
-    if (draining) {
-        pqi_session_node_cancel(&miner->session, "the node is shutting down", now);
+    pthread_mutex_lock(&s->job_lock);
+    const news n = {.draining = s->draining, .has_job = s->has_job, .job = to_wire_job(&s->job)};
+    pthread_mutex_unlock(&s->job_lock);
+    return n;
+}
+
+static void tell(node_miner *miner, const news *n, uint64_t now)
+{
+    if (n->draining) {
+        pqi_session_node_cancel(&miner->session, "draining", now);
         pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
-    } else if (has_job) {
-        const pqi_miner_job wire = to_wire_job(job);
-        pqi_session_node_job(&miner->session, &wire, now);
+    } else if (n->has_job) {
+        pqi_session_node_job(&miner->session, &n->job, now);
     } else {
-        pqi_session_node_cancel(&miner->session, "the node has no job", now);
+        pqi_session_node_cancel(&miner->session, "idle", now);
     }
+    settle(miner, now);
 }
 
 /* On a worker: the newest job to each of its miners. */
@@ -125,43 +204,41 @@ static void fan_out(void *arg)
     worker_miners *home = arg;
     pqi_node_service *s = home->service;
     atomic_store(&home->fan_out_queued, false);
-    pthread_mutex_lock(&s->job_lock);
-    const pqi_job job = s->job;
-    const bool has_job = s->has_job;
-    const bool draining = s->draining;
-    pthread_mutex_unlock(&s->job_lock);
+    const news n = newest(s);
     const uint64_t now = pqi_clock_monotonic();
-    uint64_t count = 0;
-    for (node_miner *miner = home->first; miner != NULL;) {
-        node_miner *next = miner->next;
-        count += has_job && pqi_session_node_active(&miner->session);
-        tell_job(miner, has_job, draining, &job, now);
-        keep_timer(miner);
-        miner = next;
+    for (node_miner *miner = home->first; miner != NULL; miner = miner->next) {
+        tell(miner, &n, now); /* links close from the event loop only, so the list stays */
     }
-    pqi_node_metrics_jobs_sent(s->opts.metrics, count);
 }
 
-/* Any thread, without a lock held. */
-static void broadcast(pqi_node_service *s)
+/* Any thread, without a lock held.  False when the queue of a worker was full. */
+static bool broadcast(pqi_node_service *s)
 {
+    bool all = true;
     for (unsigned i = 0; i < s->worker_count; i++) {
         if (!atomic_exchange(&s->workers[i].fan_out_queued, true) &&
             pql_context_run(s->ctx, i, fan_out, &s->workers[i]) != PQL_OK) {
             atomic_store(&s->workers[i].fan_out_queued, false);
+            all = false;
         }
     }
+    return all;
 }
 
-static void broadcast_if_changed(pqi_node_service *s)
+/* False when a worker could not be told: the next call tries again. */
+static bool broadcast_if_changed(pqi_node_service *s)
 {
     pthread_mutex_lock(&s->job_lock);
     const bool changed = s->job_changed;
     s->job_changed = false;
     pthread_mutex_unlock(&s->job_lock);
-    if (changed) {
-        broadcast(s);
+    if (!changed || broadcast(s)) {
+        return true;
     }
+    pthread_mutex_lock(&s->job_lock);
+    s->job_changed = true;
+    pthread_mutex_unlock(&s->job_lock);
+    return false;
 }
 
 uint64_t pqi_node_service_tick(pqi_node_service *service)
@@ -170,8 +247,11 @@ uint64_t pqi_node_service_tick(pqi_node_service *service)
     pqi_source_tick(service->opts.source, instant_now());
     const uint64_t deadline = pqi_source_deadline(service->opts.source);
     pthread_mutex_unlock(&service->source_lock);
-    broadcast_if_changed(service);
-    return deadline;
+    if (broadcast_if_changed(service)) {
+        return deadline;
+    }
+    const uint64_t again = pqi_clock_monotonic() + BROADCAST_AGAIN;
+    return again < deadline ? again : deadline;
 }
 
 void pqi_node_service_drain(pqi_node_service *service)
@@ -180,7 +260,10 @@ void pqi_node_service_drain(pqi_node_service *service)
     service->draining = true;
     service->has_job = false;
     pthread_mutex_unlock(&service->job_lock);
-    broadcast(service);
+    const struct timespec pause = {.tv_nsec = (long)BROADCAST_AGAIN};
+    while (!broadcast(service)) {
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 uint64_t pqi_node_service_blocks(pqi_node_service *service)
@@ -189,32 +272,6 @@ uint64_t pqi_node_service_blocks(pqi_node_service *service)
 }
 
 /* ---- Results ---- */
-
-static const pqi_label_result result_labels[PQI_VERDICT_COUNT] = {
-    [PQI_VERDICT_ACCEPTED] = PQI_RESULT_ACCEPTED, [PQI_VERDICT_STALE] = PQI_RESULT_STALE,
-    [PQI_VERDICT_INVALID] = PQI_RESULT_INVALID,   [PQI_VERDICT_DUPLICATE] = PQI_RESULT_DUPLICATE,
-    [PQI_VERDICT_FLOOD] = PQI_RESULT_FLOODED,     [PQI_VERDICT_UNAVAILABLE] = PQI_RESULT_REJECTED,
-    [PQI_VERDICT_REJECTED] = PQI_RESULT_REJECTED,
-};
-
-/* Takes what the session counted since the last time over to metrics and status. */
-static void take_counters(node_miner *miner)
-{
-    const pqi_session_node_counters *now = pqi_session_node_counters_get(&miner->session);
-    for (int v = 0; v < PQI_VERDICT_COUNT; v++) {
-        const uint64_t before = atomic_load_explicit(&miner->verdicts[v], memory_order_relaxed);
-        for (uint64_t n = before; n < now->verdicts[v]; n++) {
-            pqi_node_miner_result(miner->metrics, result_labels[v]);
-        }
-        atomic_store_explicit(&miner->verdicts[v], now->verdicts[v], memory_order_relaxed);
-    }
-    if (now->hash_rate_at != miner->rate_at) {
-        miner->rate_at = now->hash_rate_at;
-        const uint64_t rate = (uint64_t)now->hash_rate;
-        atomic_store_explicit(&miner->hash_rate, rate, memory_order_relaxed);
-        pqi_node_miner_hash_rate(miner->metrics, rate);
-    }
-}
 
 static void log_block(const node_miner *miner, const pqi_source_block *block)
 {
@@ -280,7 +337,7 @@ static void on_result(void *user, const pqi_miner_result *result)
     const pqi_miner_verdict verdict = judge(miner, result, &height);
     (void)pqi_session_node_verdict(&miner->session, result->ticket, verdict, reasons[verdict],
                                    height, pqi_clock_monotonic());
-    broadcast_if_changed(miner->service);
+    (void)broadcast_if_changed(miner->service); /* when it fails, the next tick does it */
 }
 
 /* ---- Links ---- */
@@ -316,16 +373,73 @@ static void unlist_miner(node_miner *miner)
     pthread_mutex_unlock(&s->miners_lock);
 }
 
+/* ---- What is logged of a miner: at most MINER_LINES_PER_SEC lines a second, and each says how
+ * many were left out before it.  A link on which no Ready came is worth a line for debugging only.
+ * ---- */
+
+static bool may_log(pqi_node_service *s, uint64_t *left_out)
+{
+    const uint64_t second = pqi_clock_monotonic() / PQI_NS_PER_SEC;
+    if (atomic_exchange(&s->lines_second, second) != second) {
+        atomic_store(&s->lines, 0);
+    }
+    if (atomic_fetch_add(&s->lines, 1) >= MINER_LINES_PER_SEC) {
+        atomic_fetch_add(&s->lines_left_out, 1);
+        return false;
+    }
+    *left_out = atomic_exchange(&s->lines_left_out, 0);
+    return true;
+}
+
+static void log_open(const node_miner *miner, const pqi_miner_hello *hello)
+{
+    const pql_posture *p = pql_link_posture(miner->link);
+    uint64_t left_out = 0;
+    if (!may_log(miner->service, &left_out)) {
+        return;
+    }
+    pqi_log(PQI_LOG_INFO, SERVICE, "link_open", PQI_STR("miner", miner->name),
+            PQI_STR("agent", hello->agent != NULL ? hello->agent : ""),
+            PQI_STR("address", miner->address), PQI_STR("alpn", pql_link_alpn(miner->link)),
+            PQI_STR("algo", pql_group_name(p->group)),
+            PQI_STR("signature", pql_signature_name(p->own_signature)),
+            PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_BOOL("pq", p->pq_key_exchange),
+            PQI_STR("downgrade_reason", pql_downgrade_name(p->downgrade)),
+            PQI_F64("latency_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
+            PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(miner->link)));
+}
+
+static void log_closed(const node_miner *miner, const pql_close *why)
+{
+    uint64_t left_out = 0;
+    if (miner->listed ? !may_log(miner->service, &left_out) : !pqi_log_enabled(PQI_LOG_DEBUG)) {
+        return;
+    }
+    pqi_log(miner->listed ? PQI_LOG_INFO : PQI_LOG_DEBUG, SERVICE, "link_closed",
+            PQI_STR("miner", miner->name), PQI_STR("address", miner->address),
+            PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_peer", why->by_peer),
+            PQI_U64("code", why->code), PQI_STR("reason", why->reason),
+            PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(miner->link)));
+}
+
+static void log_refused(pqi_node_service *s, const pql_link *link, const char *reason)
+{
+    uint64_t left_out = 0;
+    if (may_log(s, &left_out)) {
+        pqi_log(PQI_LOG_WARN, SERVICE, "link_refused",
+                PQI_STR("address", pql_link_peer_address(link)), PQI_STR("reason", reason),
+                PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(link)));
+    }
+}
+
 static bool on_hello(void *user, const pqi_miner_hello *hello)
 {
     node_miner *miner = user;
     (void)snprintf(miner->name, sizeof(miner->name), "%s",
-                   hello->name != NULL ? hello->name : "unnamed");
+                   hello->name != NULL ? hello->name : UNNAMED);
     miner->metrics = pqi_node_miner_join(miner->service->opts.metrics, miner->name);
     list_miner(miner);
-    pqi_log(PQI_LOG_INFO, SERVICE, "miner_ready", PQI_STR("miner", miner->name),
-            PQI_STR("agent", hello->agent != NULL ? hello->agent : ""),
-            PQI_STR("address", miner->address), PQI_U64("corr_id", pql_link_id(miner->link)));
+    log_open(miner, hello);
     return true;
 }
 
@@ -352,17 +466,7 @@ static void on_close(void *user, uint64_t code, const char *reason)
 static const pqi_session_node_events session_events = {
     .write = on_write, .close = on_close, .hello = on_hello, .result = on_result};
 
-static void log_open(const node_miner *miner)
-{
-    const pql_posture *p = pql_link_posture(miner->link);
-    pqi_log(PQI_LOG_INFO, SERVICE, "link_open", PQI_STR("address", miner->address),
-            PQI_STR("alpn", pql_link_alpn(miner->link)), PQI_STR("algo", pql_group_name(p->group)),
-            PQI_STR("signature", pql_signature_name(p->own_signature)),
-            PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_BOOL("pq", p->pq_key_exchange),
-            PQI_STR("downgrade_reason", pql_downgrade_name(p->downgrade)),
-            PQI_F64("latency_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
-            PQI_U64("corr_id", pql_link_id(miner->link)));
-}
+static const char needs_pq[] = "pqlink-miner/1 needs an ML-KEM key exchange";
 
 static void link_open(pql_link *link, void *user)
 {
@@ -371,7 +475,8 @@ static void link_open(pql_link *link, void *user)
     if (!posture->pq_key_exchange && s->opts.policy != PQL_POLICY_OFF) {
         /* The profile promises ML-KEM, whatever else the policy would tolerate. */
         pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
-        pql_link_close(link, PQI_CLOSE_REFUSED, "pqlink-miner/1 needs an ML-KEM key exchange");
+        log_refused(s, link, needs_pq);
+        pql_link_close(link, PQI_CLOSE_REFUSED, needs_pq);
         return;
     }
     node_miner *miner = calloc(1, sizeof(*miner));
@@ -392,14 +497,8 @@ static void link_open(pql_link *link, void *user)
     }
     miner->home->first = miner;
     pql_link_set_data(link, miner);
-    log_open(miner);
-    pthread_mutex_lock(&s->job_lock);
-    const pqi_job job = s->job;
-    const bool has_job = s->has_job;
-    const bool draining = s->draining;
-    pthread_mutex_unlock(&s->job_lock);
-    tell_job(miner, has_job, draining, &job, now);
-    keep_timer(miner);
+    const news n = newest(s);
+    tell(miner, &n, now);
 }
 
 static void link_close(pql_link *link, const pql_close *why, void *user)
@@ -409,9 +508,7 @@ static void link_close(pql_link *link, const pql_close *why, void *user)
     if (miner == NULL) {
         return;
     }
-    pqi_log(PQI_LOG_INFO, SERVICE, "link_closed", PQI_STR("miner", miner->name),
-            PQI_STR("address", miner->address), PQI_STR("status", pql_status_name(why->status)),
-            PQI_STR("reason", why->reason), PQI_U64("corr_id", pql_link_id(link)));
+    log_closed(miner, why);
     if (miner->prev != NULL) {
         miner->prev->next = miner->next;
     } else {
@@ -432,7 +529,7 @@ static void link_timer(pql_link *link, uint64_t now, void *user)
     node_miner *miner = pql_link_data(link);
     if (miner != NULL) {
         pqi_session_node_expire(&miner->session, now);
-        keep_timer(miner);
+        settle(miner, now);
     }
 }
 
@@ -454,12 +551,12 @@ static void stream_data(pql_stream *stream, const uint8_t *data, size_t len, boo
     if (miner == NULL || miner->stream != stream) {
         return;
     }
-    pqi_session_node_bytes(&miner->session, data, len, pqi_clock_monotonic());
+    const uint64_t now = pqi_clock_monotonic();
+    pqi_session_node_bytes(&miner->session, data, len, now);
     if (fin) {
         pqi_session_node_fin(&miner->session);
     }
-    take_counters(miner);
-    keep_timer(miner);
+    settle(miner, now);
 }
 
 static void stream_writable(pql_stream *stream, void *user)
@@ -467,8 +564,9 @@ static void stream_writable(pql_stream *stream, void *user)
     (void)user;
     node_miner *miner = pql_link_data(pql_stream_link(stream));
     if (miner != NULL && miner->stream == stream) {
-        pqi_session_node_writable(&miner->session, pqi_clock_monotonic());
-        keep_timer(miner);
+        const uint64_t now = pqi_clock_monotonic();
+        pqi_session_node_writable(&miner->session, now);
+        settle(miner, now);
     }
 }
 

@@ -5,7 +5,14 @@
  * source sees it, so a miner that sends rubbish costs others nothing.
  *
  * A new job reaches every worker by one call in its queue, however many miners it has; calls that
- * are still waiting are not doubled, so the queue cannot fill up with jobs. */
+ * are still waiting are not doubled, so the queue cannot fill up with jobs.  When others filled it,
+ * the next tick offers the job again.
+ *
+ * Locks: a thread that holds the source's may take the job's; no other two are held at once, and
+ * none while a link or a worker is called.
+ *
+ * What a stranger can make the node log is bounded: a line when it is let in, one when it goes, and
+ * a few of those a second only, with a count of what was left out. */
 #ifndef PQI_MINER_NODE_SERVICE_H
 #define PQI_MINER_NODE_SERVICE_H
 
@@ -34,10 +41,13 @@ void pqi_node_service_free(pqi_node_service *service);
 pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, const char *url,
                                    pql_listener **out, pql_error *err);
 
-/* Does what is due, and answers when it wants to be called again (monotonic ns).  One thread. */
+/* Does what is due, and answers when it wants to be called again (monotonic ns; PQI_TIME_NEVER for
+ * not at all).  One thread. */
 uint64_t pqi_node_service_tick(pqi_node_service *service);
 
-/* Tells every miner that the node goes away: they stop hashing and their links close in order. */
+/* Tells every miner that the node goes away (Cancel, then close code 6), also those that come from
+ * now on.  Does not wait for the links to end: pql_context_drain does.  Blocks while the queue of a
+ * worker is full.  Any thread but a worker. */
 void pqi_node_service_drain(pqi_node_service *service);
 
 /* Blocks that were accepted since the start. */
