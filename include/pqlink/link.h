@@ -115,6 +115,8 @@ typedef struct pql_listen_opts {
     unsigned retry_threshold; /* half-open handshakes per worker from which Retry is sent; 0: 128 */
     unsigned max_streams;     /* streams that a peer may have open; 0: 16 */
     uint64_t idle_timeout_ms; /* 0: 60,000 */
+    size_t max_receive;       /* bytes that one link can make us hold at most (flow control);
+                                 0: 1 MiB; less than 16 KiB counts as that */
 } pql_listen_opts;
 
 /* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).  Any

@@ -19,6 +19,8 @@
 #define WORKERS_MAX 64
 /* One stream carries everything; a second one would have no meaning. */
 #define STREAMS_PER_MINER 1
+/* Frames have a kilobyte at most; this is room for the fastest honest miner. */
+#define RECEIVE_PER_MINER ((size_t)64 << 10)
 #define UNNAMED "unnamed"
 /* How soon a job is offered again to a worker whose queue was full. */
 #define BROADCAST_AGAIN (20 * PQI_NS_PER_MS)
@@ -629,7 +631,8 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
                                     .alpn_count = 1,
                                     .handlers = &handlers,
                                     .user = service,
-                                    .max_streams = STREAMS_PER_MINER};
+                                    .max_streams = STREAMS_PER_MINER,
+                                    .max_receive = RECEIVE_PER_MINER};
     service->ctx = ctx;
     service->worker_count = pql_context_workers(ctx);
     for (unsigned i = 0; i < service->worker_count; i++) {

@@ -58,8 +58,8 @@ static void fill_settings(pqi_quic_conn *conn, ngtcp2_settings *settings, uint64
     ngtcp2_settings_default(settings);
     settings->initial_ts = now;
     settings->handshake_timeout = opts->handshake_timeout;
-    settings->max_window = WINDOW_MAX;
-    settings->max_stream_window = STREAM_WINDOW_MAX;
+    settings->max_window = opts->max_receive != 0 ? opts->max_receive : WINDOW_MAX;
+    settings->max_stream_window = opts->max_receive != 0 ? opts->max_receive : STREAM_WINDOW_MAX;
     settings->rand_ctx.native_handle = conn->endpoint;
     if (opts->io.qlog != NULL) {
         settings->qlog_write = write_qlog;
@@ -70,9 +70,11 @@ static void fill_params(const pqi_quic_conn *conn, ngtcp2_transport_params *para
 {
     const pqi_quic_endpoint_opts *opts = &conn->endpoint->opts;
     ngtcp2_transport_params_default(params);
-    params->initial_max_data = CONN_WINDOW;
-    params->initial_max_stream_data_bidi_local = STREAM_WINDOW;
-    params->initial_max_stream_data_bidi_remote = STREAM_WINDOW;
+    const uint64_t most = opts->max_receive != 0 ? opts->max_receive : CONN_WINDOW;
+    const uint64_t stream = most < STREAM_WINDOW ? most : STREAM_WINDOW;
+    params->initial_max_data = most < CONN_WINDOW ? most : CONN_WINDOW;
+    params->initial_max_stream_data_bidi_local = stream;
+    params->initial_max_stream_data_bidi_remote = stream;
     params->initial_max_streams_bidi = opts->max_streams;
     params->max_idle_timeout = opts->idle_timeout;
 }
