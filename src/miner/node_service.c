@@ -46,10 +46,11 @@ struct pqi_node_service {
     worker_miners workers[WORKERS_MAX];
     unsigned worker_count;
     pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the four below */
+    pthread_mutex_t job_lock;    /* guards the five below */
     bool has_job;
     pqi_job job;
     bool draining;
+    uint64_t news;               /* grows with each change of the three above */
     bool job_changed;            /* not every worker was told of it */
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     node_miner *all;
@@ -74,6 +75,7 @@ struct node_miner {
     bool listed;        /* Ready came */
     uint64_t rate_at;   /* of the last Stats that was taken over */
     uint64_t jobs_sent; /* those that were counted */
+    uint64_t told;      /* number of the news that it knows */
     atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
     atomic_uint_fast64_t hash_rate;
 };
@@ -91,6 +93,7 @@ static void on_source_job(void *user, const pqi_job *job)
     pthread_mutex_lock(&s->job_lock);
     s->job = *job;
     s->has_job = true;
+    s->news++;
     s->job_changed = true;
     pthread_mutex_unlock(&s->job_lock);
     pqi_node_metrics_job(s->opts.metrics);
@@ -107,6 +110,7 @@ static void on_source_idle(void *user)
     pqi_node_service *s = user;
     pthread_mutex_lock(&s->job_lock);
     s->has_job = false;
+    s->news++;
     s->job_changed = true;
     pthread_mutex_unlock(&s->job_lock);
 }
@@ -173,6 +177,7 @@ static void settle(node_miner *miner, uint64_t now)
 
 /* What there is to say to every miner. */
 typedef struct news {
+    uint64_t number;
     bool draining, has_job;
     pqi_miner_job job;
 } news;
@@ -180,13 +185,21 @@ typedef struct news {
 static news newest(pqi_node_service *s)
 {
     pthread_mutex_lock(&s->job_lock);
-    const news n = {.draining = s->draining, .has_job = s->has_job, .job = to_wire_job(&s->job)};
+    const news n = {.number = s->news,
+                    .draining = s->draining,
+                    .has_job = s->has_job,
+                    .job = to_wire_job(&s->job)};
     pthread_mutex_unlock(&s->job_lock);
     return n;
 }
 
+/* Nothing is said twice: a link may open between a change and its fan-out. */
 static void tell(node_miner *miner, const news *n, uint64_t now)
 {
+    if (miner->told == n->number) {
+        return;
+    }
+    miner->told = n->number;
     if (n->draining) {
         pqi_session_node_cancel(&miner->session, "draining", now);
         pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
@@ -259,6 +272,7 @@ void pqi_node_service_drain(pqi_node_service *service)
     pthread_mutex_lock(&service->job_lock);
     service->draining = true;
     service->has_job = false;
+    service->news++;
     pthread_mutex_unlock(&service->job_lock);
     const struct timespec pause = {.tv_nsec = (long)BROADCAST_AGAIN};
     while (!broadcast(service)) {
@@ -602,6 +616,7 @@ pql_status pqi_node_service_new(pqi_node_service **out, const pqi_node_service_o
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory starting the node.");
     }
     s->opts = *opts;
+    s->news = 1; /* that there is no job */
     pthread_mutex_init(&s->source_lock, NULL);
     pthread_mutex_init(&s->job_lock, NULL);
     pthread_mutex_init(&s->miners_lock, NULL);
