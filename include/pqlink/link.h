@@ -31,7 +31,8 @@ typedef struct pql_close {
     bool by_peer;      /* the peer closed */
     bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
     uint64_t code;     /* error code on the wire; 0 when there was none */
-    char reason[256];  /* the peer's text with controls replaced by '?', or our own sentence */
+    char reason[PQL_ERROR_MESSAGE_SIZE]; /* the peer's text with controls replaced by '?', or our
+                                            own sentence */
 } pql_close;
 
 /* What a service wants to hear.  Every member may be NULL.  |user| is the pointer given with them.

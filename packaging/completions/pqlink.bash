@@ -4,7 +4,7 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'node mine keygen fingerprint pow version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint forget pow version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
@@ -30,7 +30,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --log-format --log-level --keylog --qlog --help'
+        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
@@ -41,6 +41,7 @@ _pqlink()
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --bench-seconds) return ;;
+        --status-interval) return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -61,6 +62,13 @@ _pqlink()
         --remote) return ;;
         --alpn) return ;;
         --timeout) return ;;
+        esac
+        ;;
+    'forget '*)
+        words='--node --dir --help'
+        case $prev in
+        --node) return ;;
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         esac
         ;;
     'pow hash')

@@ -27,6 +27,7 @@ complete -c pqlink -n '__fish_seen_subcommand_from mine' -l policy -x -a 'hybrid
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l admin -x -d 'Where /metrics, /healthz, /readyz and /version are served over HTTP; off serves them nowhere'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l bench -d 'Measure the hash rate per thread and as a whole, without a node, then exit'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l bench-seconds -x -d 'How long --bench measures'
+complete -c pqlink -n '__fish_seen_subcommand_from mine' -l status-interval -x -d 'How often a status event with the hash rate is logged where there is no terminal for the live status line; 0 for never'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l log-format -x -a 'auto text json' -d 'Form of log lines on standard error; auto is text on a terminal and one JSON object per line otherwise'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l log-level -x -a 'debug info warn error' -d 'Least level of the events that are logged'
 complete -c pqlink -n '__fish_seen_subcommand_from mine' -l keylog -r -F -d 'Append the secrets of every link to a file, for Wireshark'
@@ -42,6 +43,9 @@ complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l remote -x -d 
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l alpn -x -d 'Protocol name to ask the remote peer for; it decides which certificate is shown'
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l timeout -x -d 'How long to wait for the remote peer'
 complete -c pqlink -n '__fish_seen_subcommand_from fingerprint' -l json -d 'Print one JSON object'
+complete -c pqlink -n '__fish_use_subcommand' -a forget -d 'Forget what --tofu remembers of a node'
+complete -c pqlink -n '__fish_seen_subcommand_from forget' -l node -x -d 'The node to forget, as it was given to \'pqlink mine\''
+complete -c pqlink -n '__fish_seen_subcommand_from forget' -l dir -x -a '(__fish_complete_directories)' -d 'Directory that \'pqlink mine --tofu\' was given'
 complete -c pqlink -n '__fish_use_subcommand' -a pow
 complete -c pqlink -n '__fish_seen_subcommand_from pow' -a hash -d 'Compute one proof-of-work hash'
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from hash' -l mining-hash -x -d 'Hash of the block to be mined: 64 hexadecimal digits'

@@ -1,13 +1,13 @@
 /* pqlink mine: runs the miner until somebody or something ends it. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cmd/known_peers.h"
 #include "cmd/mine.h"
 #include "cmd/mine_bench.h"
 #include "cmd/mine_status.h"
 #include "cmd/mine_view.h"
 #include "cmd/runtime.h"
 #include "observe/link_observer.h"
-#include "store/peers.h"
 
 #include <pqlink/trust.h>
 
@@ -36,29 +36,13 @@ typedef struct program {
 
 /* ---- Memory of --tofu ---- */
 
-static pql_status tofu_get(void *user, const char *name, pql_known_peer *out)
-{
-    pqi_store_peer peer;
-    const pql_status status = pqi_store_peer_get(user, name, &peer, NULL);
-    memcpy(out->cert_sha256, peer.fingerprint, sizeof(out->cert_sha256));
-    out->was_hybrid = peer.was_hybrid;
-    return status;
-}
-
-static pql_status tofu_put(void *user, const char *name, const pql_known_peer *peer)
-{
-    return pqi_store_peer_put(user, name, peer->cert_sha256, peer->was_hybrid, pqi_clock_unix_ms(),
-                              NULL);
-}
-
 static pql_status open_tofu(program *p, pql_error *err)
 {
     if (!p->options->tofu) {
         return PQL_OK;
     }
-    p->tofu = (pql_tofu){.get = tofu_get, .put = tofu_put};
-    const pql_status status = pqi_store_open(&p->store, p->options->dir.text, err);
-    p->tofu.user = p->store;
+    const pql_status status = pqi_known_peers_open(&p->store, &p->options->dir, err);
+    p->tofu = pqi_known_peers_tofu(p->store);
     return status;
 }
 
@@ -189,6 +173,15 @@ static pql_status open_all(program *p, pql_error *err)
     return status;
 }
 
+static void announce(program *p)
+{
+    pqi_mine_status status;
+    pqi_mine_service_status(p->service, &status);
+    pqi_log(PQI_LOG_INFO, "mine", "started", PQI_U64("threads", status.threads),
+            PQI_STR("backend", status.backend),
+            PQI_U64("admin_port", p->rt.admin == NULL ? 0 : pqi_admin_port(p->rt.admin)));
+}
+
 /* Once a second until a signal or the service's own end. */
 static void serve(program *p)
 {
@@ -234,6 +227,7 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     pqi_mine_view_start(&p.view, options);
     pql_status status = open_all(&p, err);
     if (status == PQL_OK) {
+        announce(&p);
         serve(&p);
         stop(&p);
         status = p.end_status;

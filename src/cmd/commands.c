@@ -7,8 +7,9 @@
 #include <string.h>
 
 static const pqi_command *const commands[] = {
-    &pqi_command_node,     &pqi_command_mine,      &pqi_command_keygen,  &pqi_command_fingerprint,
-    &pqi_command_pow_hash, &pqi_command_pow_check, &pqi_command_version, &pqi_command_help,
+    &pqi_command_node,        &pqi_command_mine,    &pqi_command_keygen,
+    &pqi_command_fingerprint, &pqi_command_forget,  &pqi_command_pow_hash,
+    &pqi_command_pow_check,   &pqi_command_version, &pqi_command_help,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

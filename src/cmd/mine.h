@@ -23,6 +23,7 @@ typedef struct pqi_mine_options {
     pqi_endpoint admin;
     bool bench;
     uint64_t bench_seconds;
+    uint64_t status_interval_ns; /* between status events where there is no live line; 0: none */
     pqi_log_options log;
     const char *keylog_file; /* NULL: none */
     const char *qlog_dir;    /* NULL: none */

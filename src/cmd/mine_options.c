@@ -1,8 +1,10 @@
 /* The options of pqlink mine. */
+#include "base/clock.h"
 #include "cmd/mine.h"
 
 #define THREADS_MAX 1024
 #define BENCH_SECONDS_MAX 3600
+#define STATUS_INTERVAL_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
 
 static pql_status pin_parse(void *options, const char *value, pql_error *err)
 {
@@ -90,6 +92,15 @@ static const pqi_option mine_table[] = {
      .max = BENCH_SECONDS_MAX,
      .help = "How long --bench measures.",
      .fallback = "10"},
+    {.name = "status-interval",
+     .kind = PQI_OPTION_DURATION,
+     .at = PQI_AT(pqi_mine_options, status_interval_ns, uint64_t),
+     .arg = "DURATION",
+     .min = 0,
+     .max = STATUS_INTERVAL_MAX,
+     .help = "How often a status event with the hash rate is logged where there is no terminal for "
+             "the live status line; 0 for never.",
+     .fallback = "10s"},
     PQI_OPTION_LOG_FORMAT(pqi_mine_options),
     PQI_OPTION_LOG_LEVEL(pqi_mine_options),
     {.name = "keylog",

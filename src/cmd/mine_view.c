@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define SERVICE "mine"
-#define LINE_SIZE 256
 #define WIDTH_DEFAULT 80
 /* ECMA-48: to the start of the line, and erase to its end. */
 #define CLEAR_LINE "\r\033[K"
@@ -26,18 +25,38 @@ static const char classical_sentence[] =
 
 /* ---- The screen ---- */
 
-/* The status line makes room for an event; the next tick draws it below. */
+static size_t screen_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : WIDTH_DEFAULT;
+}
+
+/* With the lock held. */
+static void draw(const pqi_mine_view *view)
+{
+    char text[PQI_MINE_LINE_SIZE + sizeof(CLEAR_LINE)];
+    if (view->line[0] == '\0') {
+        return;
+    }
+    /* The last column stays free: some terminals wrap at once. */
+    const int len =
+        snprintf(text, sizeof(text), CLEAR_LINE "%.*s", (int)screen_width() - 1, view->line);
+    (void)!write(STDERR_FILENO, text, (size_t)len);
+}
+
+/* The status line makes room for an event, and comes back below it. */
 static void screen_begin(pqi_mine_view *view)
 {
     pthread_mutex_lock(&view->lock);
-    if (view->shown) {
+    if (view->line[0] != '\0') {
         (void)!write(STDERR_FILENO, CLEAR_LINE, sizeof(CLEAR_LINE) - 1);
-        view->shown = false;
     }
 }
 
 static void screen_end(pqi_mine_view *view)
 {
+    draw(view);
     pthread_mutex_unlock(&view->lock);
 }
 
@@ -57,14 +76,7 @@ static void difficulty_format(char out[PQI_U512_TEXT_SIZE], const pqi_u512 *diff
     }
 }
 
-static size_t screen_width(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-                                                                           : WIDTH_DEFAULT;
-}
-
-static void status_line(char out[LINE_SIZE], const pqi_mine_status *status, uint64_t now)
+static void status_line(char out[PQI_MINE_LINE_SIZE], const pqi_mine_status *status, uint64_t now)
 {
     char rate[PQI_RATE_SIZE];
     char difficulty[PQI_U512_TEXT_SIZE] = "-";
@@ -77,7 +89,7 @@ static void status_line(char out[LINE_SIZE], const pqi_mine_status *status, uint
     if (status->height != PQI_MINER_NO_NUMBER) {
         (void)snprintf(height, sizeof(height), "%llu", (unsigned long long)status->height);
     }
-    (void)snprintf(out, LINE_SIZE,
+    (void)snprintf(out, PQI_MINE_LINE_SIZE,
                    "%s  %s  accepted %llu  rejected %llu  stale %llu  height %s  difficulty %.20s"
                    "  up %llu:%02u:%02u",
                    pqi_mine_state_name(status), rate,
@@ -88,20 +100,29 @@ static void status_line(char out[LINE_SIZE], const pqi_mine_status *status, uint
                    (unsigned)(seconds % 60));
 }
 
-void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
+static void status_event(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
 {
-    char line[LINE_SIZE];
-    char whole[LINE_SIZE + sizeof(CLEAR_LINE)];
-    if (!view->live) {
+    const uint64_t interval = view->options->status_interval_ns;
+    if (interval == 0 || now < view->status_due) {
         return;
     }
-    status_line(line, status, now);
-    const size_t width = screen_width();
-    /* The last column stays free: some terminals wrap at once. */
-    const int len = snprintf(whole, sizeof(whole), CLEAR_LINE "%.*s", (int)width - 1, line);
+    view->status_due = now + interval;
+    SAY(view, PQI_LOG_INFO, "status", PQI_STR("state", pqi_mine_state_name(status)),
+        PQI_F64("hash_rate", status->hash_rate), PQI_U64("hashes", status->hashes),
+        PQI_U64("accepted", status->verdicts[PQI_VERDICT_ACCEPTED]),
+        PQI_U64("rejected", pqi_mine_rejected(status)),
+        PQI_U64("stale", status->verdicts[PQI_VERDICT_STALE]));
+}
+
+void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
+{
+    if (!view->live) {
+        status_event(view, status, now);
+        return;
+    }
     pthread_mutex_lock(&view->lock);
-    (void)!write(STDERR_FILENO, whole, (size_t)len);
-    view->shown = true;
+    status_line(view->line, status, now);
+    draw(view);
     pthread_mutex_unlock(&view->lock);
 }
 
@@ -206,6 +227,7 @@ void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options)
 {
     *view = (pqi_mine_view){.options = options, .live = pqi_runtime_log(&options->log)};
     (void)pthread_mutex_init(&view->lock, NULL);
+    view->status_due = pqi_clock_monotonic() + options->status_interval_ns;
     SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->node.text),
         PQI_STR("policy", pql_policy_name(options->policy)), PQI_STR("version", PQLINK_VERSION));
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
@@ -218,6 +240,9 @@ void pqi_mine_view_end(pqi_mine_view *view, const pqi_mine_status *status, uint6
 {
     const double seconds = (double)(now - status->started_ns) / (double)PQI_NS_PER_SEC;
     const double rate = seconds > 0 ? (double)status->hashes / seconds : 0;
+    screen_begin(view);
+    view->line[0] = '\0';
+    screen_end(view);
     SAY(view, PQI_LOG_INFO, "summary", PQI_U64("accepted", status->verdicts[PQI_VERDICT_ACCEPTED]),
         PQI_U64("rejected", pqi_mine_rejected(status)),
         PQI_U64("stale", status->verdicts[PQI_VERDICT_STALE]), PQI_U64("hashes", status->hashes),

@@ -7,12 +7,16 @@
 
 #include <pthread.h>
 
+/* Longest status line, with the NUL. */
+#define PQI_MINE_LINE_SIZE 256
+
 /* Members are for mine_view.c alone. */
 typedef struct pqi_mine_view {
     const pqi_mine_options *options; /* borrowed */
     bool live;                       /* there is a status line */
-    bool shown;                      /* it is on the screen now */
-    pthread_mutex_t lock;            /* for the screen */
+    uint64_t status_due;             /* of the next status event, where there is no status line */
+    pthread_mutex_t lock;            /* for the screen and the line */
+    char line[PQI_MINE_LINE_SIZE];   /* as it is on the screen; "": there is none */
 } pqi_mine_view;
 
 /* Sets the log up and prints what is to be known at the start: the node, and loud warnings for
@@ -22,8 +26,8 @@ void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options);
 /* The callbacks that print; their user is a pqi_mine_view. */
 extern const pqi_mine_events pqi_mine_view_events;
 
-/* Draws the status line anew, once a second; nothing without a terminal.  |now| is
- * CLOCK_MONOTONIC. */
+/* Draws the status line anew, to be called once a second; without a terminal, logs a status event
+ * when one is due.  |now| is CLOCK_MONOTONIC. */
 void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now);
 
 /* Takes the status line away and prints the summary. */

@@ -14,7 +14,9 @@ static const pqi_option node_table[] = {
      .at = PQI_AT(pqi_node_options, listen, pqi_url),
      .arg = "URL",
      .help = "Address that miners connect to, quic://ADDRESS:PORT.  The default is reachable from "
-             "this machine only; type quic://[::]:9833 or quic://0.0.0.0:9833 to serve others.",
+             "this machine only; type quic://0.0.0.0:9833 to serve others over IPv4, or "
+             "quic://[::]:9833 over "
+             "IPv6.",
      .fallback = "quic://127.0.0.1:9833"},
     {.name = "dir",
      .kind = PQI_OPTION_DIR,

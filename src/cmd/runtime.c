@@ -61,7 +61,9 @@ int pqi_runtime_wait_signal(uint64_t deadline)
 void pqi_runtime_shout(const char *service, const char *event, const char *sentence)
 {
     pqi_log(PQI_LOG_WARN, service, event, PQI_STR("reason", sentence));
-    (void)fprintf(stderr, "pqlink: WARNING: %s\n", sentence);
+    if (isatty(STDERR_FILENO) == 1) {
+        (void)fprintf(stderr, "pqlink: WARNING: %s\n", sentence);
+    }
 }
 
 void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const char *qlog_dir)

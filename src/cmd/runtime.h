@@ -21,7 +21,8 @@ void pqi_runtime_block_signals(void);
 /* Waits for one of them until |deadline| (monotonic ns); 0 when none came. */
 int pqi_runtime_wait_signal(uint64_t deadline);
 
-/* Says loudly, in the log and on standard error, what must never stay on by accident. */
+/* Says loudly what must never stay on by accident: as a warning in the log, and once more in plain
+ * words where standard error is a terminal. */
 void pqi_runtime_shout(const char *service, const char *event, const char *sentence);
 
 /* Shouts when key logs or traces were asked for. */

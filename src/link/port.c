@@ -115,26 +115,31 @@ static void on_run(void *user, const pqi_datagrams *run)
     pqi_quic_endpoint_receive(port->endpoint, run, pqi_clock_monotonic());
 }
 
-static void on_poll(uv_poll_t *poll, int status, int poll_events)
+static void read_socket(pqi_socket *socket)
 {
-    pqi_socket *socket = poll->data;
     pqi_port *port = socket->port;
     pqi_worker *worker = port->ctx->workers[port->worker].worker;
-    if (status == 0 && (poll_events & UV_WRITABLE) != 0) {
-        pqi_udp_flush(socket->udp);
-    }
     const int failure =
         pqi_udp_receive(socket->udp, pqi_worker_scratch(worker), RECEIVE_BATCHES, on_run, port);
-    if (status != 0) {
-        /* libuv stops polling when a socket reports an error, and an ICMP message is one. */
-        (void)uv_poll_start(poll, UV_READABLE | (socket->want_write ? UV_WRITABLE : 0), on_poll);
-    }
     if (failure == ECONNREFUSED) {
         pqi_quic_endpoint_unreachable(port->endpoint,
                                       "Nobody listens at that address (port unreachable).",
                                       pqi_clock_monotonic());
     }
     pqi_port_kick(port);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int poll_events)
+{
+    pqi_socket *socket = poll->data;
+    if (status == 0 && (poll_events & UV_WRITABLE) != 0) {
+        pqi_udp_flush(socket->udp);
+    }
+    read_socket(socket);
+    if (status != 0) {
+        /* libuv stops polling when a socket reports an error, and an ICMP message is one. */
+        (void)uv_poll_start(poll, UV_READABLE | (socket->want_write ? UV_WRITABLE : 0), on_poll);
+    }
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -193,6 +198,9 @@ static void on_task(pqi_task *task, uint64_t now)
 {
     pqi_port *port = (pqi_port *)task;
     pqi_quic_endpoint_flush(port->endpoint, now);
+    if (pqi_udp_refused(port->socket->udp)) {
+        read_socket(port->socket);
+    }
     report_traffic(port);
     if (port->link == NULL && port->listener == NULL && pqi_quic_endpoint_empty(port->endpoint)) {
         pqi_port_free(port);

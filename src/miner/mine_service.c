@@ -35,31 +35,29 @@ struct pqi_mine_service {
     pql_context *ctx;
     pqi_hasher *hasher; /* NULL from the stop on */
     pthread_t thread;   /* connects and waits */
-    bool thread_runs;
 
     /* The link's worker alone. */
     pqi_session_miner session;
     pql_stream *stream; /* NULL while there is none */
     uint64_t stats_at, stats_hashes;
     uint64_t result_credit, result_credit_at; /* in results * PQI_NS_PER_SEC */
-    unsigned unanswered;
     const char *broken; /* why our session closed the link; NULL: it did not */
+    unsigned unanswered;
 
-    pthread_mutex_t lock; /* for everything below; never held while an event is told */
+    bool thread_runs; /* for the functions of the owner */
+
+    /* With |lock|, which is never held while an event is told. */
+    bool stopping, enough, link_over, brought_job, mail_posted;
+    unsigned mail_count, sample_count, sample_next;
+    pthread_mutex_t lock;
     pthread_cond_t change;
     pqi_mine_status status;
-    bool stopping, enough;
     pql_link *link; /* with a reference of ours, from connect to link_close */
-    bool link_over;
     pql_close why;
-    bool brought_job;
     uint64_t work;           /* names the job for the hasher; 0: none */
-    uint64_t session_serial; /* the session's name for the same job */
+    uint64_t session_serial; /* the session's name for the same job; 0: none is wanted */
     pqi_solution mailbox[PQI_MINE_MAILBOX];
-    unsigned mail_count;
-    bool mail_posted;
     sample samples[SAMPLES];
-    unsigned sample_count, sample_next;
 
     pthread_mutex_t telling; /* one event at a time */
 };
@@ -76,7 +74,7 @@ struct pqi_mine_service {
 void pqi_mine_name_clean(char out[PQI_MINER_NAME_MAX + 1], const char *text)
 {
     size_t len = 0;
-    for (; text[len] != '\0' && len < PQI_MINER_NAME_MAX; len++) {
+    for (; len < PQI_MINER_NAME_MAX && text[len] != '\0'; len++) {
         const char one[2] = {text[len], '\0'};
         out[len] = pqi_miner_name_ok(one) ? text[len] : '-';
     }
@@ -444,12 +442,13 @@ static pql_status final_status(const pql_close *why, bool brought_job, bool firs
     }
 }
 
-/* The time to wait before the next attempt: |base| and up to a quarter more or less. */
+/* |base| and up to a quarter more or less, so that many miners do not come back as one. */
 static uint64_t with_jitter(uint64_t base)
 {
-    uint32_t random;
+    uint64_t random;
     pqi_random(&random, sizeof(random));
-    return base - base / 4 + (uint64_t)((double)(base / 2) * (double)random / (double)UINT32_MAX);
+    const uint64_t half = base / 2;
+    return base - half / 2 + (half == 0 ? 0 : random % half);
 }
 
 /* False when the service is to stop. */

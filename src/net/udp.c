@@ -25,6 +25,7 @@ struct pqi_udp {
     pqi_address local;
     bool connected;
     bool gso;
+    bool refused;  /* the far port is closed: heard while sending, told while receiving */
     pqi_buf queue; /* records of queued_head + data */
     size_t queue_at;
 };
@@ -123,6 +124,11 @@ void pqi_udp_close(pqi_udp *udp)
     free(udp);
 }
 
+bool pqi_udp_refused(const pqi_udp *udp)
+{
+    return udp->refused;
+}
+
 int pqi_udp_fd(const pqi_udp *udp)
 {
     return udp->fd;
@@ -210,6 +216,10 @@ int pqi_udp_receive(pqi_udp *udp, uint8_t *scratch, unsigned max_batches,
     uint8_t control[RECEIVE_BATCH][CONTROL_SIZE] __attribute__((aligned(8)));
     const uint16_t port = pqi_address_port(&udp->local);
 
+    if (udp->refused) {
+        udp->refused = false;
+        return ECONNREFUSED;
+    }
     for (unsigned batch = 0; batch < max_batches; batch++) {
         memset(messages, 0, sizeof(messages));
         for (size_t i = 0; i < RECEIVE_BATCH; i++) {
@@ -321,6 +331,7 @@ static size_t send_pieces(pqi_udp *udp, const pqi_datagrams *run)
         if (failure == EAGAIN || failure == ENOBUFS) {
             break;
         }
+        udp->refused = udp->refused || failure == ECONNREFUSED;
         if (failure == EIO && udp->gso && piece.len > piece.segment) {
             udp->gso = false; /* the device cannot segment: one datagram per call from now on */
             continue;

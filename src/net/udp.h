@@ -50,6 +50,10 @@ bool pqi_udp_steer(const pqi_udp *udp, unsigned workers);
 /* Bytes of scratch memory that pqi_udp_receive wants; a worker lends one to all its sockets. */
 #define PQI_UDP_SCRATCH ((size_t)8 * 65536)
 
+/* True when a send was answered by "port unreachable": pqi_udp_receive then returns ECONNREFUSED.
+ */
+bool pqi_udp_refused(const pqi_udp *udp);
+
 /* Reads what is there, at most |max_batches| system calls, and gives each run to |receive|; the
  * bytes lie in |scratch| until the next call.  Returns 0, or the errno of a failure that is not
  * EAGAIN (ECONNREFUSED from a connected peer). */

@@ -112,6 +112,11 @@ static void send_retry(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
     ngtcp2_cid scid;
     pqi_endpoint_random(endpoint, random, sizeof(random));
     pqi_cid_make(&scid, random, endpoint->opts.worker, endpoint->opts.workers);
+    if (ngtcp2_cid_eq(&scid, &hd->dcid)) {
+        /* RFC 9000, 17.2.5.1: "MUST NOT be equal"; ngtcp2 ends the program over it.  The client
+         * comes again and gets another one. */
+        return;
+    }
     const ngtcp2_ssize token_len = ngtcp2_crypto_generate_retry_token2(
         token, endpoint->opts.secret, sizeof(endpoint->opts.secret), hd->version,
         (const ngtcp2_sockaddr *)&one->remote.sa.any, one->remote.len, &scid, &hd->dcid, wall);

@@ -190,6 +190,13 @@ static int on_stateless_reset(ngtcp2_conn *ngtcp2, const ngtcp2_pkt_stateless_re
     return 0;
 }
 
+static int on_retry(ngtcp2_conn *ngtcp2, const ngtcp2_pkt_hd *hd, void *user_data)
+{
+    pqi_quic_conn *conn = user_data;
+    conn->retried = true;
+    return ngtcp2_crypto_recv_retry_cb(ngtcp2, hd, user_data);
+}
+
 void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
 {
     *callbacks = (ngtcp2_callbacks){
@@ -219,6 +226,6 @@ void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
         callbacks->recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
     } else {
         callbacks->client_initial = ngtcp2_crypto_client_initial_cb;
-        callbacks->recv_retry = ngtcp2_crypto_recv_retry_cb;
+        callbacks->recv_retry = on_retry;
     }
 }

@@ -20,6 +20,8 @@
 #define DATAGRAM_MIN 1200
 /* RFC 9000, 8.1: "MUST limit the amount of data [...] to three times". */
 #define AMPLIFICATION_LIMIT 3
+/* Shorter waits than this are the scheduler's as likely as the network's. */
+#define FLIGHT_WAIT_MIN (5 * PQI_NS_PER_MS)
 /* RFC 9000, 10.2: closing lasts three probe time-outs at least; the bound is for peers that made us
  * measure a very long round trip. */
 #define LINGER_PTO 3
@@ -527,18 +529,21 @@ static void fail(pqi_quic_conn *conn, int rv, uint64_t now)
 }
 
 /* Round trips are counted as client flights that waited for the server.  A flight waited when what
- * came after it could not have been on its way before: it came at least half the first answer's
- * time later, or the server had used up the three times that it may send to an address that it has
- * not validated. */
+ * came after it could not have been on its way before: the server had used up the three times that
+ * it may send to an address that it has not validated, it had asked for a new first flight (Retry),
+ * or half the first answer's time has passed.  Time says nothing where a round trip is shorter than
+ * what a busy machine makes a process wait. */
 static void flight_answered(pqi_quic_conn *conn, size_t len, uint64_t now)
 {
     if (conn->flight_waits) {
         const uint64_t waited = now - conn->flight_at;
         const bool first = conn->posture.round_trips == 0;
-        if (first || 2 * waited >= conn->first_wait ||
+        const bool long_wait = waited >= FLIGHT_WAIT_MIN && 2 * waited >= conn->first_wait;
+        if (first || conn->retried || long_wait ||
             conn->handshake_in + DATAGRAM_MIN > conn->flight_budget) {
             conn->posture.round_trips++;
             conn->flight_waits = false;
+            conn->retried = false;
         }
         if (first) {
             conn->first_wait = waited;
@@ -661,6 +666,9 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
         case NGTCP2_ERR_WRITE_MORE:
             continue;
         default:
+            if (n > 0 && stream != NULL && taken > 0) {
+                pqi_stream_had_its_turn(stream);
+            }
             return n;
         }
     }

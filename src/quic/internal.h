@@ -63,7 +63,7 @@ struct pqi_quic_conn {
     ngtcp2_cid initial_dcid; /* server: what the client chose */
     /* Round trips of a client, see flight_sent. */
     uint64_t started, flight_at, flight_budget, first_wait, handshake_in, handshake_out;
-    bool flight_waits, heard;
+    bool flight_waits, heard, retried;
     /* The end. */
     pql_close close;
     uint64_t app_timer;
@@ -131,6 +131,8 @@ pqi_quic_stream *pqi_stream_new(pqi_quic_conn *conn, int64_t id);
 void pqi_stream_free(pqi_quic_stream *stream);
 void pqi_stream_ready(pqi_quic_stream *stream);
 pqi_quic_stream *pqi_stream_next_ready(pqi_quic_conn *conn);
+/* Behind the others, after it filled a packet: one long stream does not hold up the short ones. */
+void pqi_stream_had_its_turn(pqi_quic_stream *stream);
 /* Up to |max| pieces of what is to be sent; *fin when the end comes with them. */
 size_t pqi_stream_pieces(const pqi_quic_stream *stream, ngtcp2_vec *out, size_t max, bool *fin);
 void pqi_stream_sent(pqi_quic_stream *stream, size_t len, bool fin);

@@ -107,6 +107,14 @@ pqi_quic_stream *pqi_stream_next_ready(pqi_quic_conn *conn)
     return NULL;
 }
 
+void pqi_stream_had_its_turn(pqi_quic_stream *stream)
+{
+    if (stream->ready && stream->ready_next != NULL) {
+        leave_ready_list(stream);
+        pqi_stream_ready(stream);
+    }
+}
+
 size_t pqi_stream_pieces(const pqi_quic_stream *stream, ngtcp2_vec *out, size_t max, bool *fin)
 {
     size_t count = 0;

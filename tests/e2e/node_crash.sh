@@ -3,7 +3,7 @@
 # and mines on.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/node_lib.sh"
-start_node node --difficulty 131072 --block-time 100ms
+start_node node --difficulty 20000 --block-time 100ms
 start_miner miner
 first_pin=$pin
 accepted=0
@@ -14,7 +14,7 @@ for round in 1 2 3; do
     last=$(json_field "$dir/node.log" block_accepted height)
     [ "$last" -gt "$accepted" ] || fail "round $round: no progress"
     accepted=$last
-    listen_port=$port start_node node --difficulty 131072 --block-time 100ms
+    listen_port=$port start_node node --difficulty 20000 --block-time 100ms
     [ "$pin" = "$first_pin" ] || fail "the fingerprint changed with a crash"
     wait_for "$dir/node.log" '"event":"block_accepted"'
     first=$(grep -F '"event":"block_accepted"' "$dir/node.log" | head -n 1 |

@@ -6,7 +6,9 @@ trap 'for n in $nodes; do kill -9 "$n" 2>/dev/null || :; done; rm -rf "$dir"' EX
 # wait_for FILE TEXT [COUNT]: until the file has the text (so many times).
 wait_for() {
     tries=0
-    while [ "$(grep -cF -- "$2" "$1" 2>/dev/null || :)" -lt "${3:-1}" ]; do
+    while :; do
+        seen=$(grep -cF -- "$2" "$1" 2>/dev/null || :)
+        [ "${seen:-0}" -lt "${3:-1}" ] || return 0
         tries=$((tries + 1))
         [ $tries -lt 1200 ] || { cat "$1" >&2; fail "$1 never had: $2 (${3:-1} times)"; }
         sleep 0.1

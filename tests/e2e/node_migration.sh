@@ -20,7 +20,7 @@ ip -n "$m" address add 10.99.0.2/24 dev v1
 ip -n "$m" link set v1 up
 
 ip netns exec "$n" "$PQLINK" node --dir "$dir/node" --listen quic://10.99.0.1:9833 --admin off \
-    --difficulty 131072 --block-time 100ms --log-format json 2>"$dir/node.log" &
+    --difficulty 20000 --block-time 100ms --log-format json 2>"$dir/node.log" &
 nodes=$!
 wait_for "$dir/node.log" '"event":"listening"'
 pin=$(json_field "$dir/node.log" listening fingerprint)

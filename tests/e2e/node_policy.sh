@@ -2,7 +2,7 @@
 # pq-only and hybrid work together; a classical miner is refused by both, with a reason.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/node_lib.sh"
-easy='--difficulty 200000 --block-time 1s'
+easy='--difficulty 20000 --block-time 1s'
 # shellcheck disable=SC2086
 start_node strict $easy --policy pq-only
 expect 0 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \

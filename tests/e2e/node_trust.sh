@@ -3,7 +3,7 @@
 # trust on first use remembers.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/node_lib.sh"
-start_node node --difficulty 200000 --block-time 1s
+start_node node --difficulty 20000 --block-time 1s
 node="quic://127.0.0.1:$port"
 mine="mine --node $node --threads 1 --max-blocks 1 --admin off --log-format json"
 
@@ -32,9 +32,13 @@ expect 0 $mine --tofu --dir "$dir/miner"
 kill -TERM "$node_pid"
 ends "$node_pid" 0
 rm -rf "$dir/node"
-listen_port=$port start_node node --difficulty 200000 --block-time 1s
+listen_port=$port start_node node --difficulty 20000 --block-time 1s
 # shellcheck disable=SC2086
 expect 3 $mine --tofu --dir "$dir/miner"
+expect 0 forget --node "$node" --dir "$dir/miner"
+expect 7 forget --node "$node" --dir "$dir/miner"
+# shellcheck disable=SC2086
+expect 0 $mine --tofu --dir "$dir/miner"
 
 expect 0 fingerprint --remote "$node"
 contains "$dir/out" "$pin"

@@ -11,9 +11,11 @@
 #define START_TIME (UINT64_C(1000) * PQI_NS_PER_SEC)
 #define CLIENT_PORT 40000
 #define REBOUND_PORT 40001
+#define MIGRATED_PORT 40002
 #define STRANGER_PORT 6666
 #define SERVER_PORT 9833
 #define ECHO_CHUNK 16384
+#define ECN_CE 3
 
 typedef struct datagram {
     uint64_t at;
@@ -30,13 +32,14 @@ struct sim {
     uint64_t now;
     datagram *queue[QUEUE_MAX];
     size_t queued;
-    pqi_quic_tls *client_tls, *server_tls;
+    pqi_quic_tls *client_tls, *server_tls; /* own ones */
     pqi_quic_endpoint *client, *server;
     pqi_quic_conn *client_conn, *server_conn;
     sim_peer_log client_log, server_log;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
-    uint16_t port_seen; /* the client's port as the server sees it */
-    unsigned client_datagrams;
+    uint16_t port_seen;   /* the client's port as the server sees it */
+    uint16_t client_port; /* its own idea of it */
+    unsigned client_datagrams, marks_sent, marks_received;
     size_t unvalidated_in, unvalidated_out, stranger_bytes;
     bool validated;
     double amplification;
@@ -65,14 +68,34 @@ static pqi_address address_of(uint16_t port)
     return address;
 }
 
+static sim_fate fate_of(sim *s, bool to_server, size_t len)
+{
+    sim_fate fate = {0};
+    if (s->opts.fate != NULL) {
+        fate = s->opts.fate(s->opts.fate_user, to_server, len);
+    }
+    if (chance(s, s->opts.rules.corrupt)) {
+        fate.flip = true;
+        fate.flip_bit = (size_t)next_random(s);
+    }
+    return fate;
+}
+
 static void enqueue(sim *s, const uint8_t *data, size_t len, uint8_t ecn, bool to_server,
-                    uint16_t client_port)
+                    uint16_t client_port, const sim_fate *fate)
 {
     if (s->queued == QUEUE_MAX) {
         return;
     }
+    if (fate->keep > 0 && fate->keep < len) {
+        len = fate->keep;
+    }
+    if (ecn != 0) {
+        s->marks_sent++;
+        ecn = chance(s, s->opts.rules.mark_ce) ? ECN_CE : ecn;
+    }
     datagram *d = malloc(sizeof(*d));
-    d->at = s->now + s->opts.rules.delay;
+    d->at = s->now + s->opts.rules.delay + fate->extra_delay;
     if (s->opts.rules.jitter > 0) {
         d->at += next_random(s) % s->opts.rules.jitter;
     }
@@ -82,6 +105,9 @@ static void enqueue(sim *s, const uint8_t *data, size_t len, uint8_t ecn, bool t
     d->len = len;
     d->data = malloc(len);
     memcpy(d->data, data, len);
+    if (fate->flip) {
+        d->data[fate->flip_bit / 8 % len] ^= (uint8_t)(1u << fate->flip_bit % 8);
+    }
     s->queue[s->queued++] = d;
 }
 
@@ -94,7 +120,8 @@ static bool is_lost(sim *s, size_t len, bool to_server)
     if (to_server && s->client_datagrams++ < r->drop_first_client) {
         return true;
     }
-    return dark || (r->mtu > 0 && len > r->mtu) || chance(s, r->loss);
+    return dark || (r->server_dark && !to_server) || (r->mtu > 0 && len > r->mtu) ||
+           chance(s, r->loss);
 }
 
 static void transmit(sim *s, const pqi_datagrams *run, bool to_server)
@@ -113,12 +140,14 @@ static void transmit(sim *s, const pqi_datagrams *run, bool to_server)
                 s->amplification = ratio;
             }
         }
-        if (is_lost(s, len, to_server)) {
+        const sim_fate fate = fate_of(s, to_server, len);
+        if (is_lost(s, len, to_server) || fate.drop) {
             continue;
         }
-        enqueue(s, run->data + at, len, run->ecn, to_server, port);
-        if (chance(s, s->opts.rules.duplicate)) {
-            enqueue(s, run->data + at, len, run->ecn, to_server, port);
+        enqueue(s, run->data + at, len, run->ecn, to_server, port, &fate);
+        if (chance(s, s->opts.rules.duplicate) || fate.duplicate) {
+            const sim_fate whole = {0};
+            enqueue(s, run->data + at, len, run->ecn, to_server, port, &whole);
         }
     }
 }
@@ -230,7 +259,7 @@ static void on_timer(pqi_quic_conn *conn, uint64_t now)
 
 static void on_stream_open(pqi_quic_stream *stream)
 {
-    (void)stream;
+    log_of(pqi_quic_stream_conn(stream))->streams_opened++;
 }
 
 static void on_stream_data(pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
@@ -259,8 +288,9 @@ static void on_stream_writable(pqi_quic_stream *stream)
 
 static void on_stream_closed(pqi_quic_stream *stream, uint64_t code)
 {
-    (void)code;
-    log_of(pqi_quic_stream_conn(stream))->streams_closed++;
+    sim_peer_log *log = log_of(pqi_quic_stream_conn(stream));
+    log->streams_closed++;
+    log->stream_code = code;
 }
 
 static const pqi_quic_events events = {
@@ -291,14 +321,14 @@ static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
                .accept = on_accept,
                .rejected = ignore_reject,
                .user = s},
-        .tls = server ? s->server_tls : s->client_tls,
+        .tls = server ? s->opts.server_tls : s->opts.client_tls,
         .server = server,
         .workers = 1,
         .wall_offset = UINT64_C(1700000000) * PQI_NS_PER_SEC,
         .max_links = 100,
         .max_unauthenticated = 50,
         .retry_threshold = s->opts.retry_threshold,
-        .max_streams = 16,
+        .max_streams = s->opts.max_streams != 0 ? s->opts.max_streams : 16,
         .idle_timeout = 60 * PQI_NS_PER_SEC,
         .handshake_timeout = 10 * PQI_NS_PER_SEC,
         .keep_alive = server ? 0 : s->opts.keep_alive,
@@ -307,29 +337,40 @@ static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
     return pqi_quic_endpoint_new(&opts);
 }
 
-sim *sim_new(const sim_opts *opts)
+bool sim_tls(const sim_opts *opts, pqi_quic_tls **client, pqi_quic_tls **server)
 {
     static const pql_alpn server_alpn[] = {{"sim/1", PQL_LEAF_PQ}, {"sim-old", PQL_LEAF_CLASSICAL}};
     const pql_alpn client_alpn = {opts->client_alpn != NULL ? opts->client_alpn : "sim/1",
                                   PQL_LEAF_PQ};
+    pqi_quic_tls_opts server_opts = {.server = true,
+                                     .policy = opts->server_policy,
+                                     .identity = opts->identity,
+                                     .alpn = server_alpn,
+                                     .alpn_count = 2};
+    pqi_quic_tls_opts client_opts = {
+        .policy = opts->client_policy, .alpn = &client_alpn, .alpn_count = 1, .peer = opts->peer};
+    *client = NULL;
+    return pqi_quic_tls_new(server, &server_opts, NULL) == PQL_OK &&
+           pqi_quic_tls_new(client, &client_opts, NULL) == PQL_OK;
+}
+
+sim *sim_new(const sim_opts *opts)
+{
     sim *s = calloc(1, sizeof(*s));
     s->opts = *opts;
     s->random = opts->seed;
     s->now = START_TIME;
     s->port_seen = CLIENT_PORT;
+    s->client_port = CLIENT_PORT;
     s->to_send = opts->send;
     memset(s->secret, 7, sizeof(s->secret));
-    pqi_quic_tls_opts server = {.server = true,
-                                .policy = opts->server_policy,
-                                .identity = opts->identity,
-                                .alpn = server_alpn,
-                                .alpn_count = 2};
-    pqi_quic_tls_opts client = {
-        .policy = opts->client_policy, .alpn = &client_alpn, .alpn_count = 1, .peer = opts->peer};
-    if (pqi_quic_tls_new(&s->server_tls, &server, NULL) != PQL_OK ||
-        pqi_quic_tls_new(&s->client_tls, &client, NULL) != PQL_OK) {
-        sim_free(s);
-        return NULL;
+    if (opts->client_tls == NULL) {
+        if (!sim_tls(opts, &s->client_tls, &s->server_tls)) {
+            sim_free(s);
+            return NULL;
+        }
+        s->opts.client_tls = s->client_tls;
+        s->opts.server_tls = s->server_tls;
     }
     s->server = new_endpoint(s, true);
     s->client = new_endpoint(s, false);
@@ -369,6 +410,7 @@ static void deliver(sim *s, size_t index)
     datagram *d = s->queue[index];
     memmove(&s->queue[index], &s->queue[index + 1], (--s->queued - index) * sizeof(s->queue[0]));
     pqi_datagrams run = {.ecn = d->ecn, .data = d->data, .len = d->len, .segment = d->len};
+    s->marks_received += d->ecn != 0 ? 1 : 0;
     if (d->to_server) {
         run.local = address_of(SERVER_PORT);
         run.remote = address_of(d->client_port);
@@ -381,7 +423,7 @@ static void deliver(sim *s, size_t index)
         }
         pqi_quic_endpoint_receive(s->server, &run, s->now);
     } else {
-        run.local = address_of(CLIENT_PORT);
+        run.local = address_of(s->client_port);
         run.remote = address_of(SERVER_PORT);
         pqi_quic_endpoint_receive(s->client, &run, s->now);
     }
@@ -454,6 +496,34 @@ pqi_quic_endpoint *sim_server_endpoint(const sim *s)
     return s->server;
 }
 
+pqi_quic_endpoint *sim_client_endpoint(const sim *s)
+{
+    return s->client;
+}
+
+sim_rules *sim_change(sim *s)
+{
+    return &s->opts.rules;
+}
+
+pql_status sim_migrate(sim *s)
+{
+    const pqi_address local = address_of(MIGRATED_PORT);
+    s->client_port = MIGRATED_PORT;
+    s->port_seen = MIGRATED_PORT;
+    return pqi_quic_conn_migrate(s->client_conn, &local, s->now);
+}
+
+unsigned sim_marks_sent(const sim *s)
+{
+    return s->marks_sent;
+}
+
+unsigned sim_marks_received(const sim *s)
+{
+    return s->marks_received;
+}
+
 double sim_amplification(const sim *s)
 {
     return s->amplification;
@@ -468,7 +538,8 @@ void sim_restart_server(sim *s)
 
 void sim_inject(sim *s, const void *data, size_t len)
 {
-    enqueue(s, data, len, 0, true, STRANGER_PORT);
+    const sim_fate whole = {0};
+    enqueue(s, data, len, 0, true, STRANGER_PORT, &whole);
 }
 
 size_t sim_stranger_bytes(const sim *s)

@@ -12,17 +12,30 @@ typedef struct sim_rules {
     uint64_t jitter;       /* ns, uniform on top */
     unsigned loss;         /* per mille, each way */
     unsigned duplicate;    /* per mille */
+    unsigned corrupt;      /* per mille: one bit is flipped */
+    unsigned mark_ce;      /* per mille of those with an ECN mark: congestion was experienced */
     size_t mtu;            /* larger UDP payloads vanish; 0: none do */
     uint64_t blackhole_at; /* nothing passes from here on ... */
     uint64_t blackhole_for;
     uint64_t rebind_at; /* the client's address as the server sees it changes once; 0: never */
     unsigned drop_first_client; /* this many of the client's first datagrams vanish */
+    bool server_dark;           /* nothing that the server sends arrives */
 } sim_rules;
+
+/* What happens to one datagram, decided by somebody else than the rules (a fuzzer). */
+typedef struct sim_fate {
+    bool drop, duplicate;
+    uint64_t extra_delay; /* ns */
+    size_t flip_bit;      /* this bit (modulo the length), when flip is set */
+    bool flip;
+    size_t keep; /* cut to this many bytes; 0: whole */
+} sim_fate;
 
 typedef struct sim sim;
 
 typedef struct sim_peer_log {
-    unsigned opened, closed, streams_closed;
+    unsigned opened, closed, streams_opened, streams_closed;
+    uint64_t stream_code; /* of the stream that closed last */
     pql_close close;
     pql_posture posture;
     size_t received; /* stream bytes */
@@ -40,7 +53,16 @@ typedef struct sim_opts {
     size_t send;                  /* bytes that the client sends and the server echoes */
     size_t retry_threshold;       /* 0: Retry at once for everybody is SIZE_MAX off */
     uint64_t keep_alive;
+    unsigned max_streams; /* 0: 16 */
+    /* Shared by many simulations to save time; NULL: made from the policies above. */
+    const pqi_quic_tls *client_tls, *server_tls;
+    /* NULL: the rules decide alone. */
+    sim_fate (*fate)(void *user, bool to_server, size_t len);
+    void *fate_user;
 } sim_opts;
+
+/* The configurations that sim_new would make; pqi_quic_tls_free. */
+bool sim_tls(const sim_opts *opts, pqi_quic_tls **client, pqi_quic_tls **server);
 
 sim *sim_new(const sim_opts *opts);
 void sim_free(sim *s);
@@ -52,6 +74,14 @@ const sim_peer_log *sim_server(const sim *s);
 pqi_quic_conn *sim_client_conn(const sim *s); /* NULL after it closed */
 pqi_quic_conn *sim_server_conn(const sim *s);
 pqi_quic_endpoint *sim_server_endpoint(const sim *s);
+pqi_quic_endpoint *sim_client_endpoint(const sim *s);
+/* The rules from now on. */
+sim_rules *sim_change(sim *s);
+/* The client's host moves to another address of its own. */
+pql_status sim_migrate(sim *s);
+/* Datagrams that left with an ECN mark, and that arrived with one. */
+unsigned sim_marks_sent(const sim *s);
+unsigned sim_marks_received(const sim *s);
 /* The largest ratio of bytes sent to bytes received by the server before the client was heard after
  * the first answer. */
 double sim_amplification(const sim *s);

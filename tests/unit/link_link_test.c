@@ -2,12 +2,16 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "link/internal.h"
+
 #include <pqlink/link.h>
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ALPN "test/1"
 #define LINKS 40
@@ -332,6 +336,196 @@ static void a_drained_context_takes_no_new_links(void **state)
     pql_context_free(server);
 }
 
+static void a_drain_closes_what_is_left_after_its_grace(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 2);
+    pql_context *client = new_client();
+    for (unsigned i = 0; i < 4; i++) {
+        connect_to(client, "127.0.0.1", port, &pin, NULL);
+    }
+    WAIT_UNTIL(seen.opened == 4 && seen.server_opened == 4);
+    pql_context_drain(server, 0);
+    WAIT_UNTIL(seen.closed == 4 && seen.server_closed == 4);
+    assert_int_equal(seen.last_close.status, PQL_OK);
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
+static void close_in_open(pql_link *link, void *user)
+{
+    (void)user;
+    pql_link_close(link, 3, NULL);
+    pql_link_close(link, 4, "the first word counts");
+    pql_stream *stream = NULL;
+    SEEN(seen.opened++; seen.order_ok = pql_stream_open(link, &stream, NULL) == PQL_E_CLOSED);
+}
+
+static void a_link_may_be_closed_in_the_handler_that_opens_it(void **state)
+{
+    (void)state;
+    static const pql_handlers handlers = {.link_open = close_in_open, .link_close = client_close};
+    const pql_peer peer = {.pins = &pin, .pin_count = 1};
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers};
+    uint16_t port = 0;
+    char url[64];
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 1);
+    pql_context *client = new_client();
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)port);
+    assert_int_equal(pql_connect(client, url, &peer, &opts, NULL, NULL), PQL_OK);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.opened, 1);
+    assert_true(seen.order_ok);
+    assert_int_equal(seen.last_close.code, 3);
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
+static void reset_in_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
+{
+    (void)data;
+    (void)len;
+    (void)fin;
+    (void)user;
+    pql_stream_reset(stream, 42);
+    pql_stream_reset(stream, 43);
+}
+
+static void reset_in_close(pql_stream *stream, uint64_t code, void *user)
+{
+    (void)user;
+    (void)pql_stream_write(stream, "x", 1, true);
+    pql_stream_reset(stream, 44);
+    SEEN(seen.echoed = (unsigned)code);
+    pql_link_close(pql_stream_link(stream), 0, "done");
+}
+
+static void a_stream_may_be_reset_in_its_own_handlers(void **state)
+{
+    (void)state;
+    static const pql_handlers handlers = {.link_open = client_open,
+                                          .link_close = client_close,
+                                          .stream_data = reset_in_data,
+                                          .stream_close = reset_in_close};
+    const pql_peer peer = {.pins = &pin, .pin_count = 1};
+    int echo = 1;
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .user = &echo};
+    uint16_t port = 0;
+    char url[64];
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 1);
+    pql_context *client = new_client();
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)port);
+    assert_int_equal(pql_connect(client, url, &peer, &opts, NULL, NULL), PQL_OK);
+    WAIT_UNTIL(seen.closed == 1 && seen.server_closed == 1);
+    assert_int_equal(seen.echoed, 42);
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
+static void close_now(pql_link *link, void *arg)
+{
+    (void)arg;
+    pql_link_close(link, 5, "changed my mind");
+}
+
+static void a_link_may_be_closed_while_its_name_is_looked_up(void **state)
+{
+    (void)state;
+    const pql_peer peer = {.pins = &pin, .pin_count = 1};
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &client_handlers};
+    pql_link *link = NULL;
+    seen_reset();
+    pql_context *client = new_client();
+    assert_int_equal(
+        pql_connect(client, "quic://no-such-host.invalid:1", &peer, &opts, &link, NULL), PQL_OK);
+    assert_int_equal(pql_link_run(link, close_now, NULL), PQL_OK);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.opened, 0);
+    pql_link_unref(link);
+    pql_context_free(client);
+    assert_int_equal(seen.closed, 1);
+}
+
+static void a_context_may_be_freed_while_names_are_looked_up_and_handshakes_run(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 2);
+    pql_context *client = new_client();
+    for (unsigned i = 0; i < 10; i++) {
+        connect_to(client, "localhost", port, &pin, NULL);
+        connect_to(client, "127.0.0.1", port, &pin, NULL);
+        connect_to(client, "no-such-host.invalid", port, &pin, NULL);
+    }
+    pql_context_free(client);
+    assert_int_equal(seen.closed, 30);
+    pql_context_free(server);
+}
+
+/* Takes the steering program off the sockets of the listener on |port|, as on a kernel that has
+ * none.
+ */
+static void stop_steering(uint16_t port)
+{
+    const int max_fd = 1024;
+    for (int fd = 0; fd < max_fd; fd++) {
+        struct sockaddr_in address;
+        socklen_t len = sizeof(address);
+        if (getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+            address.sin_family == AF_INET && ntohs(address.sin_port) == port) {
+            int unused = 0;
+            assert_int_equal(
+                setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof(unused)), 0);
+            return; /* it belongs to the whole group */
+        }
+    }
+    fail();
+}
+
+static void echo_many(uint16_t port)
+{
+    int echo = 1;
+    pql_context *client = new_client();
+    for (unsigned i = 0; i < LINKS; i++) {
+        connect_to(client, "127.0.0.1", port, &pin, &echo);
+    }
+    WAIT_UNTIL(seen.closed == LINKS && seen.server_closed == LINKS);
+    assert_int_equal(seen.echoed, LINKS);
+    assert_true(seen.order_ok);
+    pql_context_free(client);
+}
+
+static void the_kernel_gives_every_datagram_to_its_worker(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 4);
+    echo_many(port);
+    assert_int_equal(atomic_load(&server->handed_over), 0);
+    pql_context_free(server);
+}
+
+static void without_steering_datagrams_are_handed_over(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context *server = new_server("quic://127.0.0.1:0", &port, 4);
+    stop_steering(port);
+    echo_many(port);
+    assert_true(atomic_load(&server->handed_over) > 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(atomic_load(&server->workers[i].handed_over), 0);
+    }
+    pql_context_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +538,13 @@ int main(void)
         cmocka_unit_test(a_port_in_use_is_refused),
         cmocka_unit_test(bad_addresses_are_refused_with_a_sentence),
         cmocka_unit_test(a_drained_context_takes_no_new_links),
+        cmocka_unit_test(the_kernel_gives_every_datagram_to_its_worker),
+        cmocka_unit_test(without_steering_datagrams_are_handed_over),
+        cmocka_unit_test(a_drain_closes_what_is_left_after_its_grace),
+        cmocka_unit_test(a_link_may_be_closed_in_the_handler_that_opens_it),
+        cmocka_unit_test(a_stream_may_be_reset_in_its_own_handlers),
+        cmocka_unit_test(a_link_may_be_closed_while_its_name_is_looked_up),
+        cmocka_unit_test(a_context_may_be_freed_while_names_are_looked_up_and_handshakes_run),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

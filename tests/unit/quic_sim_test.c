@@ -352,6 +352,243 @@ static void handshakes_end_well_for_a_thousand_seeds_of_a_bad_network(void **sta
     assert_true(opened >= 990);
 }
 
+static void a_client_moves_to_another_address(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.send = 2000000;
+    sim *s = sim_new(&opts);
+    sim_run(s, 400 * MS);
+    assert_int_equal(sim_migrate(s), PQL_OK);
+    sim_run(s, 55 * SEC);
+    assert_int_equal(sim_server(s)->opened, 1);
+    assert_int_equal(sim_client(s)->received, opts.send);
+    assert_int_equal(pqi_address_port(pqi_quic_conn_remote(sim_server_conn(s))), 40002);
+    sim_free(s);
+}
+
+static void a_handshake_through_a_blackhole_goes_on_after_it(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.rules.blackhole_at = 40 * MS;
+    opts.rules.blackhole_for = 3 * SEC;
+    sim *s = sim_new(&opts);
+    sim_run(s, 15 * SEC);
+    assert_int_equal(sim_client(s)->opened, 1);
+    assert_int_equal(sim_server(s)->opened, 1);
+    sim_free(s);
+}
+
+static void flipped_bits_are_lost_datagrams_and_nothing_worse(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.send = 100000;
+    opts.rules.delay = 10 * MS;
+    opts.rules.corrupt = 50;
+    for (opts.seed = 1; opts.seed <= 100; opts.seed++) {
+        sim *s = sim_new(&opts);
+        sim_run(s, 55 * SEC);
+        /* The simulator ends the program when a byte of a stream is not the right one. */
+        if (sim_client(s)->opened == 1 && sim_client(s)->closed == 0) {
+            assert_int_equal(sim_client(s)->received, opts.send);
+        } else {
+            assert_int_equal(sim_client(s)->closed, 1);
+        }
+        sim_free(s);
+    }
+}
+
+static void congestion_marks_survive(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.send = 500000;
+    opts.rules.mark_ce = 20;
+    sim *s = sim_new(&opts);
+    sim_run(s, 55 * SEC);
+    assert_int_equal(sim_client(s)->received, opts.send);
+    assert_true(sim_marks_sent(s) > 500);
+    assert_true(sim_marks_received(s) <= sim_marks_sent(s));
+    assert_true(sim_marks_received(s) > 500);
+    sim_free(s);
+}
+
+static void a_peer_may_open_as_many_streams_as_it_was_given(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.max_streams = 100;
+    opts.keep_alive = 5 * SEC;
+    pqi_quic_stream *streams[100];
+    pqi_quic_stream *too_many = NULL;
+    sim *s = sim_new(&opts);
+    sim_run(s, 1 * SEC);
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &streams[i], NULL), PQL_OK);
+        /* One at a time: the simulator checks the order of bytes over all of them. */
+        assert_int_equal(pqi_quic_stream_write(streams[i], NULL, 0, i < 50), PQL_OK);
+    }
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &too_many, NULL), PQL_E_LIMIT);
+    assert_null(too_many);
+    sim_run(s, 3 * SEC);
+    assert_int_equal(sim_server(s)->streams_opened, 50); /* nothing was said on the others */
+    for (size_t i = 50; i < 100; i++) {
+        pqi_quic_stream_reset(streams[i], i);
+    }
+    sim_run(s, 6 * SEC);
+    assert_int_equal(sim_client(s)->streams_closed, 100);
+    /* What has closed makes room for as many again. */
+    for (size_t i = 0; i < 50; i++) {
+        assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &streams[i], NULL), PQL_OK);
+    }
+    sim_free(s);
+}
+
+static void a_reset_ends_both_directions_at_both_ends(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.keep_alive = 5 * SEC;
+    pqi_quic_stream *stream = NULL;
+    sim *s = sim_new(&opts);
+    sim_run(s, 1 * SEC);
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &stream, NULL), PQL_OK);
+    assert_int_equal(pqi_quic_stream_write(stream, "", 1, false), PQL_OK);
+    sim_run(s, 2 * SEC);
+    assert_int_equal(sim_server(s)->streams_opened, 1);
+    pqi_quic_stream_reset(stream, 77);
+    assert_int_equal(pqi_quic_stream_write(stream, "", 1, false), PQL_E_CLOSED);
+    sim_run(s, 5 * SEC);
+    assert_int_equal(sim_client(s)->streams_closed, 1);
+    assert_int_equal(sim_server(s)->streams_closed, 1);
+    assert_int_equal(sim_server(s)->stream_code, 77);
+    assert_int_equal(sim_client(s)->closed, 0);
+    sim_free(s);
+}
+
+static void a_close_with_a_reason_reaches_the_peer(void **state)
+{
+    (void)state;
+    const sim_opts opts = defaults();
+    sim *s = sim_new(&opts);
+    sim_run(s, 1 * SEC);
+    pqi_quic_conn_close(sim_client_conn(s), 9, "enough \x01 for today");
+    sim_run(s, 2 * SEC);
+    assert_int_equal(sim_client(s)->closed, 1);
+    assert_int_equal(sim_client(s)->close.status, PQL_OK);
+    assert_int_equal(sim_server(s)->close.status, PQL_E_CLOSED);
+    assert_true(sim_server(s)->close.by_peer && sim_server(s)->close.application);
+    assert_int_equal(sim_server(s)->close.code, 9);
+    assert_string_equal(sim_server(s)->close.reason, "enough ? for today");
+    sim_run(s, 30 * SEC);
+    assert_true(pqi_quic_endpoint_empty(sim_server_endpoint(s)));
+    assert_true(pqi_quic_endpoint_empty(sim_client_endpoint(s)));
+    sim_free(s);
+}
+
+static void a_lost_close_is_said_again_when_the_peer_still_talks(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    sim *s = sim_new(&opts);
+    sim_run(s, 1 * SEC);
+    pqi_quic_stream *stream = NULL;
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &stream, NULL), PQL_OK);
+    sim_change(s)->server_dark = true;
+    pqi_quic_conn_close(sim_server_conn(s), 5, "over");
+    sim_run(s, 1 * SEC + 100 * MS);
+    assert_int_equal(sim_server(s)->closed, 1);
+    assert_int_equal(sim_client(s)->closed, 0);
+    sim_change(s)->server_dark = false;
+    assert_int_equal(pqi_quic_stream_write(stream, "", 1, false), PQL_OK);
+    sim_run(s, 3 * SEC);
+    assert_int_equal(sim_client(s)->closed, 1);
+    assert_int_equal(sim_client(s)->close.code, 5);
+    sim_free(s);
+}
+
+static void a_handshake_that_stops_halfway_leaves_nothing_on_the_server(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.rules.server_dark = true;
+    sim *s = sim_new(&opts);
+    sim_run(s, 5 * SEC);
+    assert_int_equal(pqi_quic_endpoint_live(sim_server_endpoint(s)), 1);
+    sim_run(s, 40 * SEC);
+    assert_int_equal(sim_client(s)->closed, 1);
+    assert_int_equal(sim_client(s)->close.status, PQL_E_TIMEOUT);
+    assert_true(sim_server(s)->closed >= 1);
+    assert_int_equal(sim_server(s)->opened, 0);
+    assert_true(pqi_quic_endpoint_empty(sim_server_endpoint(s)));
+    sim_free(s);
+}
+
+static void a_day_of_messages_and_silence_is_survived(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.keep_alive = 20 * SEC;
+    opts.rules.loss = 10;
+    pqi_quic_stream *stream = NULL;
+    sim *s = sim_new(&opts);
+    sim_run(s, 1 * SEC);
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &stream, NULL), PQL_OK);
+    /* The simulator's bytes: place * 31 + (place >> 8). */
+    for (size_t minute = 1; minute <= 24 * 60; minute++) {
+        const size_t place = minute - 1;
+        const uint8_t byte = (uint8_t)(place * 31 + (place >> 8));
+        assert_int_equal(pqi_quic_stream_write(stream, &byte, 1, false), PQL_OK);
+        sim_run(s, minute * 60 * SEC);
+    }
+    assert_int_equal(sim_client(s)->received, 24 * 60);
+    assert_int_equal(sim_client(s)->closed, 0);
+    assert_int_equal(sim_server(s)->opened, 1);
+    sim_free(s);
+}
+
+static void a_long_stream_does_not_hold_up_a_short_one(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.send = 1000000; /* the whole of it waits in the first stream's queue */
+    pqi_quic_stream *stream = NULL;
+    sim *s = sim_new(&opts);
+    sim_run(s, 120 * MS); /* open, and one flight of the long stream is under way */
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &stream, NULL), PQL_OK);
+    assert_int_equal(pqi_quic_stream_write(stream, NULL, 0, true), PQL_OK);
+    for (unsigned ms = 120; !sim_server(s)->fin && ms < 20000; ms++) {
+        sim_run(s, ms * MS);
+    }
+    assert_true(sim_server(s)->fin);
+    assert_true(sim_server(s)->received < 200000);
+    sim_free(s);
+}
+
+static void many_small_writes_arrive_whole_and_in_order(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.rules.loss = 30;
+    pqi_quic_stream *stream = NULL;
+    sim *s = sim_new(&opts);
+    sim_run(s, 2 * SEC);
+    assert_int_equal(pqi_quic_stream_open(sim_client_conn(s), &stream, NULL), PQL_OK);
+    size_t place = 0;
+    for (unsigned round = 1; round <= 40; round++) {
+        for (unsigned i = 0; i < round * 10; i++, place++) {
+            const uint8_t byte = (uint8_t)(place * 31 + (place >> 8));
+            assert_int_equal(pqi_quic_stream_write(stream, &byte, 1, false), PQL_OK);
+        }
+        sim_run(s, 2 * SEC + round * 30 * MS); /* some are acknowledged, some under way */
+    }
+    sim_run(s, 30 * SEC);
+    assert_int_equal(sim_client(s)->received, place);
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +610,18 @@ int main(void)
         cmocka_unit_test(the_protocol_name_decides_the_certificate),
         cmocka_unit_test(policies_meet_as_the_table_says),
         cmocka_unit_test(strangers_get_less_than_they_send),
+        cmocka_unit_test(a_client_moves_to_another_address),
+        cmocka_unit_test(a_handshake_through_a_blackhole_goes_on_after_it),
+        cmocka_unit_test(flipped_bits_are_lost_datagrams_and_nothing_worse),
+        cmocka_unit_test(congestion_marks_survive),
+        cmocka_unit_test(a_peer_may_open_as_many_streams_as_it_was_given),
+        cmocka_unit_test(a_reset_ends_both_directions_at_both_ends),
+        cmocka_unit_test(a_close_with_a_reason_reaches_the_peer),
+        cmocka_unit_test(a_lost_close_is_said_again_when_the_peer_still_talks),
+        cmocka_unit_test(a_handshake_that_stops_halfway_leaves_nothing_on_the_server),
+        cmocka_unit_test(a_day_of_messages_and_silence_is_survived),
+        cmocka_unit_test(a_long_stream_does_not_hold_up_a_short_one),
+        cmocka_unit_test(many_small_writes_arrive_whole_and_in_order),
         cmocka_unit_test(handshakes_end_well_for_a_thousand_seeds_of_a_bad_network),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
