@@ -19,6 +19,9 @@
 #define WORKERS_MAX 64
 /* One stream carries everything; a second one would have no meaning. */
 #define STREAMS_PER_MINER 1
+/* Bytes that wait for a miner that does not read: some 200 frames.  What comes then is the newest
+ * job only, and after PQI_NODE_STALL_NS the link ends. */
+#define MINER_QUEUE ((size_t)64 * 1024)
 #define UNNAMED "unnamed"
 /* How soon a job is offered again to a worker whose queue was full. */
 #define BROADCAST_AGAIN (20 * PQI_NS_PER_MS)
@@ -644,7 +647,8 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
                                     .alpn_count = 1,
                                     .handlers = &handlers,
                                     .user = service,
-                                    .max_streams = STREAMS_PER_MINER};
+                                    .max_streams = STREAMS_PER_MINER,
+                                    .stream_queue = MINER_QUEUE};
     service->ctx = ctx;
     service->worker_count = pql_context_workers(ctx);
     for (unsigned i = 0; i < service->worker_count; i++) {

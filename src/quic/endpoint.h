@@ -52,6 +52,7 @@ typedef struct pqi_quic_endpoint_opts {
     size_t max_unauthenticated;
     size_t retry_threshold;
     unsigned max_streams;
+    size_t stream_queue;        /* bytes; 0, or more: PQL_STREAM_QUEUE_MAX */
     uint64_t idle_timeout;      /* ns */
     uint64_t handshake_timeout; /* ns */
     uint64_t keep_alive;        /* ns; 0: none */
