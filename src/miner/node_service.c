@@ -23,6 +23,9 @@
  * job only, and after PQI_NODE_STALL_NS the link ends. */
 #define MINER_QUEUE ((size_t)64 * 1024)
 #define UNNAMED "unnamed"
+/* Between the Cancel of a drain and the close: the close would overtake a Cancel that has to wait
+ * for its turn (pacing) or to be sent again. */
+#define GOODBYE_TIME (100 * PQI_NS_PER_MS)
 /* How soon a job is offered again to a worker whose queue was full. */
 #define BROADCAST_AGAIN (20 * PQI_NS_PER_MS)
 /* Hash rates are claims.  Above this one it is taken for this one: the sums of a few thousand such
@@ -79,6 +82,7 @@ struct node_miner {
     uint64_t rate_at;   /* of the last Stats that was taken over */
     uint64_t jobs_sent; /* those that were counted */
     uint64_t told;      /* number of the news that it knows */
+    uint64_t leave_at;  /* when its link ends in a drain */
     atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
     atomic_uint_fast64_t hash_rate;
 };
@@ -175,7 +179,8 @@ static void take_counters(node_miner *miner, uint64_t now)
 static void settle(node_miner *miner, uint64_t now)
 {
     take_counters(miner, now);
-    pql_link_set_timer(miner->link, pqi_session_node_deadline(&miner->session));
+    const uint64_t deadline = pqi_session_node_deadline(&miner->session);
+    pql_link_set_timer(miner->link, deadline < miner->leave_at ? deadline : miner->leave_at);
 }
 
 /* What there is to say to every miner. */
@@ -196,6 +201,12 @@ static news newest(pqi_node_service *s)
     return n;
 }
 
+static void send_away(node_miner *miner)
+{
+    miner->leave_at = PQI_TIME_NEVER;
+    pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
+}
+
 /* Nothing is said twice: a link may open between a change and its fan-out. */
 static void tell(node_miner *miner, const news *n, uint64_t now)
 {
@@ -205,7 +216,10 @@ static void tell(node_miner *miner, const news *n, uint64_t now)
     miner->told = n->number;
     if (n->draining) {
         pqi_session_node_cancel(&miner->session, "draining", now);
-        pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
+        miner->leave_at = now + GOODBYE_TIME;
+        if (!pqi_session_node_active(&miner->session)) {
+            send_away(miner); /* nothing was said that it could miss */
+        }
     } else if (n->has_job) {
         pqi_session_node_job(&miner->session, &n->job, now);
     } else {
@@ -504,6 +518,7 @@ static void link_open(pql_link *link, void *user)
     const uint64_t now = pqi_clock_monotonic();
     miner->service = s;
     miner->link = link;
+    miner->leave_at = PQI_TIME_NEVER;
     miner->home = &s->workers[pql_link_worker(link)];
     miner->connected_ms = pqi_clock_unix_ms();
     (void)snprintf(miner->address, sizeof(miner->address), "%s", pql_link_peer_address(link));
@@ -546,6 +561,9 @@ static void link_timer(pql_link *link, uint64_t now, void *user)
     node_miner *miner = pql_link_data(link);
     if (miner != NULL) {
         pqi_session_node_expire(&miner->session, now);
+        if (now >= miner->leave_at) {
+            send_away(miner);
+        }
         settle(miner, now);
     }
 }
