@@ -31,7 +31,8 @@ typedef struct pql_close {
     bool by_peer;      /* the peer closed */
     bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
     uint64_t code;     /* error code on the wire; 0 when there was none */
-    char reason[256];  /* the peer's text with controls replaced by '?', or our own sentence */
+    char reason[256];  /* our own sentence, the peer's text, or both; what is not printable ASCII
+                        * in the peer's text is replaced by '?' */
 } pql_close;
 
 /* What a service wants to hear.  Every member may be NULL.  |user| is the pointer given with them.
