@@ -364,14 +364,23 @@ static void log_open(const node_miner *miner)
             PQI_U64("corr_id", pql_link_id(miner->link)));
 }
 
+/* The profile promises ML-KEM, whatever else the policy would tolerate. */
+static void refuse_classical(const pqi_node_service *s, pql_link *link)
+{
+    static const char reason[] = "pqlink-miner/1 needs an ML-KEM key exchange";
+    const pql_posture *posture = pql_link_posture(link);
+    pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
+    pqi_log(PQI_LOG_WARN, SERVICE, "link_refused", PQI_STR("address", pql_link_peer_address(link)),
+            PQI_STR("algo", pql_group_name(posture->group)), PQI_STR("reason", reason),
+            PQI_U64("corr_id", pql_link_id(link)));
+    pql_link_close(link, PQI_CLOSE_REFUSED, reason);
+}
+
 static void link_open(pql_link *link, void *user)
 {
     pqi_node_service *s = user;
-    const pql_posture *posture = pql_link_posture(link);
-    if (!posture->pq_key_exchange && s->opts.policy != PQL_POLICY_OFF) {
-        /* The profile promises ML-KEM, whatever else the policy would tolerate. */
-        pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
-        pql_link_close(link, PQI_CLOSE_REFUSED, "pqlink-miner/1 needs an ML-KEM key exchange");
+    if (!pql_link_posture(link)->pq_key_exchange && s->opts.policy != PQL_POLICY_OFF) {
+        refuse_classical(s, link);
         return;
     }
     node_miner *miner = calloc(1, sizeof(*miner));
