@@ -24,6 +24,7 @@ typedef struct pqi_port {
     unsigned worker;
     pqi_socket *socket; /* replaced when the link moves to another path */
     pqi_quic_endpoint *endpoint;
+    bool path_lost;         /* client: the address that it sends from is not ours any more */
     pql_listener *listener; /* NULL on a client */
     pql_link *link;         /* the client's link; NULL on a listener */
     pqi_quic_counters reported;

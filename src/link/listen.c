@@ -13,12 +13,21 @@
 /* Half-open handshakes from which strangers have to prove their address first. */
 #define DEFAULT_RETRY_THRESHOLD 128
 #define DEFAULT_MAX_STREAMS 16
+#define DEFAULT_MAX_RECEIVE ((size_t)1 << 20)
+#define LEAST_MAX_RECEIVE ((size_t)16 << 10)
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
 #define HANDSHAKE_TIMEOUT (10 * PQI_NS_PER_SEC)
 
 static size_t or_default(size_t value, size_t fallback)
 {
     return value != 0 ? value : fallback;
+}
+
+static uint64_t receive_limit(size_t wanted)
+{
+    return wanted == 0                  ? DEFAULT_MAX_RECEIVE
+           : wanted < LEAST_MAX_RECEIVE ? LEAST_MAX_RECEIVE
+                                        : wanted;
 }
 
 static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
@@ -33,6 +42,7 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .max_unauthenticated = or_default(opts->max_unauthenticated, DEFAULT_MAX_UNAUTHENTICATED),
         .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
         .max_streams = (unsigned)or_default(opts->max_streams, DEFAULT_MAX_STREAMS),
+        .max_receive = receive_limit(opts->max_receive),
         .stream_queue = opts->stream_queue,
         .idle_timeout = idle_ms * PQI_NS_PER_MS,
         .handshake_timeout = HANDSHAKE_TIMEOUT,

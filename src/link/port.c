@@ -201,6 +201,9 @@ static void on_task(pqi_task *task, uint64_t now)
     if (pqi_udp_refused(port->socket->udp)) {
         read_socket(port->socket);
     }
+    if (port->path_lost) {
+        pqi_port_check_path(port);
+    }
     report_traffic(port);
     if (port->link == NULL && port->listener == NULL && pqi_quic_endpoint_empty(port->endpoint)) {
         pqi_port_free(port);
@@ -287,41 +290,47 @@ static pql_status open_client_socket(const pqi_address *remote, pqi_udp **udp, p
     return pqi_udp_open(udp, &opts, err);
 }
 
-static bool same_host(const pqi_address *a, const pqi_address *b)
+/* A link stays on its path while the address that it sends from is still one of ours: a better
+ * route is no reason to risk a path that nobody has tried. */
+static bool still_ours(const pqi_address *local)
 {
-    pqi_address left = *a;
-    pqi_address right = *b;
-    pqi_address_set_port(&left, 0);
-    pqi_address_set_port(&right, 0);
-    return pqi_address_equal(&left, &right);
+    pqi_udp *probe = NULL;
+    pqi_udp_opts opts = {.bind = *local};
+    pqi_address_set_port(&opts.bind, 0);
+    const bool ours = pqi_udp_open(&probe, &opts, NULL) == PQL_OK;
+    pqi_udp_close(probe);
+    return ours;
 }
 
 void pqi_port_check_path(pqi_port *port)
 {
     pqi_udp *udp = NULL;
+    port->path_lost = false;
     if (port->link == NULL || port->link->conn == NULL) {
         return;
     }
+    const pqi_address gone = pqi_udp_local(port->socket->udp);
+    if (still_ours(&gone)) {
+        return;
+    }
+    port->path_lost = true; /* until the link has moved; looked at again when the port runs */
     const pqi_address *remote = pqi_quic_conn_remote(port->link->conn);
     if (open_client_socket(remote, &udp, NULL) != PQL_OK) {
         return; /* no way there at all at the moment: the old path may come back */
     }
-    const pqi_address before = pqi_udp_local(port->socket->udp);
     const pqi_address now = pqi_udp_local(udp);
-    if (same_host(&before, &now)) {
-        pqi_udp_close(udp);
-        return;
-    }
     pqi_socket *fresh = socket_open(port, udp);
     if (fresh == NULL) {
         return;
     }
     if (pqi_quic_conn_migrate(port->link->conn, &now, pqi_clock_monotonic()) != PQL_OK) {
-        socket_close(fresh); /* still in its handshake: it has to end on the path it began on */
+        /* Still in its handshake, or short of connection IDs. */
+        socket_close(fresh);
         return;
     }
     socket_close(port->socket);
     port->socket = fresh;
+    port->path_lost = false;
     pqi_port_kick(port);
 }
 

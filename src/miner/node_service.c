@@ -19,6 +19,8 @@
 #define WORKERS_MAX 64
 /* One stream carries everything; a second one would have no meaning. */
 #define STREAMS_PER_MINER 1
+/* Frames have a kilobyte at most; this is room for the fastest honest miner. */
+#define RECEIVE_PER_MINER ((size_t)64 << 10)
 /* Bytes that wait for a miner that does not read: some 200 frames.  What comes then is the newest
  * job only, and after PQI_NODE_STALL_NS the link ends. */
 #define MINER_QUEUE ((size_t)64 * 1024)
@@ -666,6 +668,7 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,
+                                    .max_receive = RECEIVE_PER_MINER,
                                     .stream_queue = MINER_QUEUE};
     service->ctx = ctx;
     service->worker_count = pql_context_workers(ctx);
