@@ -271,6 +271,14 @@ static void a_source_that_cannot_store_keeps_the_job_and_takes_the_result_later(
     assert_int_equal(pqi_node_service_blocks(s->service), 1);
 }
 
+/* The other miner may have found the same solution: that is a duplicate, or stale.  Under the lock.
+ */
+static unsigned verdicts(const client *c)
+{
+    return c->acks[PQI_VERDICT_ACCEPTED] + c->acks[PQI_VERDICT_STALE] +
+           c->acks[PQI_VERDICT_DUPLICATE];
+}
+
 /* Solves the job that |c| has, waits for the verdict and for another job. */
 static void mine_once(client *c)
 {
@@ -279,15 +287,14 @@ static void mine_once(client *c)
     pqi_u512 target;
     pthread_mutex_lock(&s->lock);
     const pqi_miner_job job = c->job;
-    const unsigned before = c->acks[PQI_VERDICT_ACCEPTED] + c->acks[PQI_VERDICT_STALE];
+    const unsigned before = verdicts(c);
     pthread_mutex_unlock(&s->lock);
     assert_true(pqi_pow_target(&target, &job.difficulty));
     do {
         work[PQI_MINER_WORK_SIZE - 1]++;
     } while (!pqi_pow_verify(job.mining_hash, work, &target));
     send_result(c, job.id, work[PQI_MINER_WORK_SIZE - 1]);
-    WAIT_UNTIL(s, c->acks[PQI_VERDICT_ACCEPTED] + c->acks[PQI_VERDICT_STALE] > before &&
-                      strcmp(c->job.id, job.id) != 0);
+    WAIT_UNTIL(s, verdicts(c) > before && strcmp(c->job.id, job.id) != 0);
 }
 
 static void blocks_of_several_miners_make_a_real_chain(void **state)
