@@ -31,8 +31,9 @@ typedef struct pql_close {
     bool by_peer;      /* the peer closed */
     bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
     uint64_t code;     /* error code on the wire; 0 when there was none */
-    char reason[PQL_ERROR_MESSAGE_SIZE]; /* the peer's text with controls replaced by '?', or our
-                                            own sentence */
+    /* Our own sentence, the peer's text, or both; what is not printable ASCII in the peer's text is
+     * replaced by '?'. */
+    char reason[PQL_ERROR_MESSAGE_SIZE];
 } pql_close;
 
 /* What a service wants to hear.  Every member may be NULL.  |user| is the pointer given with them.
@@ -117,6 +118,8 @@ typedef struct pql_listen_opts {
     uint64_t idle_timeout_ms; /* 0: 60,000 */
     size_t max_receive;       /* bytes that one link can make us hold at most (flow control);
                                  0: 1 MiB; less than 16 KiB counts as that */
+    size_t stream_queue; /* bytes that wait for one stream's peer before pql_stream_write answers
+                            PQL_E_LIMIT; 0, or more: PQL_STREAM_QUEUE_MAX */
 } pql_listen_opts;
 
 /* Binds on every worker (SO_REUSEPORT) and serves.  Port 0 picks one (pql_listener_port).  Any
@@ -185,7 +188,7 @@ PQL_API void pql_link_set_timer(pql_link *link, uint64_t when_ns);
 /* Opens a bidirectional stream.  PQL_E_LIMIT while the peer gives no more. */
 PQL_API pql_status pql_stream_open(pql_link *link, pql_stream **out, pql_error *err);
 
-/* Bytes that wait in one stream's send queue at most. */
+/* Bytes that wait in one stream's send queue at most: not sent, or sent and not acknowledged. */
 #define PQL_STREAM_QUEUE_MAX ((size_t)1 << 20)
 
 /* Copies |len| bytes to the send queue, all or nothing: PQL_E_LIMIT when they do not fit now

@@ -43,6 +43,7 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
         .max_streams = (unsigned)or_default(opts->max_streams, DEFAULT_MAX_STREAMS),
         .max_receive = receive_limit(opts->max_receive),
+        .stream_queue = opts->stream_queue,
         .idle_timeout = idle_ms * PQI_NS_PER_MS,
         .handshake_timeout = HANDSHAKE_TIMEOUT,
     };

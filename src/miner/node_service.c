@@ -21,7 +21,13 @@
 #define STREAMS_PER_MINER 1
 /* Frames have a kilobyte at most; this is room for the fastest honest miner. */
 #define RECEIVE_PER_MINER ((size_t)64 << 10)
+/* Bytes that wait for a miner that does not read: some 200 frames.  What comes then is the newest
+ * job only, and after PQI_NODE_STALL_NS the link ends. */
+#define MINER_QUEUE ((size_t)64 * 1024)
 #define UNNAMED "unnamed"
+/* Between the Cancel of a drain and the close: the close would overtake a Cancel that has to wait
+ * for its turn (pacing) or to be sent again. */
+#define GOODBYE_TIME (100 * PQI_NS_PER_MS)
 /* How soon a job is offered again to a worker whose queue was full. */
 #define BROADCAST_AGAIN (20 * PQI_NS_PER_MS)
 /* Hash rates are claims.  Above this one it is taken for this one: the sums of a few thousand such
@@ -48,10 +54,11 @@ struct pqi_node_service {
     worker_miners workers[WORKERS_MAX];
     unsigned worker_count;
     pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the four below */
+    pthread_mutex_t job_lock;    /* guards the five below */
     bool has_job;
     pqi_job job;
     bool draining;
+    uint64_t news;               /* grows with each change of the three above */
     bool job_changed;            /* not every worker was told of it */
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     node_miner *all;
@@ -76,6 +83,8 @@ struct node_miner {
     bool listed;        /* Ready came */
     uint64_t rate_at;   /* of the last Stats that was taken over */
     uint64_t jobs_sent; /* those that were counted */
+    uint64_t told;      /* number of the news that it knows */
+    uint64_t leave_at;  /* when its link ends in a drain */
     atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
     atomic_uint_fast64_t hash_rate;
 };
@@ -93,6 +102,7 @@ static void on_source_job(void *user, const pqi_job *job)
     pthread_mutex_lock(&s->job_lock);
     s->job = *job;
     s->has_job = true;
+    s->news++;
     s->job_changed = true;
     pthread_mutex_unlock(&s->job_lock);
     pqi_node_metrics_job(s->opts.metrics);
@@ -109,6 +119,7 @@ static void on_source_idle(void *user)
     pqi_node_service *s = user;
     pthread_mutex_lock(&s->job_lock);
     s->has_job = false;
+    s->news++;
     s->job_changed = true;
     pthread_mutex_unlock(&s->job_lock);
 }
@@ -170,11 +181,13 @@ static void take_counters(node_miner *miner, uint64_t now)
 static void settle(node_miner *miner, uint64_t now)
 {
     take_counters(miner, now);
-    pql_link_set_timer(miner->link, pqi_session_node_deadline(&miner->session));
+    const uint64_t deadline = pqi_session_node_deadline(&miner->session);
+    pql_link_set_timer(miner->link, deadline < miner->leave_at ? deadline : miner->leave_at);
 }
 
 /* What there is to say to every miner. */
 typedef struct news {
+    uint64_t number;
     bool draining, has_job;
     pqi_miner_job job;
 } news;
@@ -182,16 +195,33 @@ typedef struct news {
 static news newest(pqi_node_service *s)
 {
     pthread_mutex_lock(&s->job_lock);
-    const news n = {.draining = s->draining, .has_job = s->has_job, .job = to_wire_job(&s->job)};
+    const news n = {.number = s->news,
+                    .draining = s->draining,
+                    .has_job = s->has_job,
+                    .job = to_wire_job(&s->job)};
     pthread_mutex_unlock(&s->job_lock);
     return n;
 }
 
+static void send_away(node_miner *miner)
+{
+    miner->leave_at = PQI_TIME_NEVER;
+    pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
+}
+
+/* Nothing is said twice: a link may open between a change and its fan-out. */
 static void tell(node_miner *miner, const news *n, uint64_t now)
 {
+    if (miner->told == n->number) {
+        return;
+    }
+    miner->told = n->number;
     if (n->draining) {
         pqi_session_node_cancel(&miner->session, "draining", now);
-        pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
+        miner->leave_at = now + GOODBYE_TIME;
+        if (!pqi_session_node_active(&miner->session)) {
+            send_away(miner); /* nothing was said that it could miss */
+        }
     } else if (n->has_job) {
         pqi_session_node_job(&miner->session, &n->job, now);
     } else {
@@ -261,6 +291,7 @@ void pqi_node_service_drain(pqi_node_service *service)
     pthread_mutex_lock(&service->job_lock);
     service->draining = true;
     service->has_job = false;
+    service->news++;
     pthread_mutex_unlock(&service->job_lock);
     const struct timespec pause = {.tv_nsec = (long)BROADCAST_AGAIN};
     while (!broadcast(service)) {
@@ -489,6 +520,7 @@ static void link_open(pql_link *link, void *user)
     const uint64_t now = pqi_clock_monotonic();
     miner->service = s;
     miner->link = link;
+    miner->leave_at = PQI_TIME_NEVER;
     miner->home = &s->workers[pql_link_worker(link)];
     miner->connected_ms = pqi_clock_unix_ms();
     (void)snprintf(miner->address, sizeof(miner->address), "%s", pql_link_peer_address(link));
@@ -531,6 +563,9 @@ static void link_timer(pql_link *link, uint64_t now, void *user)
     node_miner *miner = pql_link_data(link);
     if (miner != NULL) {
         pqi_session_node_expire(&miner->session, now);
+        if (now >= miner->leave_at) {
+            send_away(miner);
+        }
         settle(miner, now);
     }
 }
@@ -604,6 +639,7 @@ pql_status pqi_node_service_new(pqi_node_service **out, const pqi_node_service_o
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory starting the node.");
     }
     s->opts = *opts;
+    s->news = 1; /* that there is no job */
     pthread_mutex_init(&s->source_lock, NULL);
     pthread_mutex_init(&s->job_lock, NULL);
     pthread_mutex_init(&s->miners_lock, NULL);
@@ -632,7 +668,8 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,
-                                    .max_receive = RECEIVE_PER_MINER};
+                                    .max_receive = RECEIVE_PER_MINER,
+                                    .stream_queue = MINER_QUEUE};
     service->ctx = ctx;
     service->worker_count = pql_context_workers(ctx);
     for (unsigned i = 0; i < service->worker_count; i++) {

@@ -53,6 +53,7 @@ typedef struct pqi_quic_endpoint_opts {
     size_t retry_threshold;
     unsigned max_streams;
     uint64_t max_receive;       /* bytes that one connection can make us hold; 0: grows to 16 MiB */
+    size_t stream_queue;        /* bytes; 0, or more: PQL_STREAM_QUEUE_MAX */
     uint64_t idle_timeout;      /* ns */
     uint64_t handshake_timeout; /* ns */
     uint64_t keep_alive;        /* ns; 0: none */

@@ -233,12 +233,18 @@ static bool append(pqi_quic_stream *stream, const void *data, size_t len)
     return true;
 }
 
+static size_t queue_max(const pqi_quic_stream *stream)
+{
+    const size_t wanted = stream->conn->endpoint->opts.stream_queue;
+    return wanted != 0 && wanted < PQL_STREAM_QUEUE_MAX ? wanted : PQL_STREAM_QUEUE_MAX;
+}
+
 pql_status pqi_quic_stream_write(pqi_quic_stream *stream, const void *data, size_t len, bool fin)
 {
     if (stream->conn->state == CONN_LINGER || stream->fin || stream->closed_write) {
         return PQL_E_CLOSED;
     }
-    if (len > PQL_STREAM_QUEUE_MAX - stream->queued) {
+    if (len > queue_max(stream) - stream->queued) {
         stream->want_writable = true;
         return PQL_E_LIMIT;
     }
