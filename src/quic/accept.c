@@ -18,6 +18,9 @@
 #define RETRY_TOKEN_LIFE (10 * PQI_NS_PER_SEC)
 #define ADDRESS_TOKEN_LIFE (3600 * PQI_NS_PER_SEC)
 #define ANSWER_SIZE 512
+/* RFC 8999, 5 and 6: form bits, version, two connection IDs of up to 255 bytes behind their
+ * lengths (other versions may have longer ones than ours), and the one version that we speak. */
+#define NEGOTIATION_SIZE (1 + 4 + 2 * (1 + 255) + 4)
 /* RFC 8999, 5: the header form bit. */
 #define LONG_HEADER 0x80
 
@@ -39,7 +42,7 @@ static void negotiate_version(pqi_quic_endpoint *endpoint, const pqi_datagrams *
                               const ngtcp2_version_cid *vc)
 {
     const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
-    uint8_t packet[ANSWER_SIZE];
+    uint8_t packet[NEGOTIATION_SIZE];
     uint8_t random = 0;
     if (one->len < INITIAL_DATAGRAM_MIN) {
         return;
@@ -223,7 +226,9 @@ void pqi_endpoint_stranger(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
         negotiate_version(endpoint, one, vc);
     } else if ((one->data[0] & LONG_HEADER) == 0) {
         reset(endpoint, one, vc, now);
-    } else if (vc->version != 0) { /* 0: a Version Negotiation, which is for clients only */
+    } else if (vc->version == NGTCP2_PROTO_VER_V1) {
         accept_initial(endpoint, one, now);
+    } else if (vc->version != 0) { /* 0: a Version Negotiation, which is for clients only */
+        negotiate_version(endpoint, one, vc); /* ngtcp2 knows more versions than we offer */
     }
 }

@@ -303,6 +303,36 @@ static void an_unknown_version_is_negotiated_only_when_the_datagram_is_full(void
     pqi_quic_endpoint_free(server);
 }
 
+static void version_2_is_negotiated_down_although_the_library_knows_it(void **state)
+{
+    (void)state;
+    static const uint8_t version_2[] = {0x6b, 0x33, 0x43, 0xcf}; /* RFC 9369, 3.1 */
+    pqi_quic_endpoint *server = new_server();
+    new_hello();
+    memcpy(hello.data[0] + 1, version_2, sizeof(version_2));
+    hello.data[0][0] = 0xd0; /* RFC 9369, 3.2: an Initial of version 2 */
+    give(server, hello.data[0], hello.len[0], 1000, START);
+    assert_int_equal(out.accepted, 0);
+    assert_int_equal(out.count, 1);
+    assert_int_equal(pqi_quic_endpoint_counters(server).version_negotiations, 1);
+    /* The version of the answer is 0, and all that it offers is version 1. */
+    assert_memory_equal(out.last + 1, "\0\0\0\0", 4);
+    assert_memory_equal(out.last + out.last_len - 4, "\0\0\0\1", 4);
+    pqi_quic_endpoint_free(server);
+}
+
+static void an_unknown_version_may_have_connection_ids_of_255_bytes(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    uint8_t packet[INITIAL_MIN] = {0xc0, 0xfa, 0xfa, 0xfa, 0xfa, 255};
+    packet[6 + 255] = 255; /* behind the destination ID: length of the source ID */
+    give(server, packet, sizeof(packet), 1000, START);
+    assert_int_equal(out.count, 1);
+    assert_int_equal(out.last_len, 1 + 4 + 2 * (1 + 255) + 4);
+    pqi_quic_endpoint_free(server);
+}
+
 static void a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes(void **state)
 {
     (void)state;
@@ -459,6 +489,8 @@ int main(void)
         cmocka_unit_test(two_servers_do_not_answer_each_other_for_ever),
         cmocka_unit_test(a_version_negotiation_packet_is_not_answered),
         cmocka_unit_test(an_unknown_version_is_negotiated_only_when_the_datagram_is_full),
+        cmocka_unit_test(version_2_is_negotiated_down_although_the_library_knows_it),
+        cmocka_unit_test(an_unknown_version_may_have_connection_ids_of_255_bytes),
         cmocka_unit_test(a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes),
         cmocka_unit_test(a_stale_or_foreign_retry_token_is_no_proof),
         cmocka_unit_test(lingering_connections_are_bounded),
