@@ -31,8 +31,9 @@ typedef struct pql_close {
     bool by_peer;      /* the peer closed */
     bool application;  /* code is an application code, not a transport one (RFC 9000, 19.19) */
     uint64_t code;     /* error code on the wire; 0 when there was none */
-    char reason[PQL_ERROR_MESSAGE_SIZE]; /* the peer's text with controls replaced by '?', or our
-                                            own sentence */
+    /* Our own sentence, the peer's text, or both; what is not printable ASCII in the peer's text
+     * is replaced by '?'. */
+    char reason[PQL_ERROR_MESSAGE_SIZE];
 } pql_close;
 
 /* What a service wants to hear.  Every member may be NULL.  |user| is the pointer given with them.

@@ -412,30 +412,41 @@ static pql_status status_of_peer_code(uint64_t code)
     return PQL_E_PROTOCOL;
 }
 
-/* Most peers send a code without a text. */
+/* A sentence of our own for the peer's transport error code.  The peer's text, where it sent one,
+ * comes after it: on its own it often says no more than "handshake failed". */
 static void explain_peer_code(pql_close *close)
 {
-    if (close->reason[0] != '\0' || close->status == PQL_OK) {
+    char words[sizeof(close->reason)];
+    char sentence[160];
+    const unsigned alert =
+        (close->code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR ? (unsigned)(close->code & 0xff) : 0;
+    if (close->status == PQL_OK) {
         return;
     }
     if (close->status == PQL_E_POLICY) {
-        (void)snprintf(close->reason, sizeof(close->reason),
+        (void)snprintf(sentence, sizeof(sentence),
                        "The peer found no key exchange or signature that both sides allow (TLS "
                        "alert %u): compare the policies of both.",
-                       (unsigned)(close->code & 0xff));
+                       alert);
     } else if (close->status == PQL_E_REFUSED) {
-        (void)snprintf(close->reason, sizeof(close->reason),
-                       "The peer takes no more links at the moment.");
-    } else if ((close->code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR) {
-        (void)snprintf(close->reason, sizeof(close->reason),
-                       "The peer ended the handshake with TLS alert %u (%s).",
-                       (unsigned)(close->code & 0xff),
-                       SSL_alert_desc_string_long((int)(close->code & 0xff)));
+        (void)snprintf(sentence, sizeof(sentence), "The peer takes no more links at the moment.");
+    } else if (alert == SSL_AD_NO_APPLICATION_PROTOCOL) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The peer does not speak the protocol (ALPN) that was asked for (TLS alert "
+                       "%u): is this the right port?",
+                       alert);
+    } else if (alert != 0) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The peer ended the handshake with TLS alert %u (%s).", alert,
+                       SSL_alert_desc_string_long((int)alert));
     } else {
-        (void)snprintf(close->reason, sizeof(close->reason),
+        (void)snprintf(sentence, sizeof(sentence),
                        "The peer closed the link with QUIC transport error 0x%llx.",
                        (unsigned long long)close->code);
     }
+    (void)snprintf(words, sizeof(words), "%s", close->reason);
+    (void)snprintf(close->reason, sizeof(close->reason), "%s%s%s", sentence,
+                   words[0] == '\0' ? "" : " It said: ", words);
 }
 
 static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)

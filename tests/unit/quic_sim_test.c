@@ -254,6 +254,7 @@ static void an_unknown_protocol_is_refused_with_its_own_alert(void **state)
     sim_run(s, 20 * SEC);
     assert_int_equal(sim_client(s)->opened, 0);
     assert_int_equal(sim_client(s)->close.code, 0x178);
+    assert_non_null(strstr(sim_client(s)->close.reason, "protocol (ALPN)"));
     sim_free(s);
 }
 
