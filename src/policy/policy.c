@@ -18,6 +18,10 @@ static const uint16_t schemes_pq[] = {ML_DSA_SCHEMES};
 static const uint16_t schemes_all[] = {ML_DSA_SCHEMES, CLASSICAL_SCHEMES};
 static const uint16_t schemes_tls12[] = {ML_DSA_SCHEMES, CLASSICAL_SCHEMES, TLS12_SCHEMES};
 
+/* RFC 8446, B.4. */
+#define CIPHER_AES_128 0x1301u
+#define CIPHER_AES_256 0x1302u
+#define CIPHER_CHACHA20 0x1303u
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* TLS 1.2 is a compatibility setting for classical peers on TCP (DESIGN.md, section 6). */
@@ -49,16 +53,33 @@ static bool set_versions(const pqi_policy_use *use, SSL_CTX *ssl_ctx)
            SSL_CTX_set_max_proto_version(ssl_ctx, TLS1_3_VERSION) == 1;
 }
 
+static const char strong_ciphers[] = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
 static bool set_ciphers(const pqi_policy_use *use, SSL_CTX *ssl_ctx)
 {
-    const char *strong = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
     const char *all = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
     const char *tls12 = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                         "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
                         "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256";
     const bool pq_only = use->policy == PQL_POLICY_PQ_ONLY;
-    return SSL_CTX_set_ciphersuites(ssl_ctx, pq_only ? strong : all) == 1 &&
+    return SSL_CTX_set_ciphersuites(ssl_ctx, pq_only ? strong_ciphers : all) == 1 &&
            SSL_CTX_set_strict_cipher_list(ssl_ctx, tls12) == 1;
+}
+
+bool pqi_policy_prefer_ciphers(const SSL_CLIENT_HELLO *hello)
+{
+    bool weak = false;
+    for (size_t at = 0; at + 1 < hello->cipher_suites_len; at += 2) {
+        const unsigned suite =
+            (unsigned)hello->cipher_suites[at] << 8 | hello->cipher_suites[at + 1];
+        if (suite == CIPHER_AES_128) {
+            weak = true;
+        } else if (suite == CIPHER_AES_256 || suite == CIPHER_CHACHA20) {
+            /* Ahead of AES-128 it is taken anyway. */
+            return !weak || SSL_set_ciphersuites(hello->ssl, strong_ciphers) == 1;
+        }
+    }
+    return true;
 }
 
 static bool set_schemes(const pqi_policy_use *use, SSL_CTX *ssl_ctx)

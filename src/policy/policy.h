@@ -18,6 +18,11 @@ typedef struct pqi_policy_use {
  * section 6.  PQL_E_CRYPTO when the library refuses a name (a build without ML-KEM or ML-DSA). */
 pql_status pqi_policy_apply(const pqi_policy_use *use, SSL_CTX *ssl_ctx, pql_error *err);
 
+/* For a server's select_certificate callback: leaves AES-128 out for a client that offers something
+ * stronger too.  In TLS 1.3 the library takes the first of the client's suites that is allowed,
+ * whatever its server preference option says.  False when memory could not be had. */
+bool pqi_policy_prefer_ciphers(const SSL_CLIENT_HELLO *hello);
+
 /* Judges what was negotiated: fills posture->pq_key_exchange, pq_authentication and downgrade.
  * PQL_E_POLICY, with a sentence that names the setting to change, when the policy forbids it. */
 pql_status pqi_policy_judge(const pqi_policy_use *use, pql_posture *posture, pql_error *err);

@@ -82,7 +82,7 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
             (void)SSL_set_SSL_CTX(hello->ssl, tls->ctx[tls->alpn_leaf[index]]);
         }
     }
-    return ssl_select_cert_success;
+    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
 }
 
 static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,

@@ -138,6 +138,35 @@ static void a_server_takes_ml_kem_from_a_client_that_likes_x25519_better(void **
     SSL_CTX_free(server_ctx);
 }
 
+static enum ssl_select_cert_result_t prefer_ciphers(const SSL_CLIENT_HELLO *hello)
+{
+    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+}
+
+/* The suite that a hybrid server uses with a client that likes |ciphers| in this order. */
+static uint16_t cipher_for(const char *ciphers)
+{
+    const pqi_policy_use client_use = {.policy = PQL_POLICY_HYBRID, .quic = true};
+    const pqi_policy_use server_use = {.policy = PQL_POLICY_HYBRID, .quic = true, .server = true};
+    SSL_CTX *client_ctx = handshake_config(&client_use, NULL, PQL_LEAF_PQ);
+    SSL_CTX *server_ctx = handshake_config(&server_use, identity, PQL_LEAF_PQ);
+    SSL_CTX_set_select_certificate_cb(server_ctx, prefer_ciphers);
+    assert_int_equal(SSL_CTX_set_ciphersuites(client_ctx, ciphers), 1);
+    const outcome o = connect_configs(client_ctx, &client_use, server_ctx, &server_use);
+    assert_true(o.done);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(server_ctx);
+    return o.server.cipher;
+}
+
+static void aes_128_is_for_clients_that_have_nothing_stronger(void **state)
+{
+    (void)state;
+    assert_int_equal(cipher_for("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"), 0x1302);
+    assert_int_equal(cipher_for("TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"), 0x1303);
+    assert_int_equal(cipher_for("TLS_AES_128_GCM_SHA256"), 0x1301);
+}
+
 static void required_pq_authentication_refuses_a_classical_leaf(void **state)
 {
     (void)state;
@@ -201,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair_of_policies_meets_or_refuses_as_documented),
         cmocka_unit_test(a_server_takes_ml_kem_from_a_client_that_likes_x25519_better),
+        cmocka_unit_test(aes_128_is_for_clients_that_have_nothing_stronger),
         cmocka_unit_test(required_pq_authentication_refuses_a_classical_leaf),
         cmocka_unit_test(tls_12_is_for_classical_peers_on_tcp_only),
         cmocka_unit_test(a_client_hello_fits_two_quic_datagrams),
