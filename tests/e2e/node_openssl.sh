@@ -13,9 +13,12 @@ if ! "$openssl" s_client -help 2>&1 | grep -q -e '^ *-quic ' ||
     exit 77
 fi
 
-# client GROUPS ALPN: a handshake and nothing more; what it said is then in $dir/out.
+# client GROUPS ALPN [OPTION...]: a handshake and nothing more; what it said is then in $dir/out.
 client() {
-    "$openssl" s_client -quic -groups "$1" -alpn "$2" -connect "127.0.0.1:$port" \
+    groups=$1
+    alpn=$2
+    shift 2
+    "$openssl" s_client -quic -groups "$groups" -alpn "$alpn" -connect "127.0.0.1:$port" "$@" \
         >"$dir/out" 2>&1 </dev/null || :
 }
 
@@ -28,6 +31,10 @@ shown=$("$openssl" x509 -outform DER <"$dir/out" | sha256sum | cut -d ' ' -f 1)
 [ "sha256:$shown" = "$pin" ] || fail "OpenSSL was shown sha256:$shown, and the pin is $pin"
 wait_for "$dir/node.log" '"event":"link_open"'
 [ "$(json_field "$dir/node.log" link_open algo)" = X25519MLKEM768 ] || fail "another group was used"
+
+# AES-128 is for clients that have nothing stronger, whatever they like best.
+client X25519MLKEM768 pqlink-miner/1 -ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384
+contains "$dir/out" 'Cipher is TLS_AES_256_GCM_SHA384'
 
 # Hybrid finishes a classical handshake; the miner service then says why it serves nobody on it.
 client X25519 pqlink-miner/1
