@@ -2,19 +2,32 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+/* How long a line waits for a reader that does not read; the lines after it wait no more. */
+#define STALL_MS 100
+
 static struct {
     int fd;
     pqi_log_level least;
     pqi_log_format format;
     atomic_uint_fast64_t dropped;
-} log_state = {.fd = STDERR_FILENO, .least = PQI_LOG_INFO, .format = PQI_LOG_TEXT};
+    pthread_mutex_t
+        lock; /* guards the two below, and the room in the pipe between poll and write */
+    bool stalled;
+    uint64_t told; /* of |dropped|: what a lines_lost event has said already */
+} log_state = {.fd = STDERR_FILENO,
+               .least = PQI_LOG_INFO,
+               .format = PQI_LOG_TEXT,
+               .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -46,21 +59,56 @@ static void line_raw(line *l, const char *text)
     }
 }
 
-/* JSON string escapes; the text format uses the same ones, so that no peer can forge a line. */
+/* Reads one character of UTF-8 (RFC 3629) and returns its length; 0: |text| is no UTF-8 here. */
+static size_t utf8_read(const char *text, uint32_t *point)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char first = (unsigned char)text[0];
+    const size_t len = first < 0x80   ? 1
+                       : first < 0xc0 ? 0
+                       : first < 0xe0 ? 2
+                       : first < 0xf0 ? 3
+                                      : 4;
+    *point = len <= 1 ? first : first & (0x7fU >> len);
+    for (size_t i = 1; i < len; i++) {
+        const unsigned char next = (unsigned char)text[i]; /* the final NUL fails here */
+        if ((next & 0xc0) != 0x80) {
+            return 0;
+        }
+        *point = *point << 6 | (next & 0x3fU);
+    }
+    const bool surrogate = *point >= 0xd800 && *point <= 0xdfff;
+    return len > 0 && *point >= least[len] && *point <= 0x10ffff && !surrogate ? len : 0;
+}
+
+/* Control characters of both sets, line separators and what turns the direction of writing: a peer
+ * could steer a terminal with them, or show a line that is none. */
+static bool is_control(uint32_t point)
+{
+    return point < 0x20 || (point >= 0x7f && point <= 0x9f) ||
+           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
+/* JSON string escapes; the text format uses the same ones, so that no peer can forge a line.  What
+ * is no UTF-8 becomes U+FFFD, byte by byte: a JSON text has nothing else. */
 static void line_escaped(line *l, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            line_char(l, '\\');
-            line_char(l, (char)c);
-        } else if (c < 0x20 || c == 0x7f) {
+    while (*text != '\0') {
+        uint32_t point = 0;
+        const size_t len = utf8_read(text, &point);
+        if (len == 0 || is_control(point)) {
             char escape[8];
-            (void)snprintf(escape, sizeof(escape), "\\u%04x", c);
+            (void)snprintf(escape, sizeof(escape), "\\u%04x", len == 0 ? 0xfffdU : (unsigned)point);
             line_raw(l, escape);
         } else {
-            line_char(l, (char)c);
+            if (point == '"' || point == '\\') {
+                line_char(l, '\\');
+            }
+            for (size_t i = 0; i < len; i++) {
+                line_char(l, text[i]);
+            }
         }
+        text += len == 0 ? 1 : len;
     }
 }
 
@@ -148,28 +196,79 @@ bool pqi_log_enabled(pqi_log_level level)
     return level >= log_state.least;
 }
 
+static void line_make(line *l, pqi_log_level level, const char *service, const char *event,
+                      const pqi_log_field *fields, unsigned count)
+{
+    const pqi_log_format format = log_state.format;
+    l->len = 0;
+    l->full = false;
+    l->limit = PQI_LOG_LINE_SIZE - sizeof(cut_json);
+    line_start(l, format, level, service, event);
+    for (unsigned i = 0; i < count && !l->full; i++) {
+        line_field(l, format, &fields[i]);
+    }
+    const bool cut = l->full;
+    l->limit = PQI_LOG_LINE_SIZE;
+    if (format == PQI_LOG_JSON) {
+        line_raw(l, cut ? cut_json : "}\n");
+    } else {
+        line_raw(l, cut ? cut_text : "\n");
+    }
+}
+
+/* With the lock held: waits a moment for room.  A pipe that is writable has room for PIPE_BUF
+ * bytes, two of our lines, so the write after it does not block. */
+static bool wait_for_room(void)
+{
+    struct pollfd fd = {.fd = log_state.fd, .events = POLLOUT};
+    int ready;
+    do {
+        ready = poll(&fd, 1, log_state.stalled ? 0 : STALL_MS);
+    } while (ready < 0 && errno == EINTR);
+    log_state.stalled = ready == 0;
+    return ready == 1 && (fd.revents & (POLLERR | POLLNVAL)) == 0;
+}
+
+static bool line_write(const line *l)
+{
+    const bool written = write(log_state.fd, l->text, l->len) == (ssize_t)l->len;
+    if (!written) {
+        atomic_fetch_add_explicit(&log_state.dropped, 1, memory_order_relaxed);
+    }
+    return written;
+}
+
+/* With the lock held: says how many lines are missing above this place. */
+static void tell_lost(void)
+{
+    const uint64_t dropped = pqi_log_dropped();
+    if (dropped == log_state.told) {
+        return;
+    }
+    line l;
+    const pqi_log_field field = PQI_U64("lines", dropped - log_state.told);
+    line_make(&l, PQI_LOG_WARN, "log", "lines_lost", &field, 1);
+    if (line_write(&l)) {
+        log_state.told = dropped;
+    }
+}
+
 void pqi_log_event(pqi_log_level level, const char *service, const char *event,
                    const pqi_log_field *fields, unsigned count)
 {
     if (!pqi_log_enabled(level)) {
         return;
     }
-    const pqi_log_format format = log_state.format;
-    line l = {.limit = PQI_LOG_LINE_SIZE - sizeof(cut_json)};
-    line_start(&l, format, level, service, event);
-    for (unsigned i = 0; i < count && !l.full; i++) {
-        line_field(&l, format, &fields[i]);
-    }
-    const bool cut = l.full;
-    l.limit = PQI_LOG_LINE_SIZE;
-    if (format == PQI_LOG_JSON) {
-        line_raw(&l, cut ? cut_json : "}\n");
+    line l;
+    line_make(&l, level, service, event, fields, count);
+    pthread_mutex_lock(&log_state.lock);
+    if (wait_for_room()) {
+        tell_lost();
+        (void)line_write(&l);
     } else {
-        line_raw(&l, cut ? cut_text : "\n");
-    }
-    if (write(log_state.fd, l.text, l.len) != (ssize_t)l.len) {
         atomic_fetch_add_explicit(&log_state.dropped, 1, memory_order_relaxed);
     }
+    pthread_mutex_unlock(&log_state.lock);
 }
 
 uint64_t pqi_log_dropped(void)

@@ -41,8 +41,10 @@ void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format);
 bool pqi_log_enabled(pqi_log_level level);
 
 /* Writes one line: ts, level, service, event, then |fields|.  Thread-safe.  A line that cannot be
- * written is counted (pqi_log_dropped) and gone: logging never blocks a link for ever or fails it.
- */
+ * written is counted (pqi_log_dropped) and gone, and an event lines_lost says how many are missing
+ * as soon as there is room again: logging never blocks a link for ever or fails it.  A reader that
+ * does not read (a pager, Ctrl-S, a service manager that hangs) holds up one line for 100 ms, and
+ * none of those that follow. */
 void pqi_log_event(pqi_log_level level, const char *service, const char *event,
                    const pqi_log_field *fields, unsigned count);
 uint64_t pqi_log_dropped(void);

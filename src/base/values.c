@@ -42,12 +42,8 @@ pql_status pqi_number_parse(uint64_t *out, const char *text, uint64_t min, uint6
 {
     uint64_t value = 0;
     if (!read_digits(&value, text, strlen(text)) || value < min || value > max) {
-        return max == UINT64_MAX
-                   ? pqi_fail(err, PQL_E_USAGE, "It must be a whole number, at least %" PRIu64 ".",
-                              min)
-                   : pqi_fail(err, PQL_E_USAGE,
-                              "It must be a whole number from %" PRIu64 " to %" PRIu64 ".", min,
-                              max);
+        return pqi_fail(err, PQL_E_USAGE,
+                        "It must be a whole number from %" PRIu64 " to %" PRIu64 ".", min, max);
     }
     *out = value;
     return PQL_OK;

@@ -51,14 +51,18 @@ static pql_status add_conditions(node *n, pql_error *err)
     return status;
 }
 
+/* A directory with a chain had an identity too.  One that lost it gets no new one: every miner has
+ * pinned the old, and a backup may have it. */
 static pql_status open_identity(node *n, pql_error *err)
 {
-    pql_status status = pql_identity_open(&n->identity, n->options->dir.text, NULL, err);
+    const char *dir = n->options->dir.text;
+    const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
+    pql_status status = pql_identity_open(&n->identity, dir, &opts, err);
     if (status != PQL_OK) {
         return status;
     }
     if (pql_identity_created(n->identity)) {
-        pqi_log(PQI_LOG_INFO, SERVICE, "identity_created", PQI_STR("dir", n->options->dir.text));
+        pqi_log(PQI_LOG_INFO, SERVICE, "identity_created", PQI_STR("dir", dir));
     }
     pqi_health_set_ok(n->rt.health, n->ready_identity);
     return PQL_OK;

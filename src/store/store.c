@@ -179,6 +179,13 @@ static pql_status open_directory(pqi_store *store, pql_error *err)
     return rc == PQL_OK ? pqi_db_open(store, path, &pqi_schema_current, err) : rc;
 }
 
+bool pqi_store_exists(const char *directory)
+{
+    char path[PATH_MAX];
+    const int len = snprintf(path, sizeof(path), "%s/%s", directory, DATABASE_NAME);
+    return len > 0 && (size_t)len < sizeof(path) && access(path, F_OK) == 0;
+}
+
 pql_status pqi_store_open(pqi_store **out, const char *directory, pql_error *err)
 {
     *out = NULL;

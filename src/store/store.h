@@ -27,6 +27,8 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 /* A directory name that stands for a store in memory, gone when it is closed. */
 #define PQI_STORE_MEMORY ":memory:"
 
@@ -42,6 +44,9 @@ typedef struct pqi_store pqi_store;
  * damaged; an existing file is never made anew.  *out is NULL after a failure; the caller closes
  * it. */
 pql_status pqi_store_open(pqi_store **out, const char *directory, pql_error *err);
+
+/* Whether |directory| has a store; nothing is opened or made. */
+bool pqi_store_exists(const char *directory);
 
 /* Closes and frees; no other thread may be in a call.  NULL is a no-op. */
 void pqi_store_close(pqi_store *store);

@@ -26,3 +26,8 @@ chmod 600 "$dir/node/identity/pq-key.pem"
 rm "$dir/node/identity/pq-cert.pem"
 expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
 [ ! -e "$dir/node/identity/pq-cert.pem" ] || fail "a missing certificate was made anew"
+
+# The chain is there and the identity is not: no new one, miners have pinned the lost one.
+rm -r "$dir/node/identity"
+expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
+[ ! -e "$dir/node/identity" ] || fail "a lost identity was made anew"
