@@ -210,7 +210,8 @@ static int by_size(const void *a, const void *b)
 
 static double us(const uint64_t *sorted, size_t count, unsigned per_mille)
 {
-    return (double)sorted[(count - 1) * per_mille / PER_MILLE] / 1000;
+    const size_t place = (count - 1) * per_mille / PER_MILLE;
+    return (double)sorted[place] / 1000;
 }
 
 static void report(shared *board, unsigned workers)

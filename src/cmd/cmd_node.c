@@ -193,10 +193,11 @@ static void announce(const node *n, bool terminal)
             PQI_U64("workers", pql_context_workers(n->ctx)),
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
     if (terminal) {
-        const bool v6 = listen->host_kind == PQI_HOST_IPV6;
-        (void)fprintf(stderr,
-                      "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s\n",
-                      v6 ? "[" : "", listen->host, v6 ? "]" : "", port, pin);
+        const bool all = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+        const bool v6 = listen->host_kind == PQI_HOST_IPV6 && !all;
+        (void)fprintf(
+            stderr, "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s\n",
+            v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "", port, pin);
     }
 }
 

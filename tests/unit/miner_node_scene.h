@@ -344,7 +344,7 @@ static client *connect_with(scene *s, pql_context *ctx, const void *first_bytes,
         c->first_len = first_len;
     }
     const pql_connect_opts opts = {
-        .alpn = "pqlink-miner/1", .handlers = &client_handlers, .user = c};
+        .alpn = "pqlink-miner/1", .handlers = &client_handlers, .user = c, .keep_alive_ms = 10000};
     assert_int_equal(pql_connect(ctx, s->url, &peer, &opts, &c->link, NULL), PQL_OK);
     return c;
 }
