@@ -57,7 +57,11 @@ static pql_status open_identity(node *n, pql_error *err)
 {
     const char *dir = n->options->dir.text;
     const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
-    pql_status status = pql_identity_open(&n->identity, dir, &opts, err);
+    /* Before any key is made there; the store would say the same a little later. */
+    pql_status status = pqi_store_check_directory(dir, err);
+    if (status == PQL_OK) {
+        status = pql_identity_open(&n->identity, dir, &opts, err);
+    }
     if (status != PQL_OK) {
         return status;
     }

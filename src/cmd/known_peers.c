@@ -29,7 +29,9 @@ pql_status pqi_known_peers_open(pqi_store **out, const pqi_dir *dir, pql_error *
     if (len < 0 || (size_t)len >= sizeof(path)) {
         return pqi_fail(err, PQL_E_USAGE, "The name of the directory is too long.");
     }
-    return pqi_store_open(out, path, err);
+    /* Who may write here could put another memory in the place of ours. */
+    const pql_status status = pqi_store_check_directory(dir->text, err);
+    return status == PQL_OK ? pqi_store_open(out, path, err) : status;
 }
 
 pql_tofu pqi_known_peers_tofu(pqi_store *store)

@@ -19,6 +19,7 @@
 #define LOCK_NAME "store.lock"
 #define DIRECTORY_MODE 0700
 #define FILE_MODE 0600
+#define OTHERS_WRITE (S_IWGRP | S_IWOTH)
 
 static pql_status join_path(char *out, size_t size, const pqi_store *store, const char *name,
                             pql_error *err)
@@ -156,11 +157,32 @@ static pql_status make_database(pqi_store *store, const char *path, pql_error *e
     return sync_directory(store, err);
 }
 
+pql_status pqi_store_check_directory(const char *directory, pql_error *err)
+{
+    struct stat st;
+    if (stat(directory, &st) != 0) {
+        return errno == ENOENT
+                   ? PQL_OK
+                   : pqi_fail_errno(err, PQL_E_IO, errno, "Cannot look at %s", directory);
+    }
+    if ((st.st_mode & OTHERS_WRITE) != 0) {
+        return pqi_fail(
+            err, PQL_E_IO,
+            "Others may write to %s and exchange what is in it (mode %04o).  Run: chmod "
+            "go-w %s, or use another directory if it is shared on purpose.",
+            directory, (unsigned)(st.st_mode & 07777), directory);
+    }
+    return PQL_OK;
+}
+
 static pql_status open_directory(pqi_store *store, pql_error *err)
 {
     char path[PATH_MAX];
     bool exists = false;
     pql_status rc = pqi_dir_make(store->directory, DIRECTORY_MODE, err);
+    if (rc == PQL_OK) {
+        rc = pqi_store_check_directory(store->directory, err);
+    }
     if (rc == PQL_OK) {
         rc = join_path(path, sizeof(path), store, DATABASE_NAME, err);
     }

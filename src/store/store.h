@@ -1,6 +1,7 @@
 /* Durable state of one endpoint: an SQLite database in a directory of its own.
  *
- * Files in the directory (made 0700 when it is new; an existing one keeps its mode):
+ * Files in the directory (made 0700 when it is new; an existing one keeps its mode, and is
+ * refused when its group or others may write to it):
  *   store.sqlite3        the database, mode 0600; -wal and -shm stand beside it while it is open
  *   store.sqlite3.new    a database that is just being made; renamed when complete
  *   store.lock           flock(2)ed by the process that has the store open; holds its process id
@@ -40,10 +41,15 @@ typedef struct pqi_store pqi_store;
  * page cache, the time to read it otherwise.
  *
  * Errors: PQL_E_STATE: another process, or this one, has the store open.  PQL_E_UNSUPPORTED: a
- * newer program wrote it, or it is not a pqlink store.  PQL_E_IO: it cannot be opened, or it is
- * damaged; an existing file is never made anew.  *out is NULL after a failure; the caller closes
- * it. */
+ * newer program wrote it, or it is not a pqlink store.  PQL_E_IO: it cannot be opened, others
+ * may write to the directory, or the file is damaged; an existing file is never made anew.  *out is
+ * NULL after a failure; the caller closes it. */
 pql_status pqi_store_open(pqi_store **out, const char *directory, pql_error *err);
+
+/* PQL_E_IO with a remedy when |directory| exists and its group or others may write to it: they
+ * could exchange what is in it, a sticky bit or not.  PQL_OK when it does not exist. pqi_store_open
+ * asks this itself; it is for the directory above a store. */
+pql_status pqi_store_check_directory(const char *directory, pql_error *err);
 
 /* Whether |directory| has a store; nothing is opened or made. */
 bool pqi_store_exists(const char *directory);

@@ -31,3 +31,10 @@ expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
 rm -r "$dir/node/identity"
 expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
 [ ! -e "$dir/node/identity" ] || fail "a lost identity was made anew"
+
+# A directory where anybody could exchange the keys: none are made there.
+mkdir "$dir/open"
+chmod 0777 "$dir/open"
+expect 7 node --dir "$dir/open" --listen quic://127.0.0.1:0 --admin off
+contains "$dir/err" "chmod go-w $dir/open"
+[ ! -e "$dir/open/identity" ] || fail "an identity was made where others may write"

@@ -29,6 +29,11 @@ contains "$dir/err" '"event":"insecure"'
 expect 0 $mine --tofu --dir "$dir/miner"
 # shellcheck disable=SC2086
 expect 0 $mine --tofu --dir "$dir/miner"
+chmod 0777 "$dir/miner"       # anybody could put another memory there
+# shellcheck disable=SC2086
+expect 7 $mine --tofu --dir "$dir/miner"
+contains "$dir/err" "chmod go-w $dir/miner"
+chmod go-w "$dir/miner"
 kill -TERM "$node_pid"
 ends "$node_pid" 0
 rm -rf "$dir/node"

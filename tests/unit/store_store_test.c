@@ -91,6 +91,25 @@ static void a_mode_that_lets_others_read_is_tightened(void **state)
     assert_int_equal(mode_of(path), 0600);
 }
 
+static void a_directory_that_others_may_write_to_is_refused(void **state)
+{
+    static const mode_t open_modes[] = {0777, 0770, 0702, 01777};
+    char remedy[TEST_PATH_SIZE];
+    (void)snprintf(remedy, sizeof(remedy), "chmod go-w %s", (const char *)*state);
+    remember_a_peer(*state);
+    for (size_t i = 0; i < sizeof(open_modes) / sizeof(open_modes[0]); i++) {
+        assert_int_equal(chmod(*state, open_modes[i]), 0);
+        assert_refused(*state, PQL_E_IO, remedy);
+    }
+}
+
+static void a_directory_that_others_may_only_read_is_fine(void **state)
+{
+    remember_a_peer(*state);
+    assert_int_equal(chmod(*state, 0755), 0);
+    assert_true(knows_the_peer(*state));
+}
+
 static void what_was_stored_is_there_after_reopening(void **state)
 {
     remember_a_peer(*state);
@@ -312,6 +331,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         directory_test(a_new_store_is_for_its_owner_alone),
         directory_test(a_mode_that_lets_others_read_is_tightened),
+        directory_test(a_directory_that_others_may_write_to_is_refused),
+        directory_test(a_directory_that_others_may_only_read_is_fine),
         directory_test(what_was_stored_is_there_after_reopening),
         directory_test(commits_are_synced_to_a_write_ahead_log),
         directory_test(a_second_opener_is_told_who_has_the_store),
