@@ -113,6 +113,10 @@ static void on_cancel(pqi_session_miner *s, const pqi_miner_message *m)
 
 static void on_job_ack(pqi_session_miner *s, const pqi_miner_message *m)
 {
+    if (s->unanswered == 0) {
+        return; /* for nothing that we sent: it would count work that was never done */
+    }
+    s->unanswered--;
     const pqi_miner_ack ack = {
         .job_id = m->job_ack.job_id,
         .nonce = m->job_ack.nonce,
@@ -200,7 +204,9 @@ pql_status pqi_session_miner_solution(pqi_session_miner *s, uint64_t serial,
                        .elapsed_ns = elapsed_ns,
                        .miner_id = PQI_MINER_NO_NUMBER},
     };
-    return send_message(s, &m, err);
+    const pql_status status = send_message(s, &m, err);
+    s->unanswered += status == PQL_OK;
+    return status;
 }
 
 pql_status pqi_session_miner_stats(pqi_session_miner *s, uint64_t hashes, uint64_t elapsed_ns,

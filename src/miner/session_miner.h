@@ -36,6 +36,7 @@ typedef struct pqi_session_miner_events {
     void (*job)(void *user, const pqi_miner_job *job, uint64_t serial);
     /* Stop searching until the next job.  |reason| is valid during the call only. */
     void (*cancel)(void *user, const char *reason);
+    /* Never more often than solutions were sent; what comes beyond is ignored. */
     void (*ack)(void *user, const pqi_miner_ack *ack);
 } pqi_session_miner_events;
 
@@ -53,7 +54,8 @@ typedef struct pqi_session_miner {
     const pqi_session_miner_events *events; /* borrowed */
     void *user;                             /* borrowed */
     pqi_frame_reader frames;
-    uint64_t serial; /* of the newest job; 0 before the first */
+    uint64_t serial;     /* of the newest job; 0 before the first */
+    uint64_t unanswered; /* solutions sent, of any job, less the acknowledgements that came */
     bool had_job;
     pqi_miner_job job; /* meant in PQI_MINER_WORKING */
 } pqi_session_miner;

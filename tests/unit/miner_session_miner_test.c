@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define HASH_ONES "0101010101010101010101010101010101010101010101010101010101010101"
+#define ACCEPTED                                                                                   \
+    "{\"JobAck\":{\"job_id\":\"1\",\"nonce\":\"7\",\"verdict\":\"accepted\","                      \
+    "\"reason\":\"block found\",\"height\":12}}"
 #define JOB_1                                                                                      \
     "{\"NewJob\":{\"job_id\":\"1\",\"mining_hash\":\"" HASH_ONES "\",\"difficulty\":\"131072\"}}"
 
@@ -292,17 +295,49 @@ static void a_cancel_of_another_job_is_ignored(void **state)
     assert_int_equal(r.cancels, 1);
 }
 
+static void send_a_solution(room *r)
+{
+    const uint8_t work[PQI_MINER_WORK_SIZE] = {[PQI_MINER_WORK_SIZE - 1] = 7};
+    assert_int_equal(pqi_session_miner_solution(&r->s, r->serial, work, 1, 1, NULL), PQL_OK);
+}
+
 static void an_acknowledgement_is_handed_over(void **state)
 {
     (void)state;
     room r;
     room_open(&r, PQI_MINER_PQ1);
-    node_sends(&r, "{\"JobAck\":{\"job_id\":\"1\",\"nonce\":\"7\",\"verdict\":\"accepted\","
-                   "\"reason\":\"block found\",\"height\":12}}");
+    node_sends(&r, JOB_1);
+    send_a_solution(&r);
+    node_sends(&r, ACCEPTED);
     assert_int_equal(r.acks, 1);
     assert_int_equal(r.verdict, PQI_VERDICT_ACCEPTED);
     assert_true(r.ack_has_nonce);
     assert_true(r.height == 12);
+}
+
+static void an_acknowledgement_of_nothing_is_ignored(void **state)
+{
+    (void)state;
+    room r;
+    room_open(&r, PQI_MINER_PQ1);
+    node_sends(&r, ACCEPTED);
+    node_sends(&r, JOB_1);
+    node_sends(&r, ACCEPTED);
+    assert_int_equal(r.acks, 0);
+    assert_int_equal(r.closes, 0);
+}
+
+static void a_solution_is_acknowledged_once_even_after_the_next_job(void **state)
+{
+    (void)state;
+    room r;
+    room_open(&r, PQI_MINER_PQ1);
+    node_sends(&r, JOB_1);
+    send_a_solution(&r);
+    node_sends(&r, JOB_1);
+    node_sends(&r, ACCEPTED);
+    node_sends(&r, ACCEPTED);
+    assert_int_equal(r.acks, 1);
 }
 
 static void stats_go_out_in_our_profile_only(void **state)
@@ -424,6 +459,8 @@ int main(void)
         cmocka_unit_test(a_cancel_ends_the_job),
         cmocka_unit_test(a_cancel_of_another_job_is_ignored),
         cmocka_unit_test(an_acknowledgement_is_handed_over),
+        cmocka_unit_test(an_acknowledgement_of_nothing_is_ignored),
+        cmocka_unit_test(a_solution_is_acknowledged_once_even_after_the_next_job),
         cmocka_unit_test(stats_go_out_in_our_profile_only),
         cmocka_unit_test(messages_that_are_ours_to_send_are_ignored),
         cmocka_unit_test(what_is_no_message_closes),
