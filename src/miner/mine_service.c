@@ -41,6 +41,8 @@ struct pqi_mine_service {
     pql_stream *stream; /* NULL while there is none */
     uint64_t stats_at, stats_hashes;
     uint64_t result_credit, result_credit_at; /* in results * PQI_NS_PER_SEC */
+    uint64_t jobs_second; /* of CLOCK_MONOTONIC, in which |jobs_in_second| counts */
+    unsigned jobs_in_second;
     const char *broken; /* why our session closed the link; NULL: it did not */
     unsigned unanswered;
 
@@ -98,9 +100,29 @@ static void stop_work(pqi_mine_service *s)
     pqi_mine_metrics_active_jobs(s->opts.metrics, 0);
 }
 
+/* Counts a job or cancel; closes the link and returns false when it is one too many.  Each makes
+ * the hashing threads begin anew, and a node could keep them from hashing at all. */
+static bool may_take(pqi_mine_service *s)
+{
+    const uint64_t second = pqi_clock_monotonic() / PQI_NS_PER_SEC;
+    if (second != s->jobs_second) {
+        s->jobs_second = second;
+        s->jobs_in_second = 0;
+    }
+    if (s->jobs_in_second == PQI_MINE_JOBS_PER_SEC) {
+        pqi_session_miner_close(&s->session, PQI_CLOSE_FLOOD);
+        return false;
+    }
+    s->jobs_in_second++;
+    return true;
+}
+
 static void on_job(void *user, const pqi_miner_job *job, uint64_t serial)
 {
     pqi_mine_service *s = user;
+    if (!may_take(s)) {
+        return;
+    }
     s->unanswered = 0;
     pthread_mutex_lock(&s->lock);
     s->work++;
@@ -121,6 +143,9 @@ static void on_job(void *user, const pqi_miner_job *job, uint64_t serial)
 static void on_cancel(void *user, const char *reason)
 {
     pqi_mine_service *s = user;
+    if (!may_take(s)) {
+        return;
+    }
     stop_work(s);
     TELL(s, cancelled, reason != NULL ? reason : "");
 }
@@ -239,12 +264,23 @@ static bool on_write(void *user, const uint8_t *frame, size_t len)
     return s->stream != NULL && pql_stream_write(s->stream, frame, len, false) == PQL_OK;
 }
 
+/* What people are told when our session closes the link; NULL: the node did nothing wrong. */
+static const char *fault_of_node(uint64_t code)
+{
+    switch (code) {
+    case PQI_CLOSE_PROTOCOL:
+        return "The node sent what the protocol pqlink-miner/1 forbids.";
+    case PQI_CLOSE_FLOOD:
+        return "The node sent jobs faster than anybody can work on them.";
+    default:
+        return NULL;
+    }
+}
+
 static void on_session_close(void *user, uint64_t code, const char *reason)
 {
     pqi_mine_service *s = user;
-    s->broken = code == PQI_CLOSE_PROTOCOL
-                    ? "The node sent what the protocol pqlink-miner/1 forbids."
-                    : NULL;
+    s->broken = fault_of_node(code);
     if (s->stream != NULL) {
         pql_link_close(pql_stream_link(s->stream), code, reason);
     }
@@ -278,6 +314,7 @@ static void on_link_open(pql_link *link, void *user)
     pthread_mutex_unlock(&s->lock);
     tell_connected(s, link, attempt);
     s->broken = NULL;
+    s->jobs_in_second = 0;
     s->unanswered = 0;
     s->result_credit = PQI_MINE_RESULTS_BURST * PQI_NS_PER_SEC;
     s->result_credit_at = now;

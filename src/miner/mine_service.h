@@ -14,7 +14,8 @@
  *
  * Bounds: PQI_MINE_MAILBOX solutions wait for the link, PQI_MINE_UNANSWERED of one job for the
  * node's answer, and PQI_MINE_RESULTS_PER_SEC are sent on average; what is found beyond is thrown
- * away, which happens at difficulties so low that another is found at once. */
+ * away, which happens at difficulties so low that another is found at once.  A node that sends more
+ * than PQI_MINE_JOBS_PER_SEC jobs and cancels in one second is left, and tried again later. */
 #ifndef PQI_MINER_MINE_SERVICE_H
 #define PQI_MINER_MINE_SERVICE_H
 
@@ -29,6 +30,8 @@
 /* Below what a node takes (PQI_NODE_RESULTS_PER_SEC). */
 #define PQI_MINE_RESULTS_PER_SEC 24
 #define PQI_MINE_RESULTS_BURST 48
+/* Jobs and cancels in one second of CLOCK_MONOTONIC: far over what a chain brings. */
+#define PQI_MINE_JOBS_PER_SEC 200
 
 typedef struct pqi_mine_service pqi_mine_service;
 

@@ -12,6 +12,8 @@
 
 #define URL_SIZE 64
 #define EASY 300
+/* More than the miner takes in two seconds, should it need so long to read them. */
+#define FLOOD (5 * PQI_MINE_JOBS_PER_SEC)
 
 /* How the node treats its miners. */
 typedef struct manners {
@@ -19,6 +21,7 @@ typedef struct manners {
     bool turn_away;            /* refuses the hello: final for the miner */
     bool no_job;
     unsigned drop_links; /* so many links are closed as draining at the first result */
+    bool flood;          /* sends FLOOD messages at once: jobs and cancels in turn */
     bool cancel_first;   /* cancels the first job, and gives another at once */
 } manners;
 
@@ -136,6 +139,14 @@ static void node_stream_open(pql_stream *stream, void *user)
     }
 }
 
+static void guest_flood(guest *g)
+{
+    for (unsigned i = 0; i < FLOOD; i += 2) {
+        guest_give_job(g, i);
+        pqi_session_node_cancel(&g->session, "flood", pqi_clock_monotonic());
+    }
+}
+
 static void node_stream_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin,
                              void *user)
 {
@@ -143,6 +154,9 @@ static void node_stream_data(pql_stream *stream, const uint8_t *data, size_t len
     (void)fin;
     (void)user;
     pqi_session_node_bytes(&g->session, data, len, pqi_clock_monotonic());
+    if (g->owner->manners.flood && pqi_session_node_active(&g->session)) {
+        guest_flood(g);
+    }
     if (g->owner->manners.cancel_first && pqi_session_node_active(&g->session)) {
         g->owner->manners.cancel_first = false; /* one link, one worker */
         pqi_session_node_cancel(&g->session, "syncing", pqi_clock_monotonic());
@@ -484,6 +498,25 @@ static void a_cancelled_job_is_followed_by_the_next(void **state)
     assert_int_equal(s->end_status, PQL_OK);
 }
 
+static void a_node_that_floods_the_miner_with_jobs_is_left_and_tried_again(void **state)
+{
+    scene *s = *state;
+    s->manners.no_job = true;
+    s->manners.flood = true;
+    start_node(s, PQL_POLICY_HYBRID);
+    const pqi_mine_service_opts opts = miner_opts(s);
+
+    start_miner(s, &opts);
+    WAIT_UNTIL(s, s->connected == 2);
+
+    pthread_mutex_lock(&s->lock);
+    assert_int_equal(s->retry_why.code, PQI_CLOSE_FLOOD);
+    assert_int_equal(s->retry_why.status, PQL_E_PROTOCOL);
+    assert_false(s->retry_why.by_peer);
+    assert_false(s->ended);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void stopping_closes_the_link_and_keeps_the_numbers(void **state)
 {
     scene *s = *state;
@@ -580,6 +613,7 @@ int main(void)
         SCENE(a_node_that_turns_us_away_for_good_ends_the_miner),
         SCENE(nothing_is_hashed_while_the_node_has_no_job),
         SCENE(a_cancelled_job_is_followed_by_the_next),
+        SCENE(a_node_that_floods_the_miner_with_jobs_is_left_and_tried_again),
         SCENE(stopping_closes_the_link_and_keeps_the_numbers),
         SCENE(a_stop_does_not_wait_for_the_next_attempt),
         SCENE(the_hash_rate_is_measured_between_samples),
