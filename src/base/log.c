@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -59,44 +60,14 @@ static void line_raw(line *l, const char *text)
     }
 }
 
-/* Reads one character of UTF-8 (RFC 3629) and returns its length; 0: |text| is no UTF-8 here. */
-static size_t utf8_read(const char *text, uint32_t *point)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char first = (unsigned char)text[0];
-    const size_t len = first < 0x80   ? 1
-                       : first < 0xc0 ? 0
-                       : first < 0xe0 ? 2
-                       : first < 0xf0 ? 3
-                                      : 4;
-    *point = len <= 1 ? first : first & (0x7fU >> len);
-    for (size_t i = 1; i < len; i++) {
-        const unsigned char next = (unsigned char)text[i]; /* the final NUL fails here */
-        if ((next & 0xc0) != 0x80) {
-            return 0;
-        }
-        *point = *point << 6 | (next & 0x3fU);
-    }
-    const bool surrogate = *point >= 0xd800 && *point <= 0xdfff;
-    return len > 0 && *point >= least[len] && *point <= 0x10ffff && !surrogate ? len : 0;
-}
-
-/* Control characters of both sets, line separators and what turns the direction of writing: a peer
- * could steer a terminal with them, or show a line that is none. */
-static bool is_control(uint32_t point)
-{
-    return point < 0x20 || (point >= 0x7f && point <= 0x9f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-}
-
 /* JSON string escapes; the text format uses the same ones, so that no peer can forge a line.  What
  * is no UTF-8 becomes U+FFFD, byte by byte: a JSON text has nothing else. */
 static void line_escaped(line *l, const char *text)
 {
     while (*text != '\0') {
         uint32_t point = 0;
-        const size_t len = utf8_read(text, &point);
-        if (len == 0 || is_control(point)) {
+        const size_t len = pqi_utf8_read(text, &point);
+        if (len == 0 || pqi_char_is_control(point)) {
             char escape[8];
             (void)snprintf(escape, sizeof(escape), "\\u%04x", len == 0 ? 0xfffdU : (unsigned)point);
             line_raw(l, escape);

@@ -1,5 +1,6 @@
 #include "cmd/program.h"
 
+#include "base/text.h"
 #include "cmd/commands.h"
 #include "cmd/exit_codes.h"
 #include "cmd/help.h"
@@ -8,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Prints the sentence of |err|, if it has one, and returns the exit status that goes with |status|.
+/* Prints the sentence of |err|, if it has one, with no control characters: it may repeat what was
+ * typed, or what a peer sent.  Returns the exit status that goes with |status|.
  * |name|: the subcommand whose help a usage error points to; NULL: the program's. */
-static int report(pql_status status, const pql_error *err, const char *name)
+static int report(pql_status status, pql_error *err, const char *name)
 {
     if (status != PQL_OK && err->code != PQL_OK) {
+        pqi_text_clean(err->message);
         fprintf(stderr, "%s: %s\n", PQI_PROGRAM, err->message);
     }
     if (status == PQL_E_USAGE) {

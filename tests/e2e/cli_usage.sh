@@ -23,6 +23,8 @@ refused 'pqlink pow --help' "There is no command 'pow chek'; did you mean 'pow c
 refused 'pqlink keygen --help' "There is no option --sing; did you mean --sign?" keygen --sing x
 refused 'pqlink keygen --help' "Option --dir needs a value" keygen --dir
 refused 'pqlink keygen --help' "Option --json is given twice." keygen --json --json
+refused 'pqlink --help' "There is no command '?[31mkü?'." "$(printf '\033[31mkü\233')"
+refused 'pqlink version --help' "There is no option --?]0;x?." version "$(printf -- '--\033]0;x\007')"
 refused 'pqlink version --help' "Option --json takes no value." version --json=yes
 refused 'pqlink version --help' "The word 'now' is not expected here" version now
 refused 'pqlink help --help' "The command 'version' has no command 'now'." help version now
