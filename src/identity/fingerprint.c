@@ -16,12 +16,20 @@
 static const char cert_prefix[] = "sha256:";
 static const char spki_prefix[] = "spki-sha256:";
 
-/* Moves |*text| past |prefix| when it starts with it. */
+/* Of ASCII alone: tolower() would go by the program's locale. */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Moves |*text| past |prefix| when it starts with it, in any case. */
 static bool skip_prefix(const char **text, const char *prefix)
 {
-    const size_t len = strlen(prefix);
-    if (strncmp(*text, prefix, len) != 0) {
-        return false;
+    size_t len = 0;
+    for (; prefix[len] != '\0'; len++) {
+        if (lower((*text)[len]) != prefix[len]) {
+            return false;
+        }
     }
     *text += len;
     return true;
@@ -62,9 +70,8 @@ pql_status pql_fingerprint_parse(pql_fingerprint *out, const char *text, pql_err
     if (!collect_digits(rest, digits) ||
         !pqi_hex_decode(out->sha256, PQL_SHA256_SIZE, digits, HEX_DIGITS)) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "\"%.100s\" is not a fingerprint. Write sha256: or spki-sha256: and 64 "
-                        "hexadecimal digits, as 'pqlink fingerprint' prints it.",
-                        text);
+                        "A fingerprint is sha256: or spki-sha256: and 64 hexadecimal digits, as "
+                        "'pqlink fingerprint' prints it.");
     }
     out->form = form;
     return PQL_OK;

@@ -175,7 +175,8 @@ static void a_miner_cannot_connect_to_port_zero(void **state)
 static void a_bad_pin_is_refused(void **state)
 {
     (void)state;
-    assert_refused(&pqi_command_mine, "of --pin does not fit",
+    assert_refused(&pqi_command_mine,
+                   "The value 'sha256:12' of --pin does not fit: A fingerprint is sha256: or",
                    WORDS("--node", "quic://a:1", "--pin", "sha256:12"));
 }
 

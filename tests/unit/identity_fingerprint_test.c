@@ -19,6 +19,8 @@ static void every_documented_form_is_read(void **state)
         {DIGITS, PQL_FINGERPRINT_CERT},
         {DIGITS "\n", PQL_FINGERPRINT_CERT},
         {"00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF", PQL_FINGERPRINT_CERT},
+        {"SHA256:" DIGITS, PQL_FINGERPRINT_CERT},
+        {"SPKI-Sha256:" DIGITS, PQL_FINGERPRINT_SPKI},
         {"sha256:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:"
          "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF",
          PQL_FINGERPRINT_CERT},
@@ -41,7 +43,7 @@ static void anything_else_is_a_usage_error(void **state)
         "",
         "sha256:",
         "sha512:" DIGITS,
-        "SHA256:" DIGITS,
+        "SHA512:" DIGITS,
         DIGITS "0",
         "x" DIGITS,
         "0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
