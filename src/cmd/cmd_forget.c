@@ -32,9 +32,12 @@ static pql_status forget_run(const void *options, pql_error *err)
     const forget_options *o = options;
     pqi_store *store = NULL;
     char name[PQI_HOST_SIZE + sizeof(":65535")];
+    char shown[sizeof(name) + sizeof("[]")];
     char path[PATH_MAX + sizeof("/peers")];
     (void)snprintf(path, sizeof(path), "%s/peers", o->dir.text);
     (void)snprintf(name, sizeof(name), "%s:%u", o->node.host, (unsigned)o->node.port);
+    (void)snprintf(shown, sizeof(shown), o->node.host_kind == PQI_HOST_IPV6 ? "[%s]:%u" : "%s:%u",
+                   o->node.host, (unsigned)o->node.port);
     if (access(path, F_OK) != 0) {
         return pqi_fail(err, PQL_E_NOT_FOUND,
                         "%s remembers no nodes: 'pqlink mine --tofu' has not used it.",
@@ -45,10 +48,10 @@ static pql_status forget_run(const void *options, pql_error *err)
         status = pqi_store_peer_forget(store, name, err);
     }
     if (status == PQL_E_NOT_FOUND) {
-        pqi_fail(err, PQL_E_NOT_FOUND, "%s remembers no node %s.", o->dir.text, name);
+        pqi_fail(err, PQL_E_NOT_FOUND, "%s remembers no node %s.", o->dir.text, shown);
     } else if (status == PQL_OK) {
         (void)printf("%s is forgotten; the next 'pqlink mine --tofu' trusts what it shows.\n",
-                     name);
+                     shown);
     }
     pqi_store_close(store);
     return status;

@@ -7,11 +7,14 @@
 
 #include <openssl/ssl.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PINS_MAX 8
 #define CHAIN_MAX 8
+/* Longest name of a peer that a sentence repeats, with the NUL. */
+#define SHOWN_SIZE 101
 
 struct pqi_trust {
     pql_trust how;
@@ -98,6 +101,26 @@ void pqi_trust_free(pqi_trust *trust)
 
 /* ---- deciding ---- */
 
+/* A peer's name in sentences. */
+typedef struct shown_name {
+    char text[SHOWN_SIZE];
+} shown_name;
+
+/* The memory's key has an IPv6 address without brackets; people read "[::1]:9833" (RFC 3986,
+ * 3.2.2). */
+static shown_name show(const char *host_port)
+{
+    shown_name name;
+    const char *port = strrchr(host_port, ':');
+    if (port != NULL && strchr(host_port, ':') != port) {
+        (void)snprintf(name.text, sizeof(name.text), "[%.*s]%s", (int)(port - host_port), host_port,
+                       port);
+    } else {
+        (void)snprintf(name.text, sizeof(name.text), "%s", host_port);
+    }
+    return name;
+}
+
 static bool fingerprint_of_leaf(const pqi_chain *chain, pql_fingerprint_form form,
                                 pql_fingerprint *out)
 {
@@ -127,10 +150,11 @@ static pql_status check_pins(const pqi_trust *trust, const char *host_port,
     pql_fingerprint_format(spki ? of_spki : of_cert, came);
     pql_fingerprint_format(&trust->pins[0], expected);
     return pqi_fail(err, PQL_E_TRUST,
-                    "%.100s is not the peer that was pinned. It showed %s; expected was %s%s. If "
+                    "%s is not the peer that was pinned. It showed %s; expected was %s%s. If "
                     "its owner confirms a new certificate, change the pin; else somebody is in "
                     "between.",
-                    host_port, came, expected, trust->pin_count > 1 ? " or another pin" : "");
+                    show(host_port).text, came, expected,
+                    trust->pin_count > 1 ? " or another pin" : "");
 }
 
 static pql_status fail_changed(const char *host_port, const pql_fingerprint *of_cert,
@@ -143,10 +167,10 @@ static pql_status fail_changed(const char *host_port, const pql_fingerprint *of_
     pql_fingerprint_format(of_cert, came);
     pql_fingerprint_format(&before, expected);
     return pqi_fail(err, PQL_E_TRUST,
-                    "THE CERTIFICATE OF %.100s HAS CHANGED. It showed %s; at first contact it was "
+                    "THE CERTIFICATE OF %s HAS CHANGED. It showed %s; at first contact it was "
                     "%s. If its owner confirms the change, forget the peer and connect again; else "
                     "somebody is in between.",
-                    host_port, came, expected);
+                    show(host_port).text, came, expected);
 }
 
 static pql_status fail_memory(const char *host_port, const char *what,
@@ -156,9 +180,9 @@ static pql_status fail_memory(const char *host_port, const char *what,
     pql_fingerprint_format(of_cert, came);
     return pqi_fail(
         err, PQL_E_TRUST,
-        "The memory of known peers could not be %s for %.100s, which showed %s. Repair "
+        "The memory of known peers could not be %s for %s, which showed %s. Repair "
         "it (disk full? rights?), or pin this fingerprint after its owner confirmed it.",
-        what, host_port, came);
+        what, show(host_port).text, came);
 }
 
 /* Asks the memory.  *stranger: first contact. */
@@ -180,10 +204,10 @@ static pql_status recall(const pqi_trust *trust, const char *host_port,
     }
     if (known->was_hybrid && !hybrid) {
         return pqi_fail(err, PQL_E_POLICY,
-                        "%.100s once had a post-quantum key exchange and has none now, which may "
+                        "%s once had a post-quantum key exchange and has none now, which may "
                         "be an attack. If its owner confirms that it was downgraded on purpose, "
                         "forget the peer and connect again.",
-                        host_port);
+                        show(host_port).text);
     }
     return PQL_OK;
 }
@@ -208,9 +232,9 @@ static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
             char came[PQL_FINGERPRINT_SIZE];
             pql_fingerprint_format(of_cert, came);
             (void)pqi_fail_context(err, status,
-                                   "%.100s showed %s, which the CA file does not vouch for (renew "
+                                   "%s showed %s, which the CA file does not vouch for (renew "
                                    "its certificate, name the right CA file, or pin it)",
-                                   host_port, came);
+                                   show(host_port).text, came);
         }
         return status;
     case PQL_TRUST_INSECURE:
@@ -230,7 +254,7 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
     *how = PQL_TRUST_NONE;
     if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert) ||
         !fingerprint_of_leaf(chain, PQL_FINGERPRINT_SPKI, &of_spki)) {
-        return pqi_fail(err, PQL_E_TRUST, "%.100s showed no X.509 certificate.", host_port);
+        return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     const pql_status status =
         decide(trust, chain, &of_cert, &of_spki, host, host_port, now_unix, hybrid, err);
@@ -250,7 +274,7 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
         return PQL_OK;
     }
     if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert)) {
-        return pqi_fail(err, PQL_E_TRUST, "%.100s showed no X.509 certificate.", host_port);
+        return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     /* Asked again: two first contacts at once may have met two peers. */
     const pql_status status = recall(trust, host_port, &of_cert, hybrid, &known, &stranger, err);

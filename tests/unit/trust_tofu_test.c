@@ -157,6 +157,20 @@ static void a_refused_pin_shows_both_fingerprints(void **state)
     pqi_trust_free(trust);
 }
 
+static void an_ipv6_address_is_shown_in_brackets(void **state)
+{
+    (void)state;
+    pql_error err = {0};
+    pql_trust how;
+    const pqi_chain chain = chain_of(&leaf_two);
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = &leaf_one.of_cert, .pin_count = 1});
+    assert_int_equal(
+        pqi_trust_check(trust, &chain, "2001:db8::1", "2001:db8::1:9833", NOW, true, &how, &err),
+        PQL_E_TRUST);
+    assert_non_null(strstr(err.message, "[2001:db8::1]:9833 is not the peer"));
+    pqi_trust_free(trust);
+}
+
 static void the_digest_of_one_form_does_not_match_the_other(void **state)
 {
     (void)state;
@@ -302,6 +316,7 @@ int main(void)
         cmocka_unit_test(exactly_one_way_of_trust_must_be_named),
         cmocka_unit_test(any_one_of_several_pins_suffices),
         cmocka_unit_test(a_refused_pin_shows_both_fingerprints),
+        cmocka_unit_test(an_ipv6_address_is_shown_in_brackets),
         cmocka_unit_test(the_digest_of_one_form_does_not_match_the_other),
         cmocka_unit_test(an_empty_chain_and_garbage_are_refused_in_every_mode),
         cmocka_unit_test(insecure_accepts_anybody_and_says_so),
