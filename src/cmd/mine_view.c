@@ -42,7 +42,7 @@ static void draw(const pqi_mine_view *view)
     /* The last column stays free: some terminals wrap at once. */
     const int len =
         snprintf(text, sizeof(text), CLEAR_LINE "%.*s", (int)screen_width() - 1, view->line);
-    (void)!write(STDERR_FILENO, text, (size_t)len);
+    pqi_runtime_show(text, (size_t)len);
 }
 
 /* The status line makes room for an event, and comes back below it. */
@@ -50,7 +50,7 @@ static void screen_begin(pqi_mine_view *view)
 {
     pthread_mutex_lock(&view->lock);
     if (view->line[0] != '\0') {
-        (void)!write(STDERR_FILENO, CLEAR_LINE, sizeof(CLEAR_LINE) - 1);
+        pqi_runtime_show(CLEAR_LINE, sizeof(CLEAR_LINE) - 1);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "miner/pow.h"
 
 #include <jansson.h>
@@ -9,6 +10,7 @@
 #include <openssl/base.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,8 @@
 #include <unistd.h>
 
 #define CRYPTO_VERSION AWSLC_VERSION_NAME " " AWSLC_VERSION_NUMBER_STRING
+/* Longest warning, with the line feed and a NUL; what is longer is cut. */
+#define SHOUT_SIZE 640
 /* Without a deadline a signal is still looked for this often, so that nothing is missed. */
 #define LONGEST_WAIT (60 * PQI_NS_PER_SEC)
 
@@ -58,11 +62,24 @@ int pqi_runtime_wait_signal(uint64_t deadline)
     return signal_number < 0 ? 0 : signal_number;
 }
 
+void pqi_runtime_show(const char *text, size_t len)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) != 0) {
+        (void)!write(STDERR_FILENO, text, len);
+    }
+}
+
 void pqi_runtime_shout(const char *service, const char *event, const char *sentence)
 {
     pqi_log(PQI_LOG_WARN, service, event, PQI_STR("reason", sentence));
     if (isatty(STDERR_FILENO) == 1) {
-        (void)fprintf(stderr, "pqlink: WARNING: %s\n", sentence);
+        char line[SHOUT_SIZE];
+        (void)snprintf(line, sizeof(line) - 1, "pqlink: WARNING: %s", sentence);
+        pqi_text_clean(line); /* it may name a file */
+        const size_t end = strlen(line);
+        line[end] = '\n';
+        pqi_runtime_show(line, end + 1);
     }
 }
 

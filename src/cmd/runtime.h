@@ -21,8 +21,12 @@ void pqi_runtime_block_signals(void);
 /* Waits for one of them until |deadline| (monotonic ns); 0 when none came. */
 int pqi_runtime_wait_signal(uint64_t deadline);
 
+/* Writes |len| bytes of |text| to standard error, or throws them away when it takes none now (a
+ * terminal that Ctrl-S stopped, a full pipe): for what must never hold up a link. */
+void pqi_runtime_show(const char *text, size_t len);
+
 /* Says loudly what must never stay on by accident: as a warning in the log, and once more in plain
- * words where standard error is a terminal. */
+ * words where standard error is a terminal that takes them. */
 void pqi_runtime_shout(const char *service, const char *event, const char *sentence);
 
 /* Shouts when key logs or traces were asked for. */

@@ -1,10 +1,16 @@
-/* What pqlink mine logs of a node that talks too much. */
+/* What pqlink mine logs of a node that talks too much, and what a terminal can do to it. */
 #include "test.h"
 
 #include "base/log.h"
 #include "cmd/mine_view.h"
+#include "cmd/runtime.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
 
 static unsigned count_lines(FILE *file)
 {
@@ -38,10 +44,73 @@ static void a_node_that_floods_the_miner_with_jobs_does_not_fill_its_disk(void *
     (void)fclose(file);
 }
 
+/* A terminal in the place of standard error. */
+typedef struct terminal {
+    int screen; /* what a person would see comes out here */
+    int stderr_before;
+} terminal;
+
+static void terminal_open(terminal *t)
+{
+    t->screen = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(t->screen >= 0);
+    assert_int_equal(grantpt(t->screen) + unlockpt(t->screen), 0);
+    const int fd = open(ptsname(t->screen), O_RDWR | O_NOCTTY);
+    assert_true(fd >= 0);
+    t->stderr_before = dup(STDERR_FILENO);
+    assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(close(fd), 0);
+}
+
+/* From here on assertions are seen again. */
+static void terminal_close(terminal *t)
+{
+    (void)tcflow(STDERR_FILENO, TCOON);
+    (void)dup2(t->stderr_before, STDERR_FILENO);
+    (void)close(t->stderr_before);
+}
+
+/* Whether something comes out within |timeout_ms|; -1: waits for it. */
+static bool shows(const terminal *t, int timeout_ms)
+{
+    struct pollfd fd = {.fd = t->screen, .events = POLLIN};
+    return poll(&fd, 1, timeout_ms) == 1;
+}
+
+static void a_stopped_terminal_stops_nobody(void **state)
+{
+    (void)state;
+    const pqi_mine_options options = {.log = {.level = PQI_LOG_ERROR}};
+    const pqi_mine_status status = {.height = PQI_MINER_NO_NUMBER};
+    const pqi_miner_job job = {.id = "1", .difficulty = pqi_u512_from_u64(1)};
+    pqi_mine_view view;
+    terminal t;
+    terminal_open(&t);
+    pqi_mine_view_start(&view, &options);
+    const bool live = view.live;
+
+    const int stopped = tcflow(STDERR_FILENO, TCOOFF); /* as Ctrl-S does */
+    pqi_mine_view_tick(&view, &status, 0);             /* without the guard it never returns */
+    pqi_mine_view_events.job(&view, &job);
+    pqi_runtime_shout("mine", "insecure", "nobody is checked");
+    const bool shown = shows(&t, 0);
+    (void)tcflow(STDERR_FILENO, TCOON);
+    pqi_mine_view_tick(&view, &status, 0);
+    const bool shown_again = shows(&t, -1);
+
+    terminal_close(&t);
+    (void)close(t.screen);
+    assert_int_equal(stopped, 0);
+    assert_true(live);
+    assert_false(shown);
+    assert_true(shown_again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_that_floods_the_miner_with_jobs_does_not_fill_its_disk),
+        cmocka_unit_test(a_stopped_terminal_stops_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
