@@ -67,6 +67,37 @@ static void screen_end(pqi_mine_view *view)
         screen_end(view);                                                                          \
     } while (0)
 
+/* With the lock held: a line for a message of the node may come now. */
+static bool may_say(pqi_mine_view *view)
+{
+    const uint64_t second = pqi_clock_monotonic() / PQI_NS_PER_SEC;
+    if (second != view->second) {
+        view->second = second;
+        view->said = 0;
+    }
+    if (view->said >= PQI_MINE_LINES_PER_SEC) {
+        view->left_out++;
+        return false;
+    }
+    view->said++;
+    if (view->left_out > 0) {
+        pqi_log(PQI_LOG_WARN, SERVICE, "left_out", PQI_U64("lines", view->left_out),
+                PQI_STR("reason", "the node sends more than is worth a line each"));
+        view->left_out = 0;
+    }
+    return true;
+}
+
+/* For what the node can cause as often as it likes. */
+#define SAY_BOUNDED(view, level, event, ...)                                                       \
+    do {                                                                                           \
+        screen_begin(view);                                                                        \
+        if (may_say(view)) {                                                                       \
+            pqi_log(level, SERVICE, event, __VA_ARGS__);                                           \
+        }                                                                                          \
+        screen_end(view);                                                                          \
+    } while (0)
+
 static void difficulty_format(char out[PQI_U512_TEXT_SIZE], const pqi_u512 *difficulty)
 {
     const size_t len = pqi_u512_to_decimal(out, difficulty);
@@ -157,22 +188,22 @@ static void on_job(void *user, const pqi_miner_job *job)
 {
     char difficulty[PQI_U512_TEXT_SIZE];
     (void)pqi_u512_to_decimal(difficulty, &job->difficulty);
-    SAY((pqi_mine_view *)user, PQI_LOG_INFO, "job", PQI_STR("job", job->id),
-        PQI_STR("difficulty", difficulty));
+    SAY_BOUNDED((pqi_mine_view *)user, PQI_LOG_INFO, "job", PQI_STR("job", job->id),
+                PQI_STR("difficulty", difficulty));
 }
 
 static void on_cancelled(void *user, const char *reason)
 {
-    SAY((pqi_mine_view *)user, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason));
+    SAY_BOUNDED((pqi_mine_view *)user, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason));
 }
 
 static void on_found(void *user, const pqi_solution *solution)
 {
     char nonce[PQI_MINER_NONCE_TEXT_SIZE];
     pqi_miner_nonce_text(nonce, solution->nonce);
-    SAY((pqi_mine_view *)user, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
-        PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC),
-        PQI_STR("nonce", nonce));
+    SAY_BOUNDED((pqi_mine_view *)user, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
+                PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC),
+                PQI_STR("nonce", nonce));
 }
 
 static void on_answered(void *user, const pqi_miner_ack *ack)
@@ -183,11 +214,12 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     const char *verdict = pqi_miner_verdict_name(ack->verdict);
     const char *reason = ack->reason != NULL ? ack->reason : "";
     if (ack->height != PQI_MINER_NO_NUMBER) {
-        SAY(view, level, "result", PQI_STR("verdict", verdict), PQI_U64("height", ack->height),
-            PQI_STR("job", ack->job_id), PQI_STR("reason", reason));
+        SAY_BOUNDED(view, level, "result", PQI_STR("verdict", verdict),
+                    PQI_U64("height", ack->height), PQI_STR("job", ack->job_id),
+                    PQI_STR("reason", reason));
     } else {
-        SAY(view, level, "result", PQI_STR("verdict", verdict), PQI_STR("job", ack->job_id),
-            PQI_STR("reason", reason));
+        SAY_BOUNDED(view, level, "result", PQI_STR("verdict", verdict), PQI_STR("job", ack->job_id),
+                    PQI_STR("reason", reason));
     }
 }
 

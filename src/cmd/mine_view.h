@@ -16,12 +16,19 @@ typedef struct pqi_mine_view {
     bool live;                       /* there is a status line */
     uint64_t status_due;             /* of the next status event, where there is no status line */
     pthread_mutex_t lock;            /* for the screen and the line */
+    uint64_t second;                 /* the one in which |said| counts; with the lock */
+    unsigned said;                   /* lines for the node's messages in it */
+    uint64_t left_out;               /* lines that were too many, since the last one */
     char line[PQI_MINE_LINE_SIZE];   /* as it is on the screen; "": there is none */
 } pqi_mine_view;
 
 /* Sets the log up and prints what is to be known at the start: the node, and loud warnings for
  * --insecure, --keylog and --qlog.  All goes to standard error. */
 void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options);
+
+/* Lines a second for jobs, cancels, finds and results; a node that sends more fills no disk.  What
+ * is left out is counted, and a line says how much it was. */
+#define PQI_MINE_LINES_PER_SEC 200
 
 /* The callbacks that print; their user is a pqi_mine_view. */
 extern const pqi_mine_events pqi_mine_view_events;

@@ -8,7 +8,8 @@ ends "$node_pid" 0
 
 mkfifo "$dir/pipe"
 exec 9<>"$dir/pipe"           # open, and never read
-head -c 65536 /dev/zero >&9 # full: this is what a pipe holds
+# Full: 64 KiB is what a pipe holds, or less for a user with many; then head would wait.
+timeout 2 head -c 65536 /dev/zero >&9 || :
 "$PQLINK" node --dir "$dir/node" --listen "quic://127.0.0.1:$port" --admin off --log-format json \
     --difficulty 2000 --block-time 100ms 2>"$dir/pipe" &
 node_pid=$!
