@@ -63,7 +63,10 @@ static void set_options(int fd, int family)
 static pql_status bind_socket(int fd, const pqi_udp_opts *opts, pql_error *err)
 {
     char text[PQI_ADDRESS_TEXT_SIZE];
-    if (opts->reuse_port) {
+    /* A port that the kernel picks for a socket that may share is one that another program of the
+     * same user may have: so this one may share only when it has its port. */
+    const bool picked = pqi_address_port(&opts->bind) == 0;
+    if (opts->reuse_port && !picked) {
         set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     pqi_address_format(&opts->bind, text);
@@ -73,6 +76,9 @@ static pql_status bind_socket(int fd, const pqi_udp_opts *opts, pql_error *err)
                            : errno == EACCES        ? " (ports below 1024 are for root)"
                                                     : "";
         return pqi_fail_errno(err, PQL_E_NETWORK, errno, "Cannot listen on %s%s", text, hint);
+    }
+    if (opts->reuse_port && picked) {
+        set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     if (opts->connect.len != 0 && connect(fd, &opts->connect.sa.any, opts->connect.len) != 0) {
         pqi_address_format(&opts->connect, text);
