@@ -56,16 +56,6 @@ bool pqi_buf_printf(pqi_buf *b, const char *fmt, ...)
     return true;
 }
 
-void pqi_buf_consume(pqi_buf *b, size_t len)
-{
-    if (len >= b->len) {
-        b->len = 0;
-        return;
-    }
-    memmove(b->data, b->data + len, b->len - len);
-    b->len -= len;
-}
-
 void pqi_buf_free(pqi_buf *b)
 {
     free(b->data);

@@ -17,8 +17,6 @@ typedef struct pqi_buf {
 bool pqi_buf_append(pqi_buf *b, const void *data, size_t len);
 /* As printf; the text's NUL is not counted in len, but is there after it. */
 bool pqi_buf_printf(pqi_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Takes the first |len| bytes away (at most b->len). */
-void pqi_buf_consume(pqi_buf *b, size_t len);
 /* Frees the memory and empties; the bound stays.  Does not wipe. */
 void pqi_buf_free(pqi_buf *b);
 

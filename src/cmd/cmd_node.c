@@ -19,6 +19,9 @@
 /* One secret from which Retry, address-token and reset keys are derived. */
 #define LINK_SECRET_NAME "quic"
 #define LINK_SECRET_LEN 32
+/* A start after this age makes a new one.  Old Retry tokens have long expired by then; peers of
+ * links from before that start find out by their time-outs instead of a stateless reset. */
+#define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
 
 /* All that a running node owns, in the order in which it is made. */
 typedef struct node {
@@ -106,6 +109,10 @@ static pql_status open_context(node *n, pql_error *err)
     const pqi_store_random random = {.fill = fill_random};
     pql_status status = pqi_store_secret(n->store, LINK_SECRET_NAME, &random, pqi_clock_unix_ms(),
                                          secret, sizeof(secret), err);
+    if (status == PQL_OK) {
+        status = pqi_store_secret_rotate(n->store, LINK_SECRET_NAME, &random, pqi_clock_unix_ms(),
+                                         LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
+    }
     if (status == PQL_OK) {
         const pql_context_opts opts = {.identity = n->identity,
                                        .policy = n->options->policy,

@@ -14,22 +14,41 @@
 /* The longest key log line: a label, a random of 32 bytes and a secret of 48 in hex. */
 #define KEYLOG_LINE 320
 #define FILE_MODE 0600
+/* Group and others: nobody but the owner may read secrets. */
+#define MODE_OF_OTHERS 077
+/* Traces that one process writes; strangers' handshakes are traced too, and must not fill a disk.
+ */
+#define QLOG_FILES_MAX 10000
+
+static pql_status open_keylog(pql_context *ctx, pql_error *err)
+{
+    struct stat st;
+    const char *path = ctx->opts.keylog_file;
+    ctx->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, FILE_MODE);
+    if (ctx->keylog_fd < 0 || fstat(ctx->keylog_fd, &st) != 0) {
+        return pqi_fail_errno(err, PQL_E_IO, errno, "Cannot open the key log %s", path);
+    }
+    if (S_ISREG(st.st_mode) && (st.st_mode & MODE_OF_OTHERS) != 0) {
+        return pqi_fail(err, PQL_E_IO,
+                        "The key log %s can be read or written by others: run chmod 600 on it.",
+                        path);
+    }
+    return PQL_OK;
+}
 
 pql_status pqi_debug_open(pql_context *ctx, pql_error *err)
 {
     struct stat st;
     ctx->keylog_fd = -1;
     if (ctx->opts.keylog_file != NULL) {
-        ctx->keylog_fd =
-            open(ctx->opts.keylog_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, FILE_MODE);
-        if (ctx->keylog_fd < 0) {
-            return pqi_fail_errno(err, PQL_E_IO, errno, "Cannot open the key log %s",
-                                  ctx->opts.keylog_file);
+        const pql_status status = open_keylog(ctx, err);
+        if (status != PQL_OK) {
+            return status;
         }
     }
     if (ctx->opts.qlog_dir != NULL) {
         if (stat(ctx->opts.qlog_dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
-            return pqi_fail(err, PQL_E_IO, "The qlog directory %s does not exist.",
+            return pqi_fail(err, PQL_E_IO, "There is no directory %s for qlog traces.",
                             ctx->opts.qlog_dir);
         }
         ctx->qlog_dir = strdup(ctx->opts.qlog_dir);
@@ -63,10 +82,14 @@ void pqi_debug_qlog(void *port, void **slot, const void *data, size_t len, bool 
 {
     pql_context *ctx = ((pqi_port *)port)->ctx;
     FILE *file = *slot;
-    if (file == NULL) {
+    if (file == NULL && !last) {
         char path[PATH_MAX];
+        const uint64_t number = atomic_fetch_add(&ctx->next_qlog, 1);
+        if (number >= QLOG_FILES_MAX) {
+            return;
+        }
         (void)snprintf(path, sizeof(path), "%s/%ld-%llu.sqlog", ctx->qlog_dir, (long)getpid(),
-                       (unsigned long long)atomic_fetch_add(&ctx->next_qlog, 1));
+                       (unsigned long long)number);
         const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
         file = fd < 0 ? NULL : fdopen(fd, "w");
         *slot = file;

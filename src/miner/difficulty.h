@@ -18,7 +18,6 @@
 
 #include <stdint.h>
 
-#define PQI_DIFFICULTY_INITIAL 4000000U
 #define PQI_DIFFICULTY_MINIMUM 131072U
 #define PQI_DIFFICULTY_BLOCK_TIME_MS 12000U
 /* Longest target block time that is taken (a day); it keeps every product far below 2^64. */

@@ -460,9 +460,10 @@ static pql_status final_status(const pql_close *why, bool brought_job, bool firs
 {
     if (why->by_peer && why->application) {
         const size_t len = strlen(why->reason);
-        return !brought_job && pqi_miner_close_is_final(PQI_MINER_PQ1, why->code, why->reason, len)
-                   ? PQL_E_REFUSED
-                   : PQL_OK;
+        if (brought_job || !pqi_miner_close_is_final(PQI_MINER_PQ1, why->code, why->reason, len)) {
+            return PQL_OK;
+        }
+        return why->code == PQI_CLOSE_POLICY ? PQL_E_POLICY : PQL_E_REFUSED;
     }
     switch (why->status) {
     case PQL_E_TRUST:

@@ -509,7 +509,7 @@ static void link_open(pql_link *link, void *user)
         /* The profile promises ML-KEM, whatever else the policy would tolerate. */
         pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
         log_refused(s, link, needs_pq);
-        pql_link_close(link, PQI_CLOSE_REFUSED, needs_pq);
+        pql_link_close(link, PQI_CLOSE_POLICY, needs_pq);
         return;
     }
     node_miner *miner = calloc(1, sizeof(*miner));

@@ -101,6 +101,7 @@ static const char *const close_reasons[PQI_CLOSE_COUNT] = {
     [PQI_CLOSE_FLOOD] = "too many messages",
     [PQI_CLOSE_STALLED] = "not reading",
     [PQI_CLOSE_DRAINING] = "draining",
+    [PQI_CLOSE_POLICY] = "pqlink-miner/1 needs an ML-KEM key exchange",
 };
 static const char quantus_refusal[] = "auth failed";
 
@@ -119,7 +120,7 @@ bool pqi_miner_close_is_final(pqi_miner_dialect dialect, uint64_t code, const vo
 {
     switch (dialect) {
     case PQI_MINER_PQ1:
-        return code == PQI_CLOSE_REFUSED;
+        return code == PQI_CLOSE_REFUSED || code == PQI_CLOSE_POLICY;
     case PQI_MINER_V2:
         return code == 0 && len == strlen(quantus_refusal) &&
                memcmp(reason, quantus_refusal, len) == 0;

@@ -63,13 +63,22 @@ static void set_options(int fd, int family)
 static pql_status bind_socket(int fd, const pqi_udp_opts *opts, pql_error *err)
 {
     char text[PQI_ADDRESS_TEXT_SIZE];
-    if (opts->reuse_port) {
+    /* A port that the kernel picks for a socket that may share is one that another program of the
+     * same user may have: so this one may share only when it has its port. */
+    const bool picked = pqi_address_port(&opts->bind) == 0;
+    if (opts->reuse_port && !picked) {
         set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     pqi_address_format(&opts->bind, text);
     if (bind(fd, &opts->bind.sa.any, opts->bind.len) != 0) {
-        return pqi_fail_errno(err, PQL_E_NETWORK, errno,
-                              "Cannot listen on %s (is another program using that address?)", text);
+        const char *hint = errno == EADDRINUSE      ? " (is another program using that address?)"
+                           : errno == EADDRNOTAVAIL ? " (this machine does not have that address)"
+                           : errno == EACCES        ? " (ports below 1024 are for root)"
+                                                    : "";
+        return pqi_fail_errno(err, PQL_E_NETWORK, errno, "Cannot listen on %s%s", text, hint);
+    }
+    if (opts->reuse_port && picked) {
+        set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     if (opts->connect.len != 0 && connect(fd, &opts->connect.sa.any, opts->connect.len) != 0) {
         pqi_address_format(&opts->connect, text);
@@ -137,24 +146,6 @@ int pqi_udp_fd(const pqi_udp *udp)
 pqi_address pqi_udp_local(const pqi_udp *udp)
 {
     return udp->local;
-}
-
-bool pqi_udp_source(const pqi_udp *udp, const pqi_address *remote, pqi_address *out)
-{
-    *out = udp->local;
-    if (!pqi_address_is_wildcard(&udp->local)) {
-        return true;
-    }
-    const int fd = socket(remote->sa.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return false;
-    }
-    out->len = sizeof(out->sa);
-    const bool ok = connect(fd, &remote->sa.any, remote->len) == 0 &&
-                    getsockname(fd, &out->sa.any, &out->len) == 0;
-    (void)close(fd);
-    pqi_address_set_port(out, pqi_address_port(&udp->local));
-    return ok;
 }
 
 bool pqi_udp_steer(const pqi_udp *udp, unsigned workers)

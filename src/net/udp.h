@@ -38,10 +38,6 @@ void pqi_udp_close(pqi_udp *udp);
 int pqi_udp_fd(const pqi_udp *udp);
 pqi_address pqi_udp_local(const pqi_udp *udp);
 
-/* The address that the kernel would send from to |remote|, with the bound port; false when there is
- * no route. */
-bool pqi_udp_source(const pqi_udp *udp, const pqi_address *remote, pqi_address *out);
-
 /* Steers each datagram to the socket of a SO_REUSEPORT group whose index is the first byte of its
  * destination connection ID modulo |workers|: sockets must have been bound in worker order.  False
  * where the kernel refuses; datagrams then reach any worker and have to be handed over. */

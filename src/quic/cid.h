@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #define PQI_CID_LEN 8
-#define PQI_RESET_SECRET_LEN 32
 
 /* Makes a connection ID from |random|.  |workers| is 1 to 256 and |worker| below it. */
 void pqi_cid_make(ngtcp2_cid *out, const uint8_t random[PQI_CID_LEN], unsigned worker,

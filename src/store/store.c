@@ -38,7 +38,7 @@ static pql_status fail_in_use(const pqi_store *store, int fd, pql_error *err)
     char pid[24] = "";
     const ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
     pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
-    return pqi_fail(err, PQL_E_STATE,
+    return pqi_fail(err, PQL_E_IO,
                     "The store in %s is in use by process %s.  Stop that one first, or use another "
                     "directory.",
                     store->directory, pid[0] == '\0' ? "(unknown)" : pid);

@@ -40,9 +40,9 @@ typedef struct pqi_store pqi_store;
  * checked (PRAGMA quick_check), so the time grows with it: 0.2 s per 100 MB (400,000 blocks) in the
  * page cache, the time to read it otherwise.
  *
- * Errors: PQL_E_STATE: another process, or this one, has the store open.  PQL_E_UNSUPPORTED: a
- * newer program wrote it, or it is not a pqlink store.  PQL_E_IO: it cannot be opened, others
- * may write to the directory, or the file is damaged; an existing file is never made anew.  *out is
+ * Errors: PQL_E_IO: another process, or this one, has the store open; it cannot be opened, others
+ * may write to the directory, or the file is damaged; an existing file is never made anew.
+ * PQL_E_UNSUPPORTED: a newer program wrote it, or it is not a pqlink store.  *out is
  * NULL after a failure; the caller closes it. */
 pql_status pqi_store_open(pqi_store **out, const char *directory, pql_error *err);
 

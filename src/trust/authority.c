@@ -29,7 +29,7 @@ static pql_status add_root(X509_STORE *store, X509 *cert, const char *path, pql_
     if (X509_check_ca(cert) != 1) {
         char name[128] = "";
         (void)X509_NAME_oneline(X509_get_subject_name(cert), name, (int)sizeof(name));
-        return pqi_fail(err, PQL_E_USAGE,
+        return pqi_fail(err, PQL_E_IO,
                         "%s holds a certificate that is not of an authority (%s). Trust a single "
                         "peer by its fingerprint instead.",
                         path, name);
@@ -61,11 +61,11 @@ static pql_status add_roots(X509_STORE *store, BIO *bio, const char *path, pql_e
         count++;
     }
     if (!at_end()) {
-        return pqi_fail(err, PQL_E_USAGE, "Certificate number %zu in %s cannot be read.", count + 1,
+        return pqi_fail(err, PQL_E_IO, "Certificate number %zu in %s cannot be read.", count + 1,
                         path);
     }
     if (count == 0) {
-        return pqi_fail(err, PQL_E_USAGE, "There is no PEM certificate in %s.", path);
+        return pqi_fail(err, PQL_E_IO, "There is no PEM certificate in %s.", path);
     }
     return PQL_OK;
 }

@@ -15,3 +15,8 @@ expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blo
     --policy pq-only --log-format json
 contains "$dir/err" 'compare the policies'
 wait_for "$dir/classical.log" '"event":"handshake_failed"'
+# shellcheck disable=SC2086
+start_node hybrid $easy
+expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
+    --policy off --log-format json
+contains "$dir/err" 'needs an ML-KEM key exchange'

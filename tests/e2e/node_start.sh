@@ -5,7 +5,7 @@
 start_node node
 node="quic://127.0.0.1:$port"
 
-expect 1 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
+expect 7 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
 contains "$dir/err" "$dir/node"
 expect 5 node --dir "$dir/other" --listen "$node" --admin off
 contains "$dir/err" 'another program'

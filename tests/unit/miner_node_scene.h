@@ -362,7 +362,8 @@ static client *connect_named(scene *s, pql_context *ctx, const char *name)
 static client *join(scene *s, const char *name)
 {
     client *c = connect_named(s, s->clients, name);
-    WAIT_UNTIL(s, c->jobs > 0);
+    WAIT_UNTIL(s, c->closed || c->jobs > 0);
+    assert_string_equal(c->why.reason, "");
     return c;
 }
 

@@ -478,7 +478,7 @@ static void a_classical_client_is_refused_with_a_reason(void **state)
     client *c = connect_named(s, s->others, "classical");
     WAIT_UNTIL(s, c->closed);
 
-    assert_int_equal(c->why.code, PQI_CLOSE_REFUSED);
+    assert_int_equal(c->why.code, PQI_CLOSE_POLICY);
     assert_non_null(strstr(c->why.reason, "ML-KEM"));
     assert_int_equal(c->jobs, 0);
     assert_int_equal(miners_listed(s), 0);

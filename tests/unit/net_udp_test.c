@@ -128,19 +128,6 @@ static void ipv6_marks_and_addresses_are_reported(void **state)
     marks_and_both_addresses_are_reported("::1", "::");
 }
 
-static void the_source_address_is_the_one_of_the_route(void **state)
-{
-    (void)state;
-    pqi_udp *udp = open_on("0.0.0.0");
-    pqi_address remote, source;
-    assert_true(pqi_address_from_literal(&remote, "127.0.0.1", 9));
-    assert_true(pqi_udp_source(udp, &remote, &source));
-    assert_true(pqi_address_is_loopback(&source));
-    const pqi_address bound = pqi_udp_local(udp);
-    assert_int_equal(pqi_address_port(&source), pqi_address_port(&bound));
-    pqi_udp_close(udp);
-}
-
 /* A socket pair's far end that nobody reads fills up; a UDP socket's does not, so one is put in the
  * place of the socket's descriptor. */
 static void what_the_kernel_does_not_take_waits_up_to_a_bound(void **state)
@@ -199,6 +186,29 @@ static void a_closed_port_is_reported_to_a_connected_socket(void **state)
     pqi_udp_close(udp);
 }
 
+/* Among so many picked at random out of some 28,000, several would be alike. */
+#define SHARED_SOCKETS 700
+
+static void two_nodes_never_share_a_port_that_the_kernel_picked(void **state)
+{
+    (void)state;
+    static pqi_udp *sockets[SHARED_SOCKETS];
+    static bool taken[UINT16_MAX + 1];
+    pqi_udp_opts opts = {.reuse_port = true};
+    bool shared = false;
+    assert_true(pqi_address_from_literal(&opts.bind, "127.0.0.1", 0));
+    for (unsigned i = 0; i < SHARED_SOCKETS; i++) {
+        assert_int_equal(pqi_udp_open(&sockets[i], &opts, NULL), PQL_OK);
+        const pqi_address bound = pqi_udp_local(sockets[i]);
+        shared = shared || taken[pqi_address_port(&bound)];
+        taken[pqi_address_port(&bound)] = true;
+    }
+    for (unsigned i = 0; i < SHARED_SOCKETS; i++) {
+        pqi_udp_close(sockets[i]);
+    }
+    assert_false(shared);
+}
+
 static void an_address_in_use_is_refused_with_a_sentence(void **state)
 {
     (void)state;
@@ -218,9 +228,9 @@ int main(void)
         cmocka_unit_test(a_run_arrives_as_its_datagrams),
         cmocka_unit_test(ipv4_marks_and_addresses_are_reported),
         cmocka_unit_test(ipv6_marks_and_addresses_are_reported),
-        cmocka_unit_test(the_source_address_is_the_one_of_the_route),
         cmocka_unit_test(what_the_kernel_does_not_take_waits_up_to_a_bound),
         cmocka_unit_test(a_closed_port_is_reported_to_a_connected_socket),
+        cmocka_unit_test(two_nodes_never_share_a_port_that_the_kernel_picked),
         cmocka_unit_test(an_address_in_use_is_refused_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

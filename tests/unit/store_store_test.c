@@ -137,7 +137,7 @@ static void a_second_opener_is_told_who_has_the_store(void **state)
     char pid[32];
     (void)snprintf(pid, sizeof(pid), "in use by process %ld", (long)getpid());
     pqi_store *store = open_store(*state);
-    assert_refused(*state, PQL_E_STATE, pid);
+    assert_refused(*state, PQL_E_IO, pid);
     pqi_store_close(store);
     pqi_store_close(open_store(*state));
 }
@@ -169,7 +169,7 @@ static pid_t hold_in_child(const char *directory)
 static void another_process_is_refused_until_the_first_dies(void **state)
 {
     const pid_t child = hold_in_child(*state);
-    assert_refused(*state, PQL_E_STATE, "in use by process");
+    assert_refused(*state, PQL_E_IO, "in use by process");
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
     pqi_store_close(open_store(*state));

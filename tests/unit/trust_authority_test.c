@@ -323,7 +323,7 @@ static void a_compact_leaf_never_passes(void **state)
     }
 }
 
-static void a_leaf_in_the_bundle_is_a_usage_error(void **state)
+static void a_leaf_in_the_bundle_is_refused(void **state)
 {
     (void)state;
     for (unsigned self_signed = 0; self_signed < 2; self_signed++) {
@@ -334,7 +334,7 @@ static void a_leaf_in_the_bundle_is_a_usage_error(void **state)
         assert_int_equal(pqi_leaf_make(&leaf, PQL_LEAF_PQ, &opts, NULL), PQL_OK);
         X509 *cert = X509_parse_from_buffer(leaf.cert);
         write_bundle(cert);
-        assert_int_equal(pqi_trust_new(&trust, &(pql_peer){.ca_file = bundle}, &err), PQL_E_USAGE);
+        assert_int_equal(pqi_trust_new(&trust, &(pql_peer){.ca_file = bundle}, &err), PQL_E_IO);
         assert_non_null(strstr(err.message, "fingerprint"));
         X509_free(cert);
         pqi_leaf_clear(&leaf);
@@ -350,7 +350,7 @@ static void an_unfit_bundle_is_an_error_at_start(void **state)
     pqi_trust *trust = NULL;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(pqi_file_write_atomic(bundle, bad[i], strlen(bad[i]), 0600, NULL), PQL_OK);
-        assert_int_equal(pqi_trust_new(&trust, &(pql_peer){.ca_file = bundle}, NULL), PQL_E_USAGE);
+        assert_int_equal(pqi_trust_new(&trust, &(pql_peer){.ca_file = bundle}, NULL), PQL_E_IO);
         assert_null(trust);
     }
     assert_int_equal(pqi_trust_new(&trust, &(pql_peer){.ca_file = "/nonexistent"}, NULL), PQL_E_IO);
@@ -385,7 +385,7 @@ int main(void)
         cmocka_unit_test(a_sha1_signature_is_refused),
         cmocka_unit_test(a_short_rsa_key_is_refused),
         cmocka_unit_test(a_compact_leaf_never_passes),
-        cmocka_unit_test(a_leaf_in_the_bundle_is_a_usage_error),
+        cmocka_unit_test(a_leaf_in_the_bundle_is_refused),
         cmocka_unit_test(an_unfit_bundle_is_an_error_at_start),
     };
     return cmocka_run_group_tests(tests, make_bundle, remove_bundle);
