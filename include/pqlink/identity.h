@@ -37,8 +37,8 @@ typedef struct pql_fingerprint {
 } pql_fingerprint;
 
 /* Reads "sha256:<hex>", "spki-sha256:<hex>" or 64 bare hex digits (a certificate fingerprint, as
- * official miners print it).  Any case, of digits and prefix; ':' and white space between digits are
- * skipped.  Anything else: PQL_E_USAGE with a sentence, *out zeroed. */
+ * official miners print it).  Any case, of digits and prefix; ':' and white space between digits
+ * are skipped.  Anything else: PQL_E_USAGE with a sentence, *out zeroed. */
 PQL_API pql_status pql_fingerprint_parse(pql_fingerprint *out, const char *text, pql_error *err);
 PQL_API void pql_fingerprint_format(const pql_fingerprint *fp, char out[PQL_FINGERPRINT_SIZE]);
 
