@@ -488,12 +488,16 @@ static void ipv6_loopback_works_where_the_machine_has_it(void **state)
     pqi_admin *six;
     pqi_admin_opts opts = opts_of(w);
     opts.address = "[::1]";
-    if (pqi_admin_start(&six, &opts, NULL) != PQL_OK) {
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const int probe = socket(AF_INET6, SOCK_STREAM, 0);
+    if (probe < 0 || bind(probe, (const struct sockaddr *)&to, sizeof(to)) != 0) {
+        print_message("SKIPPED: this machine has no IPv6 loopback address, so that the admin port "
+                      "on [::1] was not tested\n");
         skip();
     }
-    struct sockaddr_in6 to = {.sin6_family = AF_INET6,
-                              .sin6_port = htons(pqi_admin_port(six)),
-                              .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    (void)close(probe);
+    assert_int_equal(pqi_admin_start(&six, &opts, NULL), PQL_OK);
+    to.sin6_port = htons(pqi_admin_port(six));
     const int fd = socket(AF_INET6, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
     static const char request[] =
