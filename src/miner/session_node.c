@@ -113,9 +113,11 @@ static void send_ack(pqi_session_node *s, const pqi_node_claim *claim, pqi_miner
 
 /* Official miners stop at their first hit and idle until the next NewJob (quantus.md 4.2).  An
  * accepted result of a job that stays the current one is a share. */
-static bool should_send_again(const pqi_session_node *s, const pqi_node_claim *claim)
+static bool should_send_again(const pqi_session_node *s, const pqi_node_claim *claim,
+                              pqi_miner_verdict verdict)
 {
-    return s->dialect != PQI_MINER_PQ1 && s->has_job && strcmp(s->job.id, claim->job_id) == 0;
+    return s->dialect != PQI_MINER_PQ1 && verdict != PQI_VERDICT_STALE && s->has_job &&
+           strcmp(s->job.id, claim->job_id) == 0;
 }
 
 static void settle(pqi_session_node *s, const pqi_node_claim *claim, pqi_miner_verdict verdict,
@@ -127,7 +129,7 @@ static void settle(pqi_session_node *s, const pqi_node_claim *claim, pqi_miner_v
     }
     if (s->dialect == PQI_MINER_PQ1) {
         send_ack(s, claim, verdict, reason, height, now);
-    } else if (!should_send_again(s, claim)) {
+    } else if (!should_send_again(s, claim, verdict)) {
         return;
     } else if (verdict == PQI_VERDICT_FLOOD) {
         s->again_at = now + PQI_NODE_FLOOD_PAUSE_NS; /* at once, it would only flood again */
