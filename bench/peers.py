@@ -9,6 +9,7 @@ unstable (default: the one that `make interop` keeps in its cache), which only r
 that is not there gives a line with "absent", never silence.
 """
 import argparse
+import base64
 import contextlib
 import glob
 import json
@@ -285,47 +286,107 @@ def load(programs, *more):
     return json.loads(run([os.path.join(programs, "bench/bench_handshake_load"), *more]))
 
 
+def der_of(path):
+    """A PEM file as DER, beside it."""
+    with open(path, encoding="ascii") as f:
+        body = re.search(r"-----BEGIN [^-]+-----(.*?)-----END", f.read(), re.S).group(1)
+    with open(path + ".der", "wb") as f:
+        f.write(base64.b64decode(body))
+    return path + ".der"
+
+
+def cache():
+    """Where our servers on top of others' libraries are built."""
+    base = os.environ.get("PQLINK_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "pqlink")
+    directory = os.path.join(base, "bench-peers")
+    os.makedirs(directory, exist_ok=True)
+    return directory
+
+
+def build_quinn(_peers):
+    if shutil.which("cargo") is None:
+        raise Absent("cargo is not in the PATH")
+    run(["cargo", "build", "--release", "--locked", "--manifest-path",
+         os.path.join(SOURCES, "bench/peers/quinn/Cargo.toml")],
+        env={**os.environ, "CARGO_TARGET_DIR": os.path.join(cache(), "quinn")})
+    return os.path.join(cache(), "quinn/release/load-quinn")
+
+
+def build_quicgo(peers):
+    """With the Go of the tree, which knows ML-DSA; the machine's may be older."""
+    if not peers.has("/usr/bin/go"):
+        raise Absent("Go is not in the tree of peers")
+    directory = os.path.join(peers.inside, "quicgo")
+    binary = os.path.join(cache(), "load-quicgo")
+    shutil.copytree(os.path.join(SOURCES, "bench/peers/quicgo"), directory)
+    environment = ["HOME=/root", "GOTOOLCHAIN=local", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false"]
+    environment += [f"{name}={os.environ[name]}" for name in ("GOPROXY", "GONOSUMDB", "http_proxy", "https_proxy")
+                    if name in os.environ]
+    roots = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
+    if os.path.exists(roots):
+        shutil.copy(roots, os.path.join(directory, "roots.pem"))
+        environment.append("SSL_CERT_FILE=" + peers.path("quicgo/roots.pem"))
+    # Go wants /dev/null; both mounts go away with the namespace.
+    run(["unshare", "--mount", "--", "sh", "-c",
+         'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec "$@"', peers.root,
+         *peers.words("env", *environment, "sh", "-c", f"cd {peers.path('quicgo')} && go build -o load-quicgo .")])
+    shutil.copy(os.path.join(directory, "load-quicgo"), binary)
+    return binary
+
+
 @contextlib.contextmanager
-def shim(peers, name, extra):
-    """A server of tests/interop/peers; (port, pid)."""
-    binary = f"/opt/peers/{name}"
-    if not peers.has(binary):
-        raise Absent(f"{name} is not built: tests/interop/setup.sh builds it")
-    path, key, _ = self_signed(peers)
-    port = free_port()
-    words = peers.words(binary, "server", "--listen", f"127.0.0.1:{port}", "--cert", path, "--key", key, *extra)
-    with process(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        time.sleep(1)
-        if child.poll() is not None:
-            raise Absent(f"{name} did not start")
-        yield port, child.pid
+def shim(binary, certificate, key):
+    """(port, pid)"""
+    words = [binary, der_of(certificate), der_of(key), "bench/1"]
+    with process(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        first = child.stdout.readline().split()
+        if len(first) != 2:
+            raise Absent(f"{os.path.basename(binary)} did not start")
+        yield int(first[1]), child.pid
+
+
+def load_servers(peers, programs):
+    """(name, context manager that gives port and pid, ALPN) of each other server; a text instead of
+    the last two where it is absent."""
+    def beside(name, make):
+        try:
+            return (name, *make())
+        except Absent as why:
+            return (name, str(why), None)
+    def leaf(kind):
+        return os.path.join(peers.inside, f"compact-{kind}.pem")
+    def of_nginx():
+        path, key, _ = compact(peers, programs)
+        peers.version("nginx", "-v")
+        return lambda: nginx(peers, path, key), "h3"
+    def of_shim(build):
+        compact(peers, programs)
+        binary = build(peers)
+        return lambda: shim(binary, leaf("cert"), leaf("key")), "bench/1"
+    return [beside("nginx", of_nginx), beside("quinn with rustls", lambda: of_shim(build_quinn)),
+            beside("quic-go", lambda: of_shim(build_quicgo))]
 
 
 def handshake_load(peers, programs, rounds=3):
     """The servers in turn, |rounds| times, so that a noisy minute does not hit one of them only."""
+    servers = load_servers(peers, programs)
     rows = {}
-    def add(server, certificate, measured):
-        rows.setdefault((server, certificate), []).append(measured)
     for _ in range(rounds):
-        add("pqlink", "ML-DSA-87, compact leaf", load(programs))
-        try:
-            path, key, what = self_signed(peers)
-            with nginx(peers, path, key) as (port, pid):
-                add(f"nginx {peers.version('nginx', '-v')}", what,
-                    load(programs, "--to", str(port), "--alpn", "h3", "--pid", str(pid)))
-        except Absent as why:
-            add("nginx", "", {"absent": str(why)})
-        for name, label in (("peer-quinn", "quinn with rustls"), ("peer-quicgo", "quic-go")):
+        rows.setdefault("pqlink", []).append(load(programs))
+        for name, make, alpn in servers:
             try:
-                with shim(peers, name, ()) as (port, pid):
-                    add(label, "ML-DSA-87, self-signed",
-                        load(programs, "--to", str(port), "--alpn", "pqlink-miner/1", "--pid", str(pid)))
+                if alpn is None:
+                    raise Absent(make)
+                with make() as (port, pid):
+                    measured = load(programs, "--to", str(port), "--alpn", alpn, "--pid", str(pid))
             except Absent as why:
-                add(label, "", {"absent": str(why)})
-    for (server, certificate), measured in rows.items():
+                measured = {"absent": str(why)}
+            rows.setdefault(name, []).append(measured)
+    for server, measured in rows.items():
         good = sorted((m for m in measured if "absent" not in m), key=lambda m: m["per_cpu_second"])
         emit({**(good[len(good) // 2] if good else measured[0]), "bench": "handshake_load", "server": server,
-              "certificate": certificate})
+              "certificate": "ML-DSA-87, compact leaf"})
 
 
 # ---- OpenSSL's TLS ----
