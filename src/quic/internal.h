@@ -13,6 +13,8 @@
 #define PQI_QUIC_BUFFER 65507
 /* CONNECTION_CLOSE that is sent again fits the smallest allowed datagram. */
 #define PQI_QUIC_CLOSE_SIZE 1200
+/* RFC 9000, 8.1: "MUST limit the amount of data [...] to three times". */
+#define PQI_AMPLIFICATION_LIMIT 3
 
 /* One piece of queued stream data. */
 typedef struct pqi_quic_chunk {
@@ -122,6 +124,19 @@ void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_c
                     const char *sentence);
 /* Ends it at once without a word on the wire. */
 void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence, uint64_t now);
+
+/* conn_end.c */
+/* What an ngtcp2 call answered, |rv|, becomes an end of the connection. */
+void pqi_conn_fail(pqi_quic_conn *conn, int rv, uint64_t now);
+/* The closed event; then only what a closing connection needs stays (RFC 9000, 10.2.1). */
+void pqi_conn_finish(pqi_quic_conn *conn, uint64_t now);
+/* CONNECTION_CLOSE again, for every power of two of datagrams that still come in: an answer that
+ * can never amplify (RFC 9000, 10.2.1). */
+void pqi_conn_linger_receive(pqi_quic_conn *conn, const pqi_datagrams *one);
+
+/* conn_flight.c: a client's handshake sent or received |len| bytes. */
+void pqi_conn_flight_sent(pqi_quic_conn *conn, size_t len, uint64_t now);
+void pqi_conn_flight_answered(pqi_quic_conn *conn, size_t len, uint64_t now);
 
 /* callbacks.c: what ngtcp2 calls. */
 void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server);
