@@ -8,48 +8,109 @@
 
 /* Runs of datagrams that one connection may write before the others have their turn. */
 #define WRITE_ROUNDS 16
-/* Pieces of stream data that one packet takes at most. */
-#define WRITE_PIECES 8
+/* RFC 9000, 17.3.1: first byte and packet number around the destination ID; RFC 9001, 5.3: the tag
+ * of every suite has 16 bytes. */
+#define SHORT_HEADER_MAX (1 + 4)
+#define TAG_LEN 16
+/* RFC 9000, 19.8: type, stream ID, offset, and a length below 16,384. */
+#define STREAM_FRAME_MAX (1 + 8 + 8 + 2)
+/* RFC 9000, 19.12 and 19.13: what ngtcp2 adds behind data that used up the peer's limit:
+ * DATA_BLOCKED and STREAM_DATA_BLOCKED. */
+#define BLOCKED_FRAMES_MAX (1 + 8 + 1 + 8 + 8)
 
-/* One packet: handshake, acknowledgements and what streams have to say. */
+_Static_assert(PQL_STREAM_WHOLE_MAX + STREAM_FRAME_MAX + BLOCKED_FRAMES_MAX + TAG_LEN +
+                       SHORT_HEADER_MAX + NGTCP2_MAX_CIDLEN <=
+                   NGTCP2_MAX_UDP_PAYLOAD_SIZE,
+               "what has to be sent whole fits a packet of the smallest path");
+
+/* Room for frames in a packet that is not begun, and that no frame but STREAM wants to be in. */
+static size_t room_of_packet(const pqi_quic_conn *conn)
+{
+    return ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2) - SHORT_HEADER_MAX -
+           ngtcp2_conn_get_dcid2(conn->ngtcp2)->datalen - TAG_LEN;
+}
+
+/* True when ngtcp2 might split |piece|, which must not be split.  |room|: what is left of the
+ * packet for certain. */
+static bool too_large(const pqi_quic_piece *piece, size_t room)
+{
+    return piece->whole && piece->bytes.len > PQI_PIECE_SMALL &&
+           piece->bytes.len + STREAM_FRAME_MAX + BLOCKED_FRAMES_MAX > room;
+}
+
+/* Takes down what ngtcp2 took of |piece|; |room| is that of the packet. */
+static void took(pqi_quic_conn *conn, pqi_quic_stream *stream, const pqi_quic_piece *piece,
+                 size_t taken, size_t *room)
+{
+    const size_t used = taken + STREAM_FRAME_MAX;
+    *room = *room > used ? *room - used : 0;
+    pqi_stream_sent(stream, taken, piece->fin && taken == piece->bytes.len);
+    if (ngtcp2_conn_get_max_data_left2(conn->ngtcp2) == 0 ||
+        ngtcp2_conn_get_max_stream_data_left2(conn->ngtcp2, stream->id) == 0) {
+        conn->quiet = false; /* ngtcp2 tells the peer about it, here or in the next packet */
+        *room = 0;
+    }
+}
+
+/* One packet: handshake, acknowledgements and what streams have to say.
+ *
+ * A write that fits a packet is never split over two: some peers read a frame from one packet only
+ * (or wait a millisecond for the rest).  ngtcp2 does not say how much room is left behind the
+ * frames that it puts first, and it splits what is longer than PQI_PIECE_SMALL.  So such a write
+ * begins a packet of its own, unless the room that is left is known: when a packet was asked for
+ * without stream data and there was none to send, nothing but stream data comes until the flush
+ * ends. */
 static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_pkt_info *info,
                                  uint8_t *out, size_t size, ngtcp2_tstamp now, void *user_data)
 {
     pqi_quic_conn *conn = user_data;
+    size_t room = conn->quiet ? room_of_packet(conn) : 0;
+    bool begun = false;
     for (;;) {
-        ngtcp2_vec pieces[WRITE_PIECES];
-        size_t count = 0;
-        bool fin = false;
         pqi_quic_stream *stream = pqi_stream_next_ready(conn);
-        int64_t id = -1;
-        uint32_t flags = 0;
-        ngtcp2_ssize taken = -1;
-        if (stream != NULL) {
-            id = stream->id;
-            count = pqi_stream_pieces(stream, pieces, WRITE_PIECES, &fin);
-            flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
+        if (stream == NULL) {
+            return ngtcp2_conn_writev_stream(ngtcp2, path, info, out, size, NULL, 0, -1, NULL, 0,
+                                             now);
         }
-        const ngtcp2_ssize n = ngtcp2_conn_writev_stream(ngtcp2, path, info, out, size, &taken,
-                                                         flags, id, pieces, count, now);
-        if (stream != NULL && taken >= 0) {
-            size_t total = 0;
-            for (size_t i = 0; i < count; i++) {
-                total += pieces[i].len;
+        const pqi_quic_piece piece = pqi_stream_piece(stream);
+        if (too_large(&piece, room) && (begun || !conn->quiet)) {
+            const ngtcp2_ssize n =
+                ngtcp2_conn_writev_stream(ngtcp2, path, info, out, size, NULL, 0, -1, NULL, 0, now);
+            if (n != 0) {
+                return n;
             }
-            pqi_stream_sent(stream, (size_t)taken, fin && (size_t)taken == total);
+            if (conn->path_unproven) {
+                return 0; /* the write waits for the end of the validation, a round trip */
+            }
+            conn->quiet = true;
+            begun = false;
+            room = room_of_packet(conn);
+        }
+        const uint32_t flags =
+            NGTCP2_WRITE_STREAM_FLAG_MORE | (piece.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
+        ngtcp2_ssize taken = -1;
+        const ngtcp2_ssize n =
+            ngtcp2_conn_writev_stream(ngtcp2, path, info, out, size, &taken, flags, stream->id,
+                                      &piece.bytes, piece.bytes.len > 0 ? 1 : 0, now);
+        if (taken >= 0) {
+            took(conn, stream, &piece, (size_t)taken, &room);
         }
         switch (n) {
         case NGTCP2_ERR_STREAM_DATA_BLOCKED:
             stream->blocked = true;
+            conn->quiet = false;
+            room = 0;
+            begun = true;
             continue;
         case NGTCP2_ERR_STREAM_SHUT_WR:
         case NGTCP2_ERR_STREAM_NOT_FOUND:
             stream->closed_write = true;
             continue;
         case NGTCP2_ERR_WRITE_MORE:
+            begun = true;
             continue;
         default:
-            if (n > 0 && stream != NULL && taken > 0) {
+            if (n > 0 && taken > 0) {
                 pqi_stream_had_its_turn(stream);
             }
             return n;
@@ -122,6 +183,7 @@ static void write_data(pqi_quic_conn *conn, uint64_t now)
     pqi_quic_endpoint *endpoint = conn->endpoint;
     const pqi_quic_io *io = &endpoint->opts.io;
     pqi_stream_unblock_all(conn);
+    conn->quiet = false;
     for (unsigned round = 0; round < WRITE_ROUNDS && !io->blocked(io->user); round++) {
         ngtcp2_path_storage path;
         ngtcp2_pkt_info info = {0};
