@@ -70,7 +70,8 @@ typedef struct pql_observer {
 } pql_observer;
 
 typedef struct pql_context_opts {
-    pql_identity *identity; /* borrowed until pql_context_free; needed to listen */
+    pql_identity *identity; /* borrowed until pql_context_set_identity or pql_context_free; needed
+                               to listen */
     pql_policy policy;
     unsigned workers;        /* 0: one per processor; at most 64 */
     const uint8_t *secret;   /* 32 bytes that survive restarts: Retry, address tokens, stateless
@@ -90,6 +91,17 @@ PQL_API void pql_context_free(pql_context *ctx);
 /* Takes no new links, lets live ones go on until |grace_ms| has passed or all are gone, then closes
  * them.  Blocks.  Any thread but a worker. */
 PQL_API void pql_context_drain(pql_context *ctx, uint64_t grace_ms);
+
+/* Replaces the identity of every listener, present and to come: handshakes that begin after the
+ * return show |current|.  Live links stay, and handshakes that have begun end with what they began
+ * with.  |other| (NULL: none) is the identity of a rotation's other side: the next one before the
+ * switch, the previous one after it.  A client that pinned only |other|, and says so by the hint of
+ * docs/identity.md, is shown |other|.
+ * All or nothing: PQL_E_USAGE (|current| is NULL), PQL_E_NOMEM, PQL_E_CRYPTO; everything is then
+ * as it was.  Both are borrowed until the next call or pql_context_free; those of the call before
+ * may be freed after the return.  Any thread. */
+PQL_API pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current,
+                                            pql_identity *other, pql_error *err);
 
 /* Number of worker threads; any thread. */
 PQL_API unsigned pql_context_workers(const pql_context *ctx);
