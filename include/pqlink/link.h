@@ -223,9 +223,15 @@ PQL_API pql_status pql_stream_open(pql_link *link, pql_stream **out, pql_error *
 /* Bytes that wait in one stream's send queue at most: not sent, or sent and not acknowledged. */
 #define PQL_STREAM_QUEUE_MAX ((size_t)1 << 20)
 
+/* What pql_stream_write sends in one packet at most, on every path. */
+#define PQL_STREAM_WHOLE_MAX 1100
+
 /* Copies |len| bytes to the send queue, all or nothing: PQL_E_LIMIT when they do not fit now
- * (stream_writable follows), PQL_E_CLOSED after fin or reset.  What is handed over in one call
- * leaves in one packet where it fits. */
+ * (stream_writable follows), PQL_E_CLOSED after fin or reset.
+ *
+ * Up to PQL_STREAM_WHOLE_MAX bytes that are handed over in one call leave in one packet, whatever
+ * else is to be sent.  Two exceptions: the peer's flow control ends within them, or the packet was
+ * lost; what is sent again may be cut anywhere. */
 PQL_API pql_status pql_stream_write(pql_stream *stream, const void *data, size_t len, bool fin);
 
 /* Abandons both directions with an application error code. */
