@@ -68,11 +68,10 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
     return PQL_OK;
 }
 
-static pql_status prepare_all(pql_context *ctx, const pql_identity *current,
-                              const pql_identity *other, pql_error *err)
+static pql_status prepare_all(pql_context *ctx, const pqi_tls_change *change, pql_error *err)
 {
     for (pql_listener *l = ctx->listeners; l != NULL; l = l->next) {
-        const pql_status status = pqi_quic_tls_prepare(l->tls, current, other, &l->pending, err);
+        const pql_status status = pqi_quic_tls_prepare(l->tls, change, &l->pending, err);
         if (status != PQL_OK) {
             return status;
         }
@@ -100,8 +99,9 @@ pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current, pql
     if (current == NULL) {
         return pqi_fail(err, PQL_E_USAGE, "A context needs an identity to change to.");
     }
+    const pqi_tls_change change = {.current = current, .other = other};
     (void)pthread_mutex_lock(&ctx->lock);
-    const pql_status status = prepare_all(ctx, current, other, err);
+    const pql_status status = prepare_all(ctx, &change, err);
     end_preparation(ctx, status == PQL_OK);
     if (status == PQL_OK) {
         ctx->opts.identity = current;

@@ -182,7 +182,9 @@ static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pq
                                    .identity = ctx->opts.identity,
                                    .other_identity = ctx->other_identity,
                                    .alpn = opts->alpn,
-                                   .alpn_count = opts->alpn_count};
+                                   .alpn_count = opts->alpn_count,
+                                   .peer = opts->clients,
+                                   .pq_authentication = opts->pq_authentication};
     const pql_status status = pqi_quic_tls_new(&listener->tls, &tls, err);
     if (status == PQL_OK) {
         listener->next = ctx->listeners;
@@ -257,6 +259,24 @@ pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *
         *out = listener;
     }
     return PQL_OK;
+}
+
+pql_status pql_listener_set_clients(pql_listener *listener, const pql_peer *clients, pql_error *err)
+{
+    pql_context *ctx = listener->ctx;
+    pqi_tls_generation *next = NULL;
+    pqi_error_clear(err);
+    if (clients == NULL) {
+        return pqi_fail(err, PQL_E_USAGE, "Nothing says which clients may connect.");
+    }
+    (void)pthread_mutex_lock(&ctx->lock);
+    const pqi_tls_change change = {ctx->opts.identity, ctx->other_identity, clients};
+    const pql_status status = pqi_quic_tls_prepare(listener->tls, &change, &next, err);
+    if (status == PQL_OK) {
+        pqi_quic_tls_publish(listener->tls, next);
+    }
+    (void)pthread_mutex_unlock(&ctx->lock);
+    return status;
 }
 
 uint16_t pql_listener_port(const pql_listener *listener)

@@ -1,6 +1,7 @@
 #include "quic/tls.h"
 
 #include "base/error.h"
+#include "identity/identity.h"
 #include "quic/tls_internal.h"
 
 #include <arpa/inet.h>
@@ -45,8 +46,17 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
     }
 }
 
+/* The library drops a client's certificate after the handshake. */
+static void take_down(pqi_quic_tls_peer *peer, const pqi_chain *chain)
+{
+    peer->shown = pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_CERT,
+                                         &peer->shown_cert) &&
+                  pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_SPKI,
+                                         &peer->shown_spki);
+}
+
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
-static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *out_alert)
+enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
@@ -60,11 +70,15 @@ static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *out_alert)
                  pql_group_name(SSL_get_group_id(ssl)));
         return ssl_verify_invalid;
     }
-    const pql_status status = pqi_trust_check(tls->trust, &chain, peer->host, peer->host_port,
+    const pqi_trust *trust = tls->use.server ? pqi_tls_server_clients(ssl) : tls->trust;
+    const pql_status status = pqi_trust_check(trust, &chain, peer->host, peer->host_port,
                                               peer->now_unix, hybrid, &peer->how, &peer->refusal);
     if (status != PQL_OK) {
         *out_alert = pqi_trust_alert(status);
         return ssl_verify_invalid;
+    }
+    if (tls->use.server) {
+        take_down(peer, &chain);
     }
     return ssl_verify_ok;
 }
@@ -138,6 +152,24 @@ static pql_status setup_hint(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, p
     return PQL_OK;
 }
 
+/* The server asks for a certificate, so ours is shown. */
+static int note_own_scheme(SSL *ssl, void *arg)
+{
+    const pqi_quic_tls *tls = arg;
+    pqi_tls_peer_of(ssl)->own_scheme = tls->own_scheme;
+    return 1;
+}
+
+static pql_status setup_own_leaf(pqi_quic_tls *tls, const pql_identity *identity, pql_error *err)
+{
+    if (identity == NULL) {
+        return PQL_OK;
+    }
+    tls->own_scheme = pqi_identity_scheme(identity, PQL_LEAF_PQ);
+    SSL_CTX_set_cert_cb(tls->client, note_own_scheme, tls);
+    return pqi_identity_use(identity, PQL_LEAF_PQ, tls->client, err);
+}
+
 static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
 {
     pql_status status = pqi_trust_new(&tls->trust, opts->peer, err);
@@ -147,8 +179,9 @@ static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts,
     if (status != PQL_OK) {
         return status;
     }
-    SSL_CTX_set_custom_verify(tls->client, SSL_VERIFY_PEER, verify_peer);
-    return setup_hint(tls, opts, err);
+    SSL_CTX_set_custom_verify(tls->client, SSL_VERIFY_PEER, pqi_tls_verify);
+    status = setup_hint(tls, opts, err);
+    return status == PQL_OK ? setup_own_leaf(tls, opts->identity, err) : status;
 }
 
 pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, pql_error *err)

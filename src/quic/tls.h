@@ -23,12 +23,13 @@ typedef struct pqi_tls_generation pqi_tls_generation;
 typedef struct pqi_quic_tls_opts {
     bool server;
     pql_policy policy;
-    const pql_identity *identity;       /* needed on a server; used up by the call */
-    const pql_identity *other_identity; /* server: see pqi_quic_tls_prepare; NULL: none */
+    const pql_identity *identity; /* server: needed; client: shown when asked for, NULL: none is;
+                                     used up by the call */
+    const pql_identity *other_identity; /* server: see pqi_tls_change; NULL: none */
     const pql_alpn *alpn;               /* in order of preference; a client offers the first only */
     size_t alpn_count;
-    const pql_peer *peer;   /* client: whom to trust */
-    bool pq_authentication; /* client: accept ML-DSA from the server only */
+    const pql_peer *peer;   /* whom to trust; server: NULL asks clients for no certificate */
+    bool pq_authentication; /* accept ML-DSA from the peer only */
     /* NSS key log lines, for debugging; NULL: none. */
     void (*keylog)(void *user, const char *line);
     void *keylog_user;
@@ -37,13 +38,19 @@ typedef struct pqi_quic_tls_opts {
 pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, pql_error *err);
 void pqi_quic_tls_free(pqi_quic_tls *tls);
 
-/* Server: gets another generation ready, without any effect yet.  |other| is the identity of a
- * rotation's other side, or NULL; a client whose hint (tls_hint.h) names its leaf and not that of
- * |current| is shown it.  Both are used up by the call: keys and certificates are referenced.  Any
- * thread.  PQL_E_IDENTITY, PQL_E_NOMEM, PQL_E_CRYPTO; *out is then NULL. */
-pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pql_identity *current,
-                                const pql_identity *other, pqi_tls_generation **out,
-                                pql_error *err);
+/* What a listener shows and asks for from now on. */
+typedef struct pqi_tls_change {
+    const pql_identity *current; /* needed */
+    const pql_identity *other; /* of a rotation's other side, or NULL: shown to a client whose hint
+                                  (tls_hint.h) names its leaf and not that of |current| */
+    const pql_peer *clients;   /* NULL: as before */
+} pqi_tls_change;
+
+/* Server: gets another generation ready, without any effect yet.  All that |change| holds is used
+ * up by the call.  Any thread, one at a time for each listener.  PQL_E_IDENTITY, PQL_E_USAGE,
+ * PQL_E_IO, PQL_E_NOMEM, PQL_E_CRYPTO; *out is then NULL. */
+pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pqi_tls_change *change,
+                                pqi_tls_generation **out, pql_error *err);
 
 /* From now on sessions begin with |generation|, which is taken over.  Sessions that exist keep the
  * one that they began with; the keys of a generation go when its last session has gone.  Any
@@ -59,6 +66,8 @@ typedef struct pqi_quic_tls_peer {
     char host_port[264]; /* the TOFU key */
     int64_t now_unix;    /* seconds, when the connection was made */
     pql_trust how;       /* outcome of the trust check */
+    bool shown;          /* server: the client showed a certificate; both fingerprints of it: */
+    pql_fingerprint shown_cert, shown_spki;
     uint16_t own_scheme; /* signature scheme that we prove our key with; 0: none yet */
     pql_error refusal;   /* why the check refused; code PQL_OK when it did not */
 } pqi_quic_tls_peer;

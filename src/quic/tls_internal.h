@@ -19,6 +19,7 @@ struct pqi_tls_generation {
     SSL_CTX *ctx[2][2]; /* by tls_whose and pql_leaf; TLS_OTHER: NULL when there is none */
     uint16_t scheme[2][2];
     pql_fingerprint of_cert[2][2], of_spki[2][2];
+    pqi_trust *clients; /* owned; NULL: no certificate is asked for */
 };
 
 /* The present generation.  Readers neither lock nor wait: each counts itself in |readers| for the
@@ -30,9 +31,10 @@ typedef struct tls_slot {
 
 struct pqi_quic_tls {
     pqi_policy_use use;
-    SSL_CTX *client; /* client only */
-    tls_slot *slot;  /* server only; owned */
-    pqi_trust *trust;
+    SSL_CTX *client;     /* client only */
+    tls_slot *slot;      /* server only; owned */
+    pqi_trust *trust;    /* client only */
+    uint16_t own_scheme; /* client: of the leaf that it shows when asked */
     pql_leaf alpn_leaf[PQI_TLS_ALPN_MAX];
     uint8_t alpn[PQI_TLS_ALPN_WIRE_MAX]; /* each name behind its length, in order of preference */
     size_t alpn_len;
@@ -47,7 +49,12 @@ pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error
 /* SSL ex data: the pqi_quic_tls_peer. */
 pqi_quic_tls_peer *pqi_tls_peer_of(const SSL *ssl);
 
+/* For SSL_CTX_set_custom_verify, on both sides. */
+enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *alert);
+
 /* tls_server.c */
+/* Whom the session's generation trusts as clients. */
+const pqi_trust *pqi_tls_server_clients(const SSL *ssl);
 pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err);
 void pqi_tls_server_free(pqi_quic_tls *tls);
 /* A session of the present generation, before its role is set; NULL without memory. */

@@ -26,6 +26,7 @@ static void generation_unref(pqi_tls_generation *generation)
         SSL_CTX_free(generation->ctx[whose][PQL_LEAF_PQ]);
         SSL_CTX_free(generation->ctx[whose][PQL_LEAF_CLASSICAL]);
     }
+    pqi_trust_free(generation->clients);
     free(generation);
 }
 
@@ -67,6 +68,12 @@ void pqi_quic_tls_publish(pqi_quic_tls *tls, pqi_tls_generation *generation)
 void pqi_quic_tls_discard(pqi_tls_generation *generation)
 {
     generation_unref(generation);
+}
+
+const pqi_trust *pqi_tls_server_clients(const SSL *ssl)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    return generation->clients;
 }
 
 /* ---- choosing the leaf ---- */
@@ -174,32 +181,48 @@ static pql_status fill_leaf(const pqi_quic_tls *tls, pqi_tls_generation *generat
     pql_identity_fingerprint(id, leaf, PQL_FINGERPRINT_CERT, &generation->of_cert[whose][leaf]);
     pql_identity_fingerprint(id, leaf, PQL_FINGERPRINT_SPKI, &generation->of_spki[whose][leaf]);
     SSL_CTX_set_select_certificate_cb(*ctx, select_leaf);
+    if (generation->clients != NULL) {
+        SSL_CTX_set_custom_verify(*ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                                  pqi_tls_verify);
+        /* 2.8 kB less for each link; what links are asked for was taken down by then. */
+        SSL_CTX_set_retain_only_sha256_of_client_certs(*ctx, 1);
+    }
     /* The list of names is never changed through it. */
     SSL_CTX_set_alpn_select_cb(*ctx, select_alpn, (void *)(uintptr_t)tls);
     return PQL_OK;
 }
 
-static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
-                       const pql_identity *const whose[2], pql_error *err)
+static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+                               const pql_peer *clients, pql_error *err)
 {
-    for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
-        for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
-            const pql_status status =
-                fill_leaf(tls, generation, whose[i], (tls_whose)i, (pql_leaf)leaf, err);
-            if (status != PQL_OK) {
-                return status;
-            }
-        }
+    const pqi_tls_generation *present = atomic_load(&tls->slot->present);
+    if (clients != NULL) {
+        return pqi_trust_new_clients(&generation->clients, clients, err);
     }
+    generation->clients = present != NULL ? pqi_trust_ref(present->clients) : NULL;
     return PQL_OK;
 }
 
-pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pql_identity *current,
-                                const pql_identity *other, pqi_tls_generation **out, pql_error *err)
+static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+                       const pqi_tls_change *change, pql_error *err)
 {
-    const pql_identity *const whose[] = {current, other};
+    const pql_identity *const whose[] = {change->current, change->other};
+    pql_status status = fill_clients(tls, generation, change->clients, err);
+    for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
+        for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
+            if (status == PQL_OK) {
+                status = fill_leaf(tls, generation, whose[i], (tls_whose)i, (pql_leaf)leaf, err);
+            }
+        }
+    }
+    return status;
+}
+
+pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pqi_tls_change *change,
+                                pqi_tls_generation **out, pql_error *err)
+{
     *out = NULL;
-    if (current == NULL) {
+    if (change->current == NULL) {
         return pqi_fail(err, PQL_E_IDENTITY, "A listener needs an identity.");
     }
     pqi_tls_generation *generation = calloc(1, sizeof(*generation));
@@ -207,7 +230,7 @@ pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pql_identity *cur
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
     }
     atomic_store(&generation->refs, 1);
-    const pql_status status = fill(tls, generation, whose, err);
+    const pql_status status = fill(tls, generation, change, err);
     if (status != PQL_OK) {
         generation_unref(generation);
         return status;
@@ -224,8 +247,8 @@ pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts
     if (tls->slot == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
     }
-    const pql_status status =
-        pqi_quic_tls_prepare(tls, opts->identity, opts->other_identity, &first, err);
+    const pqi_tls_change change = {opts->identity, opts->other_identity, opts->peer};
+    const pql_status status = pqi_quic_tls_prepare(tls, &change, &first, err);
     atomic_store(&tls->slot->present, first);
     return status;
 }

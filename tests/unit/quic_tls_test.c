@@ -116,7 +116,8 @@ static void assert_shows(const outcome *o, const pql_identity *id, pql_leaf leaf
 static void replace(pqi_quic_tls *server, const pql_identity *current, const pql_identity *other)
 {
     pqi_tls_generation *next = NULL;
-    assert_int_equal(pqi_quic_tls_prepare(server, current, other, &next, NULL), PQL_OK);
+    assert_int_equal(
+        pqi_quic_tls_prepare(server, &(pqi_tls_change){current, other, NULL}, &next, NULL), PQL_OK);
     pqi_quic_tls_publish(server, next);
 }
 
@@ -280,7 +281,8 @@ static void what_was_prepared_and_not_published_has_no_effect(void **state)
     (void)state;
     pqi_tls_generation *next = NULL;
     pqi_quic_tls *server = new_server(first, NULL);
-    assert_int_equal(pqi_quic_tls_prepare(server, second, NULL, &next, NULL), PQL_OK);
+    assert_int_equal(
+        pqi_quic_tls_prepare(server, &(pqi_tls_change){.current = second}, &next, NULL), PQL_OK);
     const outcome o = dial(server, OWN, &anybody);
     assert_shows(&o, first, PQL_LEAF_PQ);
     pqi_quic_tls_discard(next);

@@ -129,6 +129,16 @@ static void exactly_one_way_of_trust_must_be_named(void **state)
     }
 }
 
+static void clients_cannot_be_trusted_on_first_use(void **state)
+{
+    (void)state;
+    memory m = {0};
+    const pql_tofu tofu = {memory_get, memory_put, &m};
+    pqi_trust *trust = (pqi_trust *)1;
+    assert_int_equal(pqi_trust_new_clients(&trust, &(pql_peer){.tofu = &tofu}, NULL), PQL_E_USAGE);
+    assert_null(trust);
+}
+
 /* ---- pins ---- */
 
 static void any_one_of_several_pins_suffices(void **state)
@@ -314,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exactly_one_way_of_trust_must_be_named),
+        cmocka_unit_test(clients_cannot_be_trusted_on_first_use),
         cmocka_unit_test(any_one_of_several_pins_suffices),
         cmocka_unit_test(a_refused_pin_shows_both_fingerprints),
         cmocka_unit_test(an_ipv6_address_is_shown_in_brackets),
