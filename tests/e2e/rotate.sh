@@ -30,6 +30,8 @@ start_miner a                   # with the pin of today, through all that follow
 a_pid=$miner_pid
 wait_for "$dir/a.log" '"event":"job"'
 
+expect 0 mine --node "$(url)" --tofu --dir "$dir/memory" --threads 1 --max-blocks 1 --admin off
+
 # ---- prepared: announced, and either pin gets in ----
 expect 0 rotate prepare --dir "$dir/node" --switch-in 1h --keep 1h
 contains "$dir/out" "--pin $first --pin "
@@ -66,6 +68,7 @@ wait_for "$dir/a.log" '"event":"rotation_announced"' 2
 gets_in "$first"
 gets_in "$second"
 gets_in "$first_spki"
+expect 0 mine --node "$(url)" --tofu --dir "$dir/memory" --threads 1 --max-blocks 1 --admin off
 kill -0 "$a_pid" || fail "the first miner is gone"
 if grep -q '"event":"disconnected"' "$dir/a.log"; then
     fail "the switch dropped a link"
@@ -87,6 +90,7 @@ hup
 wait_for "$dir/node.log" '"event":"identity_previous_dropped"'
 is_refused "$first"
 contains "$dir/err" "$second"
+expect 3 mine --node "$(url)" --tofu --dir "$dir/memory" --threads 1 --max-blocks 1 --admin off
 gets_in "$second"
 kill -TERM "$a_pid"
 ends "$a_pid" 0
