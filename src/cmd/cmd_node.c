@@ -2,10 +2,11 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/node.h"
+#include "cmd/node_rotation.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
+#include "miner/auth_files.h"
 #include "miner/devchain.h"
-#include "miner/login_files.h"
 #include "miner/node_service.h"
 #include "observe/link_observer.h"
 #include "store/secrets.h"
@@ -23,18 +24,20 @@
 /* A start after this age makes a new one.  Old Retry tokens have long expired by then; peers of
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
+#define MS_PER_SEC 1000
 
 /* All that a running node owns, in the order in which it is made. */
 typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
-    pql_identity *identity;
+    pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
     pqi_source *source;
     pqi_node_metrics *metrics;
     pqi_node_service *service;
-    pqi_tokens *tokens; /* NULL: official miners are not served */
+    pqi_tokens *tokens;            /* NULL: official miners are not served */
+    pql_fingerprint classical_pin; /* that the file for official miners has */
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
 } node;
@@ -62,19 +65,28 @@ static pql_status open_identity(node *n, pql_error *err)
 {
     const char *dir = n->options->dir.text;
     const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
+    pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
     pql_status status = pqi_store_check_directory(dir, err);
     if (status == PQL_OK) {
-        status = pql_identity_open(&n->identity, dir, &opts, err);
+        status = pql_identity_open(&id, dir, &opts, err);
     }
-    if (status != PQL_OK) {
-        return status;
-    }
-    if (pql_identity_created(n->identity)) {
+    if (status == PQL_OK && pql_identity_created(id)) {
         pqi_log(PQI_LOG_INFO, SERVICE, "identity_created", PQI_STR("dir", dir));
     }
-    pqi_health_set_ok(n->rt.health, n->ready_identity);
-    return PQL_OK;
+    pql_identity_free(id);
+    return status;
+}
+
+/* After the store, so that a second node on the directory changes nothing. */
+static pql_status open_rotation(node *n, pql_error *err)
+{
+    const pql_status status = pqi_node_rotation_open(&n->rotation, n->options->dir.text,
+                                                     pqi_clock_unix_ms() / MS_PER_SEC, err);
+    if (status == PQL_OK) {
+        pqi_health_set_ok(n->rt.health, n->ready_identity);
+    }
+    return status;
 }
 
 static pql_status fill_random(void *user, uint8_t *out, size_t len)
@@ -116,7 +128,7 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
-        const pql_context_opts opts = {.identity = n->identity,
+        const pql_context_opts opts = {.identity = n->rotation.in_use.current,
                                        .policy = n->options->policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
@@ -132,18 +144,18 @@ static pql_status open_context(node *n, pql_error *err)
 /* The one token of a node without a list, where the official node keeps it. */
 static pql_status open_default_token(node *n, pql_error *err)
 {
-    pqi_login_token token;
+    pqi_auth_token token;
     const char *dir = n->options->dir.text;
-    pql_status status = pqi_login_token_open(&token, dir, err);
+    pql_status status = pqi_auth_token_open(&token, dir, err);
     if (status == PQL_OK) {
         status = pqi_tokens_single(&n->tokens, "default", token.text, err);
     }
     if (status == PQL_OK && token.created) {
-        pqi_log(PQI_LOG_INFO, SERVICE, "token_created", PQI_STR("file", PQI_LOGIN_TOKEN_FILE),
+        pqi_log(PQI_LOG_INFO, SERVICE, "token_created", PQI_STR("file", PQI_AUTH_TOKEN_FILE),
                 PQI_STR("dir", dir));
     }
     if (token.repaired) {
-        pqi_log(PQI_LOG_WARN, SERVICE, "token_mode_repaired", PQI_STR("file", PQI_LOGIN_TOKEN_FILE),
+        pqi_log(PQI_LOG_WARN, SERVICE, "token_mode_repaired", PQI_STR("file", PQI_AUTH_TOKEN_FILE),
                 PQI_STR("reason", "Others could read the token.  Its mode is 0600 now; remove the "
                                   "file and start again for a new token if they should not know "
                                   "it."));
@@ -152,11 +164,33 @@ static pql_status open_default_token(node *n, pql_error *err)
     return status;
 }
 
+/* Writes the file that official miners read their pin from, when it is another one than before: at
+ * the start, and when a rotation has switched. */
+static pql_status write_classical_pin(node *n, pql_error *err)
+{
+    pql_fingerprint leaf;
+    pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT,
+                             &leaf);
+    if (memcmp(leaf.sha256, n->classical_pin.sha256, sizeof(leaf.sha256)) == 0) {
+        return PQL_OK;
+    }
+    n->classical_pin = leaf; /* also when it fails: once is enough to be told */
+    return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
+}
+
+static void follow_rotation(node *n)
+{
+    pql_error err = {0};
+    if (n->options->policy != PQL_POLICY_PQ_ONLY && write_classical_pin(n, &err) != PQL_OK) {
+        pqi_log(PQI_LOG_ERROR, SERVICE, "pin_not_written",
+                PQI_STR("file", PQI_AUTH_FINGERPRINT_FILE), PQI_STR("reason", err.message));
+    }
+}
+
 /* What official miners log in with. */
 static pql_status open_tokens(node *n, pql_error *err)
 {
     const char *file = n->options->tokens_file;
-    pql_fingerprint leaf;
     if (file != NULL) {
         const pql_status status = pqi_tokens_open(&n->tokens, file, err);
         if (status != PQL_OK) {
@@ -170,8 +204,7 @@ static pql_status open_tokens(node *n, pql_error *err)
     if (status != PQL_OK) {
         return status;
     }
-    pql_identity_fingerprint(n->identity, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT, &leaf);
-    return pqi_login_fingerprint_write(n->options->dir.text, leaf.sha256, err);
+    return write_classical_pin(n, err);
 }
 
 static pql_status listen_all(node *n, pql_error *err)
@@ -212,9 +245,17 @@ static pql_status open_service(node *n, pql_error *err)
         status = listen_all(n, err);
     }
     if (status == PQL_OK) {
+        status = pqi_node_rotation_start(&n->rotation, n->ctx, n->service, n->metrics, err);
+    }
+    if (status == PQL_OK) {
         pqi_health_set_ok(n->rt.health, n->ready_listener);
     }
     return status;
+}
+
+static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
+{
+    return pqi_node_rotation_status(user, out, err);
 }
 
 static pql_status node_open(node *n, pql_error *err)
@@ -230,6 +271,9 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_store(n, err);
     }
     if (status == PQL_OK) {
+        status = open_rotation(n, err);
+    }
+    if (status == PQL_OK) {
         status = open_source(n, err);
     }
     if (status == PQL_OK) {
@@ -239,8 +283,7 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status =
-            pqi_runtime_admin(&n->rt, &n->options->admin, pqi_node_service_status, n->service, err);
+        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, &n->rotation, err);
     }
     return status;
 }
@@ -255,7 +298,7 @@ static void node_close(node *n)
     pqi_node_metrics_free(n->metrics);
     pqi_source_destroy(n->source);
     pqi_store_close(n->store);
-    pql_identity_free(n->identity);
+    pqi_node_rotation_close(&n->rotation);
     pqi_runtime_close(&n->rt);
 }
 
@@ -272,7 +315,7 @@ static void log_listening(const node *n, size_t i, const char *pin)
     }
     pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", n->options->listen[i].host),
             PQI_U64("port", pql_listener_port(n->listeners[i])), PQI_STR("fingerprint", pin),
-            PQI_STR("algo", pql_identity_algorithm(n->identity, PQL_LEAF_PQ)),
+            PQI_STR("algo", pql_identity_algorithm(n->rotation.in_use.current, PQL_LEAF_PQ)),
             PQI_STR("policy", pql_policy_name(n->options->policy)), PQI_STR("protocols", protocols),
             PQI_U64("workers", pql_context_workers(n->ctx)),
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
@@ -297,7 +340,7 @@ static void show_how(const node *n, const char *pin)
                       "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
                       "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
                       all ? "ADDRESS-OF-THIS-MACHINE" : listen->host, port, list ? "FILE" : dir,
-                      list ? "" : "/" PQI_LOGIN_TOKEN_FILE, dir, PQI_LOGIN_FINGERPRINT_FILE);
+                      list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
     }
 }
 
@@ -320,7 +363,7 @@ static void announce(const node *n, bool terminal)
 {
     pql_fingerprint fp;
     char pin[PQL_FINGERPRINT_SIZE];
-    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
     pql_fingerprint_format(&fp, pin);
     for (size_t i = 0; i < n->options->listen_count; i++) {
         log_listening(n, i, pin);
@@ -331,41 +374,17 @@ static void announce(const node *n, bool terminal)
     }
 }
 
-/* SIGHUP: the identity is read again.  Only an unchanged one is taken: a pin that changes by
- * accident locks miners out, so a changed one is refused loudly and the old one stays. */
-static void reload(const node *n)
-{
-    pqi_node_service_reload_tokens(n->service);
-    pql_identity *again = NULL;
-    pql_error err = {0};
-    pql_fingerprint before;
-    pql_fingerprint after;
-    const pql_status status = pql_identity_open(&again, n->options->dir.text,
-                                                &(pql_identity_opts){.must_exist = true}, &err);
-    if (status != PQL_OK) {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
-        return;
-    }
-    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &before);
-    pql_identity_fingerprint(again, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &after);
-    if (memcmp(before.sha256, after.sha256, sizeof(before.sha256)) != 0) {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused",
-                PQI_STR("reason", "The identity on disk is another one than the one in use.  "
-                                  "Restart the node if that is meant; miners then need the new "
-                                  "fingerprint."));
-    } else {
-        pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", n->options->dir.text));
-    }
-    pql_identity_free(again);
-}
-
 static void serve(node *n)
 {
     for (;;) {
-        const uint64_t deadline = pqi_node_service_tick(n->service);
-        const int signal_number = pqi_runtime_wait_signal(deadline);
+        const uint64_t jobs = pqi_node_service_tick(n->service);
+        const uint64_t rotation = pqi_node_rotation_tick(
+            &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
+        follow_rotation(n);
+        const int signal_number = pqi_runtime_wait_signal(jobs < rotation ? jobs : rotation);
         if (signal_number == SIGHUP) {
-            reload(n);
+            pqi_node_service_reload_tokens(n->service);
+            pqi_node_rotation_reload(&n->rotation);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return;

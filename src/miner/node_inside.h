@@ -33,11 +33,13 @@ struct pqi_node_service {
     pqi_node_worker workers[PQI_NODE_WORKERS_MAX];
     unsigned worker_count;
     pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the five below */
+    pthread_mutex_t job_lock;    /* guards the seven below */
     bool has_job;
     pqi_job job;
     bool draining;
     uint64_t news;               /* grows with each change of the three above */
+    pqi_miner_rotation rotation; /* of our certificate */
+    uint64_t rotation_news;      /* grows with each change of it */
     bool job_changed;            /* not every worker was told of it */
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     pqi_node_link *all;
@@ -72,8 +74,9 @@ struct pqi_node_link {
     bool listed;               /* Ready came */
     pqi_u512 block_difficulty; /* of the job that it has; its shares may be easier */
     pqi_share_rate shares_rate;
-    uint64_t rate_at;  /* of the last Stats that was taken over */
-    uint64_t told;     /* number of the news that it knows */
+    uint64_t rate_at; /* of the last Stats that was taken over */
+    uint64_t told;    /* number of the news that it knows */
+    uint64_t told_rotation;
     uint64_t leave_at; /* when its link ends in a drain */
     atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
     atomic_uint_fast64_t jobs_sent; /* those that were counted */

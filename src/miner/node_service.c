@@ -147,6 +147,8 @@ typedef struct news {
     bool draining, has_job;
     pqi_miner_job job;
     pqi_u512 block_difficulty;
+    uint64_t rotation_number;
+    pqi_miner_rotation rotation;
 } news;
 
 static news newest(pqi_node_service *s)
@@ -156,7 +158,9 @@ static news newest(pqi_node_service *s)
                     .draining = s->draining,
                     .has_job = s->has_job,
                     .job = to_wire_job(&s->job, &s->opts.share_difficulty),
-                    .block_difficulty = s->job.difficulty};
+                    .block_difficulty = s->job.difficulty,
+                    .rotation_number = s->rotation_news,
+                    .rotation = s->rotation};
     pthread_mutex_unlock(&s->job_lock);
     return n;
 }
@@ -167,9 +171,19 @@ static void send_away(pqi_node_link *miner)
     pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
 }
 
+static void tell_rotation(pqi_node_link *miner, const news *n, uint64_t now)
+{
+    if (miner->told_rotation != n->rotation_number) {
+        miner->told_rotation = n->rotation_number;
+        pqi_session_node_rotation(&miner->session, &n->rotation, now);
+        settle(miner, now);
+    }
+}
+
 /* Nothing is said twice: a link may open between a change and its fan-out. */
 static void tell(pqi_node_link *miner, const news *n, uint64_t now)
 {
+    tell_rotation(miner, n, now);
     if (miner->told == n->number) {
         return;
     }
@@ -319,6 +333,16 @@ uint64_t pqi_node_service_tick(pqi_node_service *service)
     return broadcast_if_changed(service)
                ? deadline
                : sooner(deadline, pqi_clock_monotonic() + BROADCAST_AGAIN);
+}
+
+void pqi_node_service_rotation(pqi_node_service *service, const pqi_miner_rotation *rotation)
+{
+    pthread_mutex_lock(&service->job_lock);
+    service->rotation = *rotation;
+    service->rotation_news++;
+    service->job_changed = true;
+    pthread_mutex_unlock(&service->job_lock);
+    (void)broadcast_if_changed(service); /* or the next tick does it */
 }
 
 void pqi_node_service_drain(pqi_node_service *service)

@@ -17,7 +17,7 @@
 #define PQI_MINER_NODE_SERVICE_H
 
 #include "base/buf.h"
-#include "miner/message.h"
+#include "miner/session.h"
 #include "miner/source.h"
 #include "miner/tokens.h"
 #include "observe/miner_metrics.h"
@@ -68,6 +68,11 @@ uint64_t pqi_node_service_tick(pqi_node_service *service);
  * closed with the next tick.  The tick does the same by itself when the file has changed.  The
  * tick's thread. */
 void pqi_node_service_reload_tokens(pqi_node_service *service);
+
+/* Tells every miner, also those that come from now on, of the node's next certificate, or that
+ * there is none any more (pqi_session_node_rotation).  |rotation| is copied.  Any thread but a
+ * worker. */
+void pqi_node_service_rotation(pqi_node_service *service, const pqi_miner_rotation *rotation);
 
 /* Tells every miner that the node goes away (Cancel, then close code 6), also those that come from
  * now on.  Does not wait for the links to end: pql_context_drain does.  Blocks while the queue of a

@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "miner/login_files.h"
+#include "miner/auth_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static int setup(void **state)
 {
     shelf *s = calloc(1, sizeof(*s));
     assert_non_null(s);
-    (void)snprintf(s->dir, sizeof(s->dir), "/tmp/pqlink-login-XXXXXX");
+    (void)snprintf(s->dir, sizeof(s->dir), "/tmp/pqlink-auth-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
     (void)snprintf(s->token, sizeof(s->token), "%s/miner-auth-token", s->dir);
     (void)snprintf(s->fingerprint, sizeof(s->fingerprint), "%s/miner-tls-cert-sha256", s->dir);
@@ -53,11 +53,11 @@ static struct stat look(const char *path)
 static void the_first_start_makes_a_token_and_the_next_one_keeps_it(void **state)
 {
     const shelf *s = *state;
-    pqi_login_token first;
-    pqi_login_token second;
+    pqi_auth_token first;
+    pqi_auth_token second;
 
-    assert_int_equal(pqi_login_token_open(&first, s->dir, NULL), PQL_OK);
-    assert_int_equal(pqi_login_token_open(&second, s->dir, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_token_open(&first, s->dir, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_token_open(&second, s->dir, NULL), PQL_OK);
 
     assert_true(first.created);
     assert_false(second.created);
@@ -73,10 +73,10 @@ static void a_token_from_elsewhere_is_trimmed_and_not_touched(void **state)
 {
     static const char text[] = " \tqzAddress.rig \r\n\n";
     const shelf *s = *state;
-    pqi_login_token token;
+    pqi_auth_token token;
     put(s->token, text, strlen(text), 0600);
 
-    assert_int_equal(pqi_login_token_open(&token, s->dir, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_token_open(&token, s->dir, NULL), PQL_OK);
 
     assert_string_equal(token.text, "qzAddress.rig");
     assert_int_equal(look(s->token).st_size, strlen(text));
@@ -86,10 +86,10 @@ static void a_token_from_elsewhere_is_trimmed_and_not_touched(void **state)
 static void a_mode_that_is_too_open_is_repaired(void **state)
 {
     const shelf *s = *state;
-    pqi_login_token token;
+    pqi_auth_token token;
     put(s->token, "one\n", 4, 0644);
 
-    assert_int_equal(pqi_login_token_open(&token, s->dir, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_token_open(&token, s->dir, NULL), PQL_OK);
 
     assert_true(token.repaired);
     assert_int_equal(look(s->token).st_mode & 07777, 0600);
@@ -97,9 +97,9 @@ static void a_mode_that_is_too_open_is_repaired(void **state)
 
 static void assert_refused(const shelf *s, const char *text, size_t len)
 {
-    pqi_login_token token;
+    pqi_auth_token token;
     put(s->token, text, len, 0600);
-    assert_int_equal(pqi_login_token_open(&token, s->dir, NULL), PQL_E_IDENTITY);
+    assert_int_equal(pqi_auth_token_open(&token, s->dir, NULL), PQL_E_IDENTITY);
     assert_int_equal(token.text[0], '\0');
 }
 
@@ -123,11 +123,11 @@ static void the_fingerprint_is_written_where_it_is_missing_or_another(void **sta
     uint8_t *text = NULL;
     size_t len = 0;
 
-    assert_int_equal(pqi_login_fingerprint_write(s->dir, one, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_fingerprint_write(s->dir, one, NULL), PQL_OK);
     const struct stat first = look(s->fingerprint);
-    assert_int_equal(pqi_login_fingerprint_write(s->dir, one, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_fingerprint_write(s->dir, one, NULL), PQL_OK);
     assert_true(look(s->fingerprint).st_ino == first.st_ino);
-    assert_int_equal(pqi_login_fingerprint_write(s->dir, two, NULL), PQL_OK);
+    assert_int_equal(pqi_auth_fingerprint_write(s->dir, two, NULL), PQL_OK);
 
     assert_int_equal(pqi_file_read(s->fingerprint, 100, &text, &len, NULL), PQL_OK);
     assert_int_equal(len, 65);

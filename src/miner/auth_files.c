@@ -1,4 +1,4 @@
-#include "miner/login_files.h"
+#include "miner/auth_files.h"
 
 #include "base/file.h"
 #include "base/hex.h"
@@ -35,7 +35,7 @@ static void file_text(char hex[2 * TOKEN_BYTES + 2], const uint8_t bytes[TOKEN_B
     hex[2 * TOKEN_BYTES + 1] = '\0';
 }
 
-static pql_status create_token(pqi_login_token *out, const char *path, pql_error *err)
+static pql_status create_token(pqi_auth_token *out, const char *path, pql_error *err)
 {
     uint8_t random[TOKEN_BYTES];
     char text[2 * TOKEN_BYTES + 2];
@@ -65,7 +65,7 @@ static size_t json_length(const char *text, size_t len)
     return sum;
 }
 
-static pql_status take_token(pqi_login_token *out, const char *path, const char *text,
+static pql_status take_token(pqi_auth_token *out, const char *path, const char *text,
                              pql_error *err)
 {
     static const char space[] = " \t\n\v\f\r";
@@ -90,7 +90,7 @@ static pql_status take_token(pqi_login_token *out, const char *path, const char 
     return PQL_OK;
 }
 
-static pql_status repair_mode(pqi_login_token *out, const char *path, pql_error *err)
+static pql_status repair_mode(pqi_auth_token *out, const char *path, pql_error *err)
 {
     struct stat st;
     if (stat(path, &st) != 0) {
@@ -107,7 +107,7 @@ static pql_status repair_mode(pqi_login_token *out, const char *path, pql_error 
     return PQL_OK;
 }
 
-static pql_status open_token(pqi_login_token *out, const char *path, pql_error *err)
+static pql_status open_token(pqi_auth_token *out, const char *path, pql_error *err)
 {
     uint8_t *text = NULL;
     size_t len = 0;
@@ -123,11 +123,11 @@ static pql_status open_token(pqi_login_token *out, const char *path, pql_error *
     return status == PQL_OK ? repair_mode(out, path, err) : status;
 }
 
-pql_status pqi_login_token_open(pqi_login_token *out, const char *dir, pql_error *err)
+pql_status pqi_auth_token_open(pqi_auth_token *out, const char *dir, pql_error *err)
 {
     char path[PATH_MAX];
     memset(out, 0, sizeof(*out));
-    pql_status status = path_of(path, dir, PQI_LOGIN_TOKEN_FILE, err);
+    pql_status status = path_of(path, dir, PQI_AUTH_TOKEN_FILE, err);
     if (status == PQL_OK) {
         status = open_token(out, path, err);
     }
@@ -137,15 +137,15 @@ pql_status pqi_login_token_open(pqi_login_token *out, const char *dir, pql_error
     return status;
 }
 
-pql_status pqi_login_fingerprint_write(const char *dir, const uint8_t sha256[PQI_SHA256_SIZE],
-                                       pql_error *err)
+pql_status pqi_auth_fingerprint_write(const char *dir, const uint8_t sha256[PQI_SHA256_SIZE],
+                                      pql_error *err)
 {
     _Static_assert(PQI_SHA256_SIZE == TOKEN_BYTES, "both files have 64 digits");
     char path[PATH_MAX];
     char wanted[2 * PQI_SHA256_SIZE + 2];
     uint8_t *present = NULL;
     size_t len = 0;
-    const pql_status status = path_of(path, dir, PQI_LOGIN_FINGERPRINT_FILE, err);
+    const pql_status status = path_of(path, dir, PQI_AUTH_FINGERPRINT_FILE, err);
     if (status != PQL_OK) {
         return status;
     }
