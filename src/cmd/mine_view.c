@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cmd/mine_status.h"
+#include "cmd/rotation_view.h"
 #include "cmd/runtime.h"
 
 #include <stdio.h>
@@ -237,6 +238,81 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     }
 }
 
+static bool is_among(const pql_fingerprint *pins, size_t count, const pql_fingerprint *fp)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pins[i].form == fp->form &&
+            memcmp(pins[i].sha256, fp->sha256, sizeof(fp->sha256)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The certificate that comes is among the pins of |node|. */
+static bool is_ready(const pqi_login_list *login, unsigned node, const pqi_miner_rotation *rotation)
+{
+    const pqi_login_node *n = &login->nodes[node];
+    const pql_fingerprint *pins = n->pin_count > 0 ? n->pins : login->pins;
+    const size_t count = n->pin_count > 0 ? n->pin_count : login->pin_count;
+    return is_among(pins, count, &rotation->next) || is_among(pins, count, &rotation->next_spki);
+}
+
+#define ASK_FIRST "Ask its operator whether this is right, and then "
+
+/* What to do about the node's next certificate, with the words to type. */
+static void rotation_advice(char *out, size_t size, const pqi_login_list *login, unsigned node,
+                            const pqi_miner_rotation *rotation)
+{
+    char next[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(&rotation->next, next);
+    if (is_ready(login, node, rotation)) {
+        (void)snprintf(out, size, "It is pinned already; nothing is to be done.");
+    } else if (login->nodes[node].pin_count > 0) {
+        (void)snprintf(out, size, ASK_FIRST "add it to the pins in the node's URL: ,%s", next);
+    } else if (login->pin_count > 0) {
+        (void)snprintf(out, size, ASK_FIRST "start this miner with one more option: --pin %s",
+                       next);
+    } else if (login->pin_file != NULL) {
+        (void)snprintf(out, size, ASK_FIRST "see to it that the pin file has the line %s", next);
+    } else if (login->tofu) {
+        (void)snprintf(out, size,
+                       ASK_FIRST "when the old certificate is refused, run 'pqlink forget', or use "
+                                 "--pin %s instead of --tofu.",
+                       next);
+    } else {
+        (void)snprintf(out, size, "This miner pins nothing; nothing is to be done.");
+    }
+}
+
+static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_view *view = user;
+    const pqi_login_list *login = &view->options->login;
+    char next[PQL_FINGERPRINT_SIZE];
+    char spki[PQL_FINGERPRINT_SIZE];
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    char advice[PQL_ERROR_MESSAGE_SIZE];
+    if (!rotation->any) {
+        SAY_BOUNDED(view, PQI_LOG_WARN, "rotation_over",
+                    PQI_STR("node", login->nodes[node].url.text),
+                    PQI_STR("message", "The node has no other certificate than the one in use."));
+        return;
+    }
+    const bool ready = is_ready(login, node, rotation);
+    pql_fingerprint_format(&rotation->next, next);
+    pql_fingerprint_format(&rotation->next_spki, spki);
+    pqi_time_format(switch_at, rotation->switch_at);
+    pqi_time_format(drop_at, rotation->drop_at);
+    rotation_advice(advice, sizeof(advice), login, node, rotation);
+    SAY_BOUNDED(view, ready ? PQI_LOG_INFO : PQI_LOG_WARN, "rotation_announced",
+                PQI_STR("node", login->nodes[node].url.text), PQI_STR("next", next),
+                PQI_STR("next_spki", spki), PQI_STR("switch_at", switch_at),
+                PQI_STR("previous_until", drop_at), PQI_BOOL("pinned", ready),
+                PQI_STR("message", advice));
+}
+
 static const char *reason_of(const pql_close *why)
 {
     if (why->reason[0] != '\0') {
@@ -276,6 +352,7 @@ const pqi_mine_events pqi_mine_view_events = {.connected = on_connected,
                                               .cancelled = on_cancelled,
                                               .found = on_found,
                                               .answered = on_answered,
+                                              .rotation = on_rotation,
                                               .disconnected = on_disconnected,
                                               .retrying = on_retrying,
                                               .given_up = on_given_up,

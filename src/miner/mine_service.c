@@ -133,6 +133,12 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     }
 }
 
+static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_service *s = user;
+    TELL(s, rotation, node, rotation);
+}
+
 static void on_sent(void *user, const pqi_solution *solution)
 {
     pqi_mine_service *s = user;
@@ -221,6 +227,7 @@ static const pqi_client_events client_events = {.connected = on_connected,
                                                 .cancelled = on_cancelled,
                                                 .sent = on_sent,
                                                 .answered = on_answered,
+                                                .rotation = on_rotation,
                                                 .disconnected = on_disconnected,
                                                 .retrying = on_retrying,
                                                 .given_up = on_given_up,

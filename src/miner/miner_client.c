@@ -336,6 +336,15 @@ static void on_cancel(void *user, const char *reason)
     }
 }
 
+static void on_rotation(void *user, const pqi_miner_rotation *rotation)
+{
+    client_link *l = user;
+    pqi_miner_client *c = l->client;
+    if (may_take(l)) {
+        TELL(c, rotation, l->node, rotation);
+    }
+}
+
 /* ---- The link ---- */
 
 static bool on_write(void *user, const uint8_t *frame, size_t len)
@@ -370,7 +379,8 @@ static const pqi_session_miner_events session_events = {.write = on_write,
                                                         .close = on_session_close,
                                                         .job = on_job,
                                                         .cancel = on_cancel,
-                                                        .ack = on_ack};
+                                                        .ack = on_ack,
+                                                        .rotation = on_rotation};
 
 static uint64_t hashes_of(const pqi_miner_client *c)
 {

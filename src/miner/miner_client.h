@@ -80,6 +80,8 @@ typedef struct pqi_client_events {
     void (*cancelled)(void *user, const char *reason); /* the node has no work for now */
     void (*sent)(void *user, const pqi_solution *solution);
     void (*answered)(void *user, const pqi_miner_ack *ack);
+    /* The node's certificate is being replaced: what it says is a claim, to be asked about. */
+    void (*rotation)(void *user, unsigned node, const pqi_miner_rotation *rotation);
     /* A link that was told of has ended.  |moved|: another has taken its place, whose `connected`
      * and `job` follow at once; what was searched may be searched until then. */
     void (*disconnected)(void *user, const pql_close *why, bool moved);

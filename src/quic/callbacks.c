@@ -148,6 +148,33 @@ static int on_extend_stream_data(ngtcp2_conn *ngtcp2, int64_t id, uint64_t max_d
     return 0;
 }
 
+/* Until the peer's new address is validated, a server may send three times what came from there
+ * (RFC 9000, 8.2), and ngtcp2 cuts packets to that. */
+static int on_path_validation_begins(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_path *path,
+                                     const ngtcp2_path *fallback, void *user_data)
+{
+    (void)flags;
+    (void)fallback;
+    pqi_quic_conn *conn = user_data;
+    /* The old path is looked at once more after that, without need. */
+    conn->path_unproven = conn->server && ngtcp2_path_eq(path, ngtcp2_conn_get_path2(ngtcp2)) != 0;
+    return 0;
+}
+
+static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_path *path,
+                             const ngtcp2_path *fallback, ngtcp2_path_validation_result result,
+                             void *user_data)
+{
+    (void)ngtcp2;
+    (void)flags;
+    (void)path;
+    (void)fallback;
+    (void)result;
+    pqi_quic_conn *conn = user_data;
+    conn->path_unproven = false;
+    return 0;
+}
+
 /* ngtcp2 wants unpredictable bytes here only for packet padding and the spin bit. */
 static void on_rand(uint8_t *out, size_t len, const ngtcp2_rand_ctx *context)
 {
@@ -211,6 +238,8 @@ void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
         .stream_close = on_stream_close,
         .rand = on_rand,
         .remove_connection_id = on_remove_connection_id,
+        .path_validation = on_path_validated,
+        .begin_path_validation = on_path_validation_begins,
         .update_key = ngtcp2_crypto_update_key_cb,
         .stream_reset = on_stream_reset,
         .extend_max_stream_data = on_extend_stream_data,

@@ -13,13 +13,32 @@
 #define PQI_QUIC_BUFFER 65507
 /* CONNECTION_CLOSE that is sent again fits the smallest allowed datagram. */
 #define PQI_QUIC_CLOSE_SIZE 1200
+/* RFC 9000, 8.1: "MUST limit the amount of data [...] to three times". */
+#define PQI_AMPLIFICATION_LIMIT 3
 
-/* One piece of queued stream data. */
+/* Pieces of the send queue that share a chunk.  Two neighbours have more than PQI_PIECE_SMALL bytes
+ * together, so the smallest chunk, 512 bytes, never holds more. */
+#define PQI_CHUNK_PIECES 6
+/* ngtcp2 puts a piece of up to this many bytes into a packet whole or not at all
+ * (NGTCP2_MIN_STREAM_DATALEN is one more). */
+#define PQI_PIECE_SMALL 255
+
+/* Queued stream data: one write, or several small ones. */
 typedef struct pqi_quic_chunk {
     struct pqi_quic_chunk *next;
     size_t len, size; /* bytes in use, and room */
+    /* Where the pieces that are not sent yet end.  None: what is not sent is one piece. */
+    uint16_t ends[PQI_CHUNK_PIECES];
+    uint8_t end_count;
     uint8_t data[];
 } pqi_quic_chunk;
+
+/* What is to be sent next of a stream: one write, some small ones, or a part of a large one. */
+typedef struct pqi_quic_piece {
+    ngtcp2_vec bytes;
+    bool fin;   /* the stream's end comes with it */
+    bool whole; /* it must not straddle two packets */
+} pqi_quic_piece;
 
 struct pqi_quic_stream {
     pqi_quic_conn *conn;
@@ -53,6 +72,8 @@ struct pqi_quic_conn {
     conn_state state;
     bool server, dirty, counted_unauthenticated, close_wanted, close_is_transport;
     bool engine_failed; /* ngtcp2 may only say goodbye any more */
+    bool quiet;         /* within a flush: nothing but stream data waits to be sent */
+    bool path_unproven; /* server: the peer's new address is being validated */
     bool stateless_reset;
     pql_posture posture;
     char alpn[256];
@@ -123,6 +144,19 @@ void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_c
 /* Ends it at once without a word on the wire. */
 void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence, uint64_t now);
 
+/* conn_end.c */
+/* What an ngtcp2 call answered, |rv|, becomes an end of the connection. */
+void pqi_conn_fail(pqi_quic_conn *conn, int rv, uint64_t now);
+/* The closed event; then only what a closing connection needs stays (RFC 9000, 10.2.1). */
+void pqi_conn_finish(pqi_quic_conn *conn, uint64_t now);
+/* CONNECTION_CLOSE again, for every power of two of datagrams that still come in: an answer that
+ * can never amplify (RFC 9000, 10.2.1). */
+void pqi_conn_linger_receive(pqi_quic_conn *conn, const pqi_datagrams *one);
+
+/* conn_flight.c: a client's handshake sent or received |len| bytes. */
+void pqi_conn_flight_sent(pqi_quic_conn *conn, size_t len, uint64_t now);
+void pqi_conn_flight_answered(pqi_quic_conn *conn, size_t len, uint64_t now);
+
 /* callbacks.c: what ngtcp2 calls. */
 void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server);
 
@@ -133,8 +167,7 @@ void pqi_stream_ready(pqi_quic_stream *stream);
 pqi_quic_stream *pqi_stream_next_ready(pqi_quic_conn *conn);
 /* Behind the others, after it filled a packet: one long stream does not hold up the short ones. */
 void pqi_stream_had_its_turn(pqi_quic_stream *stream);
-/* Up to |max| pieces of what is to be sent; *fin when the end comes with them. */
-size_t pqi_stream_pieces(const pqi_quic_stream *stream, ngtcp2_vec *out, size_t max, bool *fin);
+pqi_quic_piece pqi_stream_piece(const pqi_quic_stream *stream);
 void pqi_stream_sent(pqi_quic_stream *stream, size_t len, bool fin);
 void pqi_stream_acked(pqi_quic_stream *stream, uint64_t len);
 void pqi_stream_unblock_all(pqi_quic_conn *conn);

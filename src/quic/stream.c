@@ -115,27 +115,45 @@ void pqi_stream_had_its_turn(pqi_quic_stream *stream)
     }
 }
 
-size_t pqi_stream_pieces(const pqi_quic_stream *stream, ngtcp2_vec *out, size_t max, bool *fin)
+pqi_quic_piece pqi_stream_piece(const pqi_quic_stream *stream)
 {
-    size_t count = 0;
-    size_t at = stream->unsent_at;
     pqi_quic_chunk *chunk = stream->unsent;
-    for (; chunk != NULL && count < max; chunk = chunk->next) {
-        out[count++] = (ngtcp2_vec){chunk->data + at, chunk->len - at};
-        at = 0;
+    const size_t at = stream->unsent_at;
+    if (chunk == NULL) {
+        return (pqi_quic_piece){.fin = stream->fin, .whole = true};
     }
-    *fin = stream->fin && chunk == NULL;
-    return count;
+    const size_t end = chunk->end_count > 0 ? chunk->ends[0] : chunk->len;
+    return (pqi_quic_piece){
+        .bytes = {chunk->data + at, end - at},
+        .fin = stream->fin && end == chunk->len && chunk->next == NULL,
+        /* The rest of a write that was larger has been split already. */
+        .whole = end - at <= PQL_STREAM_WHOLE_MAX && (chunk->end_count > 0 || at == 0),
+    };
+}
+
+/* Forgets the ends of pieces that are sent. */
+static void drop_ends(pqi_quic_chunk *chunk, size_t sent)
+{
+    uint8_t gone = 0;
+    while (gone < chunk->end_count && chunk->ends[gone] <= sent) {
+        gone++;
+    }
+    chunk->end_count = (uint8_t)(chunk->end_count - gone);
+    memmove(chunk->ends, chunk->ends + gone, chunk->end_count * sizeof(chunk->ends[0]));
 }
 
 void pqi_stream_sent(pqi_quic_stream *stream, size_t len, bool fin)
 {
     while (stream->unsent != NULL && len >= stream->unsent->len - stream->unsent_at) {
         len -= stream->unsent->len - stream->unsent_at;
+        stream->unsent->end_count = 0;
         stream->unsent = stream->unsent->next;
         stream->unsent_at = 0;
     }
     stream->unsent_at += len;
+    if (stream->unsent != NULL) {
+        drop_ends(stream->unsent, stream->unsent_at);
+    }
     if (fin && stream->unsent == NULL) {
         stream->fin_sent = true;
     }
@@ -201,27 +219,62 @@ pql_status pqi_quic_stream_open(pqi_quic_conn *conn, pqi_quic_stream **out, pql_
     return PQL_OK;
 }
 
+static pqi_quic_chunk *new_chunk(pqi_quic_stream *stream, size_t len)
+{
+    const size_t size = len < CHUNK_MIN ? CHUNK_MIN : len;
+    pqi_quic_chunk *chunk = malloc(sizeof(*chunk) + size);
+    if (chunk == NULL) {
+        return NULL;
+    }
+    chunk->next = NULL;
+    chunk->len = 0;
+    chunk->size = size;
+    chunk->end_count = 0;
+    if (stream->last == NULL) {
+        stream->first = chunk;
+        stream->first_acked = 0;
+    } else {
+        stream->last->next = chunk;
+    }
+    stream->last = chunk;
+    return chunk;
+}
+
+/* Takes down where |len| more bytes of |chunk| end.  Small writes that wait together are one piece:
+ * they share a frame, and the list of ends stays short.  False when the list is full. */
+static bool add_end(const pqi_quic_stream *stream, pqi_quic_chunk *chunk, size_t len)
+{
+    const size_t end = chunk->len + len;
+    size_t start = stream->unsent == chunk ? stream->unsent_at : 0;
+    if (chunk->size > CHUNK_MIN) {
+        return true; /* one large write */
+    }
+    if (chunk->end_count > 1) {
+        start = chunk->ends[chunk->end_count - 2];
+    }
+    if (chunk->end_count > 0 && end - start <= PQI_PIECE_SMALL) {
+        chunk->ends[chunk->end_count - 1] = (uint16_t)end;
+        return true;
+    }
+    if (chunk->end_count == PQI_CHUNK_PIECES) {
+        return false;
+    }
+    chunk->ends[chunk->end_count++] = (uint16_t)end;
+    return true;
+}
+
 /* Small writes share a chunk, so that a queue of single bytes does not cost fifty times its size.
- * What is in a chunk never moves: ngtcp2 points at it until it is acknowledged. */
+ * No write lies in two chunks.  What is in a chunk never moves: ngtcp2 points at it until it is
+ * acknowledged. */
 static bool append(pqi_quic_stream *stream, const void *data, size_t len)
 {
     pqi_quic_chunk *chunk = stream->last;
-    if (chunk == NULL || chunk->size - chunk->len < len) {
-        const size_t size = len < CHUNK_MIN ? CHUNK_MIN : len;
-        chunk = malloc(sizeof(*chunk) + size);
+    if (chunk == NULL || chunk->size - chunk->len < len || !add_end(stream, chunk, len)) {
+        chunk = new_chunk(stream, len);
         if (chunk == NULL) {
             return false;
         }
-        chunk->next = NULL;
-        chunk->len = 0;
-        chunk->size = size;
-        if (stream->last == NULL) {
-            stream->first = chunk;
-            stream->first_acked = 0;
-        } else {
-            stream->last->next = chunk;
-        }
-        stream->last = chunk;
+        (void)add_end(stream, chunk, len); /* an empty list has room */
     }
     if (stream->unsent == NULL) {
         stream->unsent = chunk;

@@ -21,6 +21,8 @@
 /* RFC 9000, 8.1. */
 #define AMPLIFICATION_LIMIT 3
 #define LISTEN_SLOT UINT64_MAX
+/* Datagrams of a first flight that are compared with each other. */
+#define COMPARED 16
 
 enum { TO_SERVER, TO_CLIENT };
 
@@ -30,7 +32,8 @@ typedef struct client {
     uint64_t generation;
     uint64_t first_at, last_at;
     uint64_t last_due[2];
-    unsigned first_flight; /* datagrams of the client before the server answered */
+    unsigned first_flight;     /* datagrams of the client before the server answered */
+    uint64_t hashes[COMPARED]; /* of those */
     bool heard, rebound;
     bool validated, done; /* towards the server: what it has been given */
     bool said_done;       /* towards the relay: what has come */
@@ -245,6 +248,32 @@ static void note_from_server(relay *r, client *c, size_t len)
     }
 }
 
+/* FNV-1a. */
+static uint64_t hash(const uint8_t *data, size_t len)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ data[i]) * UINT64_C(0x100000001b3);
+    }
+    return h;
+}
+
+/* A datagram of the first flight, which note_from_client has counted: did its like come before? */
+static bool is_repeat(client *c, const uint8_t *data, size_t len)
+{
+    const uint64_t h = hash(data, len);
+    if (c->heard || c->first_flight > COMPARED) {
+        return false;
+    }
+    c->hashes[c->first_flight - 1] = h;
+    for (unsigned i = 0; i + 1 < c->first_flight; i++) {
+        if (c->hashes[i] == h) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void note_from_client(relay *r, client *c, const quic_view *view, size_t len)
 {
     if (!c->heard) {
@@ -327,7 +356,8 @@ static void take(relay *r, size_t slot, int way, const uint8_t *data, size_t len
     } else {
         note_from_server(r, c, len);
     }
-    if (is_lost(r, c, len, now)) {
+    const bool repeat = way == TO_SERVER && r->opts.once && is_repeat(c, data, len);
+    if (repeat || is_lost(r, c, len, now)) {
         r->traffic[way].lost++;
         return;
     }

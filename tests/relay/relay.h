@@ -20,10 +20,12 @@
 /* Times in nanoseconds; those counted from "a client's first" start anew for each client. */
 typedef struct relay_opts {
     pqi_address listen, server;
-    uint64_t delay;        /* each way */
-    double loss, corrupt;  /* 0 to 1, of datagrams each way; corrupt: one bit is flipped */
-    uint64_t seed;         /* of what loss and corruption hit */
-    unsigned duplicate;    /* how often each datagram of the first flight arrives; 0 counts as 1 */
+    uint64_t delay;       /* each way */
+    double loss, corrupt; /* 0 to 1, of datagrams each way; corrupt: one bit is flipped */
+    uint64_t seed;        /* of what loss and corruption hit */
+    unsigned duplicate;   /* how often each datagram of the first flight arrives; 0 counts as 1 */
+    bool once; /* a datagram of the first flight that came before is lost: undoes a client's
+                  own doubling */
     uint64_t split_first;  /* pause between the datagrams of the first flight */
     uint64_t rebind_after; /* after a client's first datagram its source port changes; 0: never */
     uint64_t blackhole_after; /* after a client's first datagram nothing passes ... */

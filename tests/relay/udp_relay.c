@@ -17,6 +17,7 @@ static const char usage[] =
     "  --corrupt PERCENT      of datagrams, each way: one bit is flipped\n"
     "  --seed N               of loss and corruption\n"
     "  --duplicate N          each datagram of a client's first flight arrives N times\n"
+    "  --once                 equal datagrams of a client's first flight arrive once\n"
     "  --split-first MS       pause between the datagrams of a client's first flight\n"
     "  --rebind-after MS      a client's source port changes so long after its first datagram\n"
     "  --blackhole-after MS   nothing passes so long after a client's first datagram\n"
@@ -85,6 +86,7 @@ enum {
     CORRUPT,
     SEED,
     DUPLICATE,
+    ONCE,
     SPLIT_FIRST,
     REBIND_AFTER,
     BLACKHOLE_AFTER,
@@ -101,6 +103,7 @@ static const struct option options[] = {
     {"corrupt", required_argument, NULL, CORRUPT},
     {"seed", required_argument, NULL, SEED},
     {"duplicate", required_argument, NULL, DUPLICATE},
+    {"once", no_argument, NULL, ONCE},
     {"split-first", required_argument, NULL, SPLIT_FIRST},
     {"rebind-after", required_argument, NULL, REBIND_AFTER},
     {"blackhole-after", required_argument, NULL, BLACKHOLE_AFTER},
@@ -133,6 +136,9 @@ static void take_option(relay_opts *o, const char **stats, int which, const char
         break;
     case DUPLICATE:
         o->duplicate = (unsigned)number(value);
+        break;
+    case ONCE:
+        o->once = true;
         break;
     case SPLIT_FIRST:
         o->split_first = milliseconds(value);

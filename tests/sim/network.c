@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define QUEUE_MAX 65536
-#define START_TIME (UINT64_C(1000) * PQI_NS_PER_SEC)
 #define CLIENT_PORT 40000
 #define REBOUND_PORT 40001
 #define MIGRATED_PORT 40002
@@ -45,6 +44,9 @@ struct sim {
     double amplification;
     size_t to_send;
     pqi_quic_stream *stream;
+    /* What the server could not echo at once: its bytes follow from their place. */
+    size_t echo_at, echo_until;
+    bool echo_fin;
 };
 
 static uint64_t next_random(sim *s)
@@ -114,7 +116,7 @@ static void enqueue(sim *s, const uint8_t *data, size_t len, uint8_t ecn, bool t
 static bool is_lost(sim *s, size_t len, bool to_server)
 {
     const sim_rules *r = &s->opts.rules;
-    const uint64_t since = s->now - START_TIME;
+    const uint64_t since = s->now - SIM_START;
     const bool dark = r->blackhole_for > 0 && since >= r->blackhole_at &&
                       since < r->blackhole_at + r->blackhole_for;
     if (to_server && s->client_datagrams++ < r->drop_first_client) {
@@ -209,20 +211,45 @@ static uint8_t byte_at(size_t place)
     return (uint8_t)(place * 31 + (place >> 8));
 }
 
+/* Writes the bytes from |at| until |until| as far as the queue takes them; the new place. */
+static size_t pump(pqi_quic_stream *stream, size_t at, size_t until, bool fin)
+{
+    while (at < until) {
+        uint8_t chunk[ECHO_CHUNK];
+        const size_t len = until - at < sizeof(chunk) ? until - at : sizeof(chunk);
+        for (size_t i = 0; i < len; i++) {
+            chunk[i] = byte_at(at + i);
+        }
+        if (pqi_quic_stream_write(stream, chunk, len, fin && at + len == until) != PQL_OK) {
+            break;
+        }
+        at += len;
+    }
+    return at;
+}
+
 static void client_pump(sim *s)
 {
-    while (s->to_send > 0) {
-        uint8_t chunk[ECHO_CHUNK];
-        const size_t len = s->to_send < sizeof(chunk) ? s->to_send : sizeof(chunk);
-        const size_t start = s->opts.send - s->to_send;
-        for (size_t i = 0; i < len; i++) {
-            chunk[i] = byte_at(start + i);
-        }
-        if (pqi_quic_stream_write(s->stream, chunk, len, len == s->to_send) != PQL_OK) {
-            return;
-        }
-        s->to_send -= len;
+    const size_t at = s->opts.send - s->to_send;
+    s->to_send -= pump(s->stream, at, s->opts.send, true) - at;
+}
+
+static void server_pump(sim *s, pqi_quic_stream *stream)
+{
+    s->echo_at = pump(stream, s->echo_at, s->echo_until, s->echo_fin);
+}
+
+static void echo(sim *s, pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
+{
+    const bool waiting = s->echo_at < s->echo_until;
+    if (!waiting && pqi_quic_stream_write(stream, data, len, fin) == PQL_OK) {
+        return;
     }
+    if (!waiting) {
+        s->echo_at = s->server_log.received - len;
+    }
+    s->echo_until = s->server_log.received;
+    s->echo_fin = fin;
 }
 
 static void on_open(pqi_quic_conn *conn)
@@ -231,7 +258,7 @@ static void on_open(pqi_quic_conn *conn)
     sim_peer_log *log = log_of(conn);
     log->opened++;
     log->posture = *pqi_quic_conn_posture(conn);
-    log->opened_at = s->now - START_TIME;
+    log->opened_at = s->now - SIM_START;
     if (!pqi_quic_conn_is_server(conn) && s->opts.send > 0 &&
         pqi_quic_stream_open(conn, &s->stream, NULL) == PQL_OK) {
         client_pump(s);
@@ -265,7 +292,12 @@ static void on_stream_open(pqi_quic_stream *stream)
 static void on_stream_data(pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
 {
     pqi_quic_conn *conn = pqi_quic_stream_conn(stream);
+    const sim_opts *opts = &sim_of(conn)->opts;
     sim_peer_log *log = log_of(conn);
+    if (opts->stream_data != NULL) {
+        opts->stream_data(opts->stream_user, stream, data, len, fin);
+        return;
+    }
     for (size_t i = 0; i < len; i++) {
         if (data[i] != byte_at(log->received + i)) {
             abort(); /* bytes out of order or changed: nothing after this would mean anything */
@@ -274,7 +306,7 @@ static void on_stream_data(pqi_quic_stream *stream, const uint8_t *data, size_t 
     log->received += len;
     log->fin = log->fin || fin;
     if (pqi_quic_conn_is_server(conn)) {
-        (void)pqi_quic_stream_write(stream, data, len, fin);
+        echo(sim_of(conn), stream, data, len, fin);
     }
 }
 
@@ -283,6 +315,8 @@ static void on_stream_writable(pqi_quic_stream *stream)
     pqi_quic_conn *conn = pqi_quic_stream_conn(stream);
     if (!pqi_quic_conn_is_server(conn)) {
         client_pump(sim_of(conn));
+    } else {
+        server_pump(sim_of(conn), stream);
     }
 }
 
@@ -311,6 +345,22 @@ static const pqi_quic_events *on_accept(void *user, pqi_quic_conn *conn, void **
     return &events;
 }
 
+static void client_qlog(void *user, void **slot, const void *data, size_t len, bool last)
+{
+    const sim *s = user;
+    (void)slot;
+    (void)last;
+    s->opts.qlog(s->opts.qlog_user, false, data, len);
+}
+
+static void server_qlog(void *user, void **slot, const void *data, size_t len, bool last)
+{
+    const sim *s = user;
+    (void)slot;
+    (void)last;
+    s->opts.qlog(s->opts.qlog_user, true, data, len);
+}
+
 static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
 {
     pqi_quic_endpoint_opts opts = {
@@ -329,11 +379,15 @@ static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
         .max_unauthenticated = 50,
         .retry_threshold = s->opts.retry_threshold,
         .max_streams = s->opts.max_streams != 0 ? s->opts.max_streams : 16,
+        .max_receive = s->opts.max_receive,
         .idle_timeout = 60 * PQI_NS_PER_SEC,
         .handshake_timeout = 10 * PQI_NS_PER_SEC,
         .keep_alive = server ? 0 : s->opts.keep_alive,
     };
     memcpy(opts.secret, s->secret, sizeof(opts.secret));
+    if (s->opts.qlog != NULL) {
+        opts.io.qlog = server ? server_qlog : client_qlog;
+    }
     return pqi_quic_endpoint_new(&opts);
 }
 
@@ -359,7 +413,7 @@ sim *sim_new(const sim_opts *opts)
     sim *s = calloc(1, sizeof(*s));
     s->opts = *opts;
     s->random = opts->seed;
-    s->now = START_TIME;
+    s->now = SIM_START;
     s->port_seen = CLIENT_PORT;
     s->client_port = CLIENT_PORT;
     s->to_send = opts->send;
@@ -419,7 +473,7 @@ static void deliver(sim *s, size_t index)
             /* A second flight of the client's proves its address. */
             s->validated = s->validated || s->client_log.opened > 0 ||
                            (s->unvalidated_out > 0 && s->client_log.received == 0 &&
-                            d->at > START_TIME + 3 * s->opts.rules.delay - 1);
+                            d->at > SIM_START + 3 * s->opts.rules.delay - 1);
         }
         pqi_quic_endpoint_receive(s->server, &run, s->now);
     } else {
@@ -448,12 +502,12 @@ void sim_run(sim *s, uint64_t until)
         pqi_quic_endpoint_flush(s->client, s->now);
         pqi_quic_endpoint_flush(s->server, s->now);
         const uint64_t next = next_time(s);
-        if (next == PQI_TIME_NEVER || next > START_TIME + until) {
-            s->now = START_TIME + until > s->now ? START_TIME + until : s->now;
+        if (next == PQI_TIME_NEVER || next > SIM_START + until) {
+            s->now = SIM_START + until > s->now ? SIM_START + until : s->now;
             return;
         }
         s->now = next > s->now ? next : s->now;
-        if (s->opts.rules.rebind_at > 0 && s->now >= START_TIME + s->opts.rules.rebind_at) {
+        if (s->opts.rules.rebind_at > 0 && s->now >= SIM_START + s->opts.rules.rebind_at) {
             s->port_seen = REBOUND_PORT;
         }
         while (s->queued > 0) {

@@ -33,6 +33,9 @@ typedef struct sim_fate {
 
 typedef struct sim sim;
 
+/* What sim_now says at first; the times of sim_run and of the rules count from there. */
+#define SIM_START (UINT64_C(1000) * UINT64_C(1000000000))
+
 typedef struct sim_peer_log {
     unsigned opened, closed, streams_opened, streams_closed;
     uint64_t stream_code; /* of the stream that closed last */
@@ -59,6 +62,14 @@ typedef struct sim_opts {
     /* NULL: the rules decide alone. */
     sim_fate (*fate)(void *user, bool to_server, size_t len);
     void *fate_user;
+    /* Takes the bytes of streams instead of the simulator, which else checks and echoes them. */
+    void (*stream_data)(void *user, pqi_quic_stream *stream, const uint8_t *data, size_t len,
+                        bool fin);
+    void *stream_user;
+    /* Gets the qlog of both sides, a record at a time.  NULL: none is written. */
+    void (*qlog)(void *user, bool server, const char *record, size_t len);
+    void *qlog_user;
+    uint64_t max_receive; /* flow control of both sides; 0: grows to 16 MiB */
 } sim_opts;
 
 /* The configurations that sim_new would make; pqi_quic_tls_free. */
