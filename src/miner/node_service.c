@@ -361,6 +361,7 @@ static pqi_miner_verdict judge(node_miner *miner, const pqi_miner_result *result
         [PQI_SOURCE_STALE] = PQI_VERDICT_STALE,
         [PQI_SOURCE_INVALID] = PQI_VERDICT_INVALID,
         [PQI_SOURCE_DUPLICATE] = PQI_VERDICT_DUPLICATE,
+        [PQI_SOURCE_PASSED] = PQI_VERDICT_ACCEPTED,
         [PQI_SOURCE_UNAVAILABLE] = PQI_VERDICT_UNAVAILABLE,
     };
     pqi_node_service *s = miner->service;
