@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* The hash rate is measured between the newest and the oldest of so many samples. */
 #define SAMPLES 11
@@ -19,7 +17,6 @@ typedef struct sample {
 
 struct pqi_mine_service {
     pqi_mine_service_opts opts;
-    char name[PQI_MINER_NAME_MAX + 1];
     pqi_miner_client *client; /* set before its first event */
     pqi_hasher *hasher;       /* NULL from the stop on */
 
@@ -39,19 +36,6 @@ struct pqi_mine_service {
             (s)->opts.events.event((s)->opts.user, __VA_ARGS__);                                   \
         }                                                                                          \
     } while (0)
-
-void pqi_mine_name_clean(char out[PQI_MINER_NAME_MAX + 1], const char *text)
-{
-    size_t len = 0;
-    for (; len < PQI_MINER_NAME_MAX && text[len] != '\0'; len++) {
-        const char one[2] = {text[len], '\0'};
-        out[len] = pqi_miner_name_ok(one) ? text[len] : '-';
-    }
-    out[len] = '\0';
-    if (len == 0) {
-        memcpy(out, "miner", sizeof("miner"));
-    }
-}
 
 /* ---- Work ---- */
 
@@ -239,12 +223,7 @@ static const pqi_client_events client_events = {.connected = on_connected,
 
 static void fill(pqi_mine_service *s, const pqi_mine_service_opts *opts)
 {
-    char host[256] = "";
     s->opts = *opts;
-    if (opts->name == NULL) {
-        (void)gethostname(host, sizeof(host) - 1);
-    }
-    pqi_mine_name_clean(s->name, opts->name != NULL ? opts->name : host);
     s->status.height = PQI_MINER_NO_NUMBER;
     s->status.started_ns = pqi_clock_monotonic();
 }
@@ -266,7 +245,7 @@ static pql_status start_client(pqi_mine_service *s, pql_error *err)
     const pqi_miner_client_opts opts = {.nodes = s->opts.nodes,
                                         .node_count = s->opts.node_count,
                                         .links = s->opts.links,
-                                        .name = s->name,
+                                        .name = s->opts.name,
                                         .timing = s->opts.timing,
                                         .events = client_events,
                                         .user = s};

@@ -42,7 +42,7 @@ typedef struct pqi_mine_service_opts {
     const pqi_login_opts *nodes; /* as pqi_miner_client_opts.nodes */
     unsigned node_count;
     pql_context_opts links;     /* policy, debugging, observer; workers is ignored */
-    const char *name;           /* copied; NULL: the host's name, made fit */
+    const char *name;           /* as pqi_miner_client_opts.name */
     unsigned threads;           /* as pqi_hasher_opts.threads */
     uint64_t max_blocks;        /* accepted, or presumed to be; 0: no end */
     pqi_failover_timing timing; /* as pqi_miner_client_opts.timing */
@@ -86,9 +86,5 @@ void pqi_mine_service_free(pqi_mine_service *s);
 void pqi_mine_service_sample(pqi_mine_service *s, uint64_t now);
 /* Any thread, callbacks included. */
 void pqi_mine_service_status(pqi_mine_service *s, pqi_mine_status *out);
-
-/* Makes a miner's name that every node takes out of any text: '-' for what is not allowed, cut,
- * "miner" when empty. */
-void pqi_mine_name_clean(char out[PQI_MINER_NAME_MAX + 1], const char *text);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RETRY_FIRST PQI_NS_PER_SEC
 #define RETRY_MOST (30 * PQI_NS_PER_SEC)
@@ -62,6 +63,7 @@ struct client_link {
 
 struct pqi_miner_client {
     pqi_miner_client_opts opts;
+    char name[PQI_MINER_NAME_MAX + 1];
     pqi_login logins[PQI_FAILOVER_NODES_MAX]; /* the thread alone, after the start */
     pql_context *ctx;
     pthread_t thread;
@@ -94,6 +96,19 @@ struct pqi_miner_client {
             pthread_mutex_unlock(&(c)->telling);                                                   \
         }                                                                                          \
     } while (0)
+
+void pqi_miner_name_clean(char out[PQI_MINER_NAME_MAX + 1], const char *text)
+{
+    size_t len = 0;
+    for (; len < PQI_MINER_NAME_MAX && text[len] != '\0'; len++) {
+        const char one[2] = {text[len], '\0'};
+        out[len] = pqi_miner_name_ok(one) ? text[len] : '-';
+    }
+    out[len] = '\0';
+    if (len == 0) {
+        memcpy(out, "miner", sizeof("miner"));
+    }
+}
 
 static void attend(void *arg);
 
@@ -394,7 +409,7 @@ static void login(client_link *l, pql_link *link, uint64_t now)
     pql_error err = {0};
     pqi_session_miner_init(&l->session, login->opts.dialect, &session_events, l);
     if (pql_stream_open(link, &l->stream, &err) != PQL_OK ||
-        pqi_session_miner_open(&l->session, pqi_login_token(login), c->opts.name, AGENT, &err) !=
+        pqi_session_miner_open(&l->session, pqi_login_token(login), c->name, AGENT, &err) !=
             PQL_OK) {
         pql_link_close(link, PQI_CLOSE_DONE, "");
         return;
@@ -919,6 +934,11 @@ static pql_status fill(pqi_miner_client *c, const pqi_miner_client_opts *opts, p
     if (opts->node_count == 0 || opts->node_count > PQI_FAILOVER_NODES_MAX) {
         return pqi_fail(err, PQL_E_USAGE, "There may be 1 to %d nodes.", PQI_FAILOVER_NODES_MAX);
     }
+    char host[256] = "";
+    if (opts->name == NULL) {
+        (void)gethostname(host, sizeof(host) - 1);
+    }
+    pqi_miner_name_clean(c->name, opts->name != NULL ? opts->name : host);
     c->opts = *opts;
     c->opts.links.workers = 1; /* all links are on one worker: no lock between them */
     c->opts.timing = (pqi_failover_timing){.first = time_or(opts->timing.first, RETRY_FIRST),

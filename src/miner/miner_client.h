@@ -100,7 +100,7 @@ typedef struct pqi_miner_client_opts {
     const pqi_login_opts *nodes; /* the preferred one first; copied, texts are borrowed */
     unsigned node_count;         /* 1 to PQI_FAILOVER_NODES_MAX */
     pql_context_opts links;      /* policy, debugging, observer; workers is ignored */
-    const char *name;            /* pqi_miner_name_ok; borrowed */
+    const char *name;            /* copied; NULL: the host's name; either is made fit */
     pqi_failover_timing timing;  /* members that are 0: 1 s, 30 s, 30 s, 5 s, 20 s */
     bool patient;                /* see above; files that are missing at the start are waited for */
     pqi_client_events events;
@@ -124,5 +124,9 @@ void pqi_miner_client_free(pqi_miner_client *c);
 pql_status pqi_miner_client_submit(pqi_miner_client *c, const pqi_solution *solution);
 /* Ends in order: closes the links, then `ended` with PQL_OK. */
 void pqi_miner_client_finish(pqi_miner_client *c);
+
+/* Makes a miner's name that every node takes out of any text: '-' for what is not allowed, cut,
+ * "miner" when empty. */
+void pqi_miner_name_clean(char out[PQI_MINER_NAME_MAX + 1], const char *text);
 
 #endif

@@ -589,13 +589,13 @@ static void a_host_name_is_made_a_name_that_nodes_take(void **state)
     (void)state;
     char name[PQI_MINER_NAME_MAX + 1];
 
-    pqi_mine_name_clean(name, "Rig_1.example");
+    pqi_miner_name_clean(name, "Rig_1.example");
     assert_string_equal(name, "Rig_1.example");
-    pqi_mine_name_clean(name, "gr\xc3\xbc\xc3\x9f");
+    pqi_miner_name_clean(name, "gr\xc3\xbc\xc3\x9f");
     assert_true(pqi_miner_name_ok(name));
-    pqi_mine_name_clean(name, "0123456789012345678901234567890123456789");
+    pqi_miner_name_clean(name, "0123456789012345678901234567890123456789");
     assert_string_equal(name, "01234567890123456789012345678901");
-    pqi_mine_name_clean(name, "");
+    pqi_miner_name_clean(name, "");
     assert_string_equal(name, "miner");
 }
 
