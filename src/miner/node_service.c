@@ -396,6 +396,7 @@ static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *re
         [PQI_SOURCE_STALE] = PQI_VERDICT_STALE,
         [PQI_SOURCE_INVALID] = PQI_VERDICT_INVALID,
         [PQI_SOURCE_DUPLICATE] = PQI_VERDICT_DUPLICATE,
+        [PQI_SOURCE_PASSED] = PQI_VERDICT_ACCEPTED,
         [PQI_SOURCE_UNAVAILABLE] = PQI_VERDICT_UNAVAILABLE,
     };
     pqi_node_service *s = miner->service;
