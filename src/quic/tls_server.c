@@ -1,16 +1,20 @@
 /* The server's side of TLS: certificates by protocol name and by the client's hint, and their
  * replacement while handshakes run. */
 #include "base/error.h"
+#include "base/text.h"
 #include "identity/identity.h"
 #include "quic/tls_internal.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* RFC 7301: the ALPN extension. */
 #define EXTENSION_ALPN 16
+/* As much of a stranger's protocol name as a log line shows, and a NUL. */
+#define OFFERED_SIZE 33
 
 static int generation_index = -1; /* SSL ex data: the generation that it began with */
 static pthread_once_t generation_index_once = PTHREAD_ONCE_INIT;
@@ -104,6 +108,25 @@ static int alpn_choose(const pqi_quic_tls *tls, const uint8_t *list, size_t len,
     return -1;
 }
 
+/* Why a client with no protocol of ours will be refused, whatever else the handshake fails at. */
+static void note_refusal(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer, const uint8_t *list,
+                         size_t len)
+{
+    char offered[OFFERED_SIZE];
+    for (size_t i = 0; i < tls->refusal_count; i++) {
+        const pql_alpn_refusal *refusal = &tls->refusals[i];
+        if (alpn_offered(list, len, (const uint8_t *)refusal->name, strlen(refusal->name))) {
+            (void)pqi_fail(&peer->refusal, PQL_E_PROTOCOL, "%s", refusal->sentence);
+            return;
+        }
+    }
+    (void)snprintf(offered, sizeof(offered), "%.*s", list[0] < len ? (int)list[0] : 0, list + 1);
+    pqi_text_clean(offered);
+    (void)pqi_fail(&peer->refusal, PQL_E_PROTOCOL,
+                   "The two sides have no protocol (ALPN) in common; the client offers '%s'.",
+                   offered);
+}
+
 /* The certificate follows from the protocol name, so that a pinned peer sees the same fingerprint
  * whatever its library learns one day. */
 static pql_leaf leaf_of_protocol(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO *hello)
@@ -115,7 +138,10 @@ static pql_leaf leaf_of_protocol(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO
     if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) == 1 && len > 2) {
         /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
         const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
-        return index >= 0 ? tls->alpn_leaf[index] : PQL_LEAF_PQ;
+        if (index >= 0) {
+            return tls->alpn_leaf[index];
+        }
+        note_refusal(tls, pqi_tls_peer_of(hello->ssl), list + 2, len - 2);
     }
     return PQL_LEAF_PQ;
 }
@@ -153,6 +179,7 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
         return ssl_select_cert_error;
     }
     pqi_tls_peer_of(hello->ssl)->own_scheme = generation->scheme[whose][leaf];
+    pqi_tls_peer_of(hello->ssl)->compat = leaf == PQL_LEAF_CLASSICAL;
     return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
 }
 
