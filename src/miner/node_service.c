@@ -801,6 +801,26 @@ bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialec
     }
 }
 
+static const char no_v1[] = "A miner before v4 (quantus-miner) was refused, because it sends no "
+                            "token: start the node with --allow-v1, or update the miner.";
+static const char no_v2[] = "An official miner was refused: it has no ML-KEM, "
+                            "and the policy of the node is pq-only.";
+
+/* What to say to those that are not served. */
+static size_t refusals(pqi_node_service *s)
+{
+    const bool pq_only = s->opts.policy == PQL_POLICY_PQ_ONLY;
+    size_t count = 0;
+    if (!pqi_node_serves(&s->opts, PQI_MINER_V2) && pq_only) {
+        s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), no_v2};
+    }
+    if (!pqi_node_serves(&s->opts, PQI_MINER_V1)) {
+        s->refusals[count++] =
+            (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V1), pq_only ? no_v2 : no_v1};
+    }
+    return count;
+}
+
 /* Before the first listener. */
 static pql_status start_service(pqi_node_service *s, pql_context *ctx, pql_error *err)
 {
@@ -824,6 +844,8 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
     pql_alpn alpn[PQI_MINER_DIALECTS];
     const pql_listen_opts listen = {.alpn = alpn,
                                     .alpn_count = protocols(&service->opts, alpn),
+                                    .refusals = service->refusals,
+                                    .refusal_count = refusals(service),
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,
