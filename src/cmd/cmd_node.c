@@ -25,6 +25,8 @@
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
 #define MS_PER_SEC 1000
+/* How often a store that fails is tried. */
+#define STORE_LOOK (2 * PQI_NS_PER_SEC)
 
 /* All that a running node owns, in the order in which it is made. */
 typedef struct node {
@@ -33,6 +35,7 @@ typedef struct node {
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
+    uint64_t store_probe_at; /* monotonic ns; while the store fails */
     pqi_source *source;
     pqi_node_metrics *metrics;
     pqi_node_service *service;
@@ -96,10 +99,36 @@ static pql_status fill_random(void *user, uint8_t *out, size_t len)
     return PQL_OK;
 }
 
+/* On the thread that could not store a block, or could again. */
+static void store_changed(void *user, bool ok, const char *reason)
+{
+    const node *n = user;
+    if (ok) {
+        pqi_health_set_ok(n->rt.health, n->ready_store);
+        pqi_log(PQI_LOG_INFO, SERVICE, "store_works_again", PQI_STR("dir", n->options->dir.text));
+    } else {
+        pqi_health_set_failed(n->rt.health, n->ready_store, reason);
+    }
+}
+
+/* A disk that failed is tried again: without it /readyz would stay red until the next block. */
+static uint64_t tick_store(node *n, uint64_t now)
+{
+    if (!pqi_store_is_failing(n->store)) {
+        return now + STORE_LOOK;
+    }
+    if (now >= n->store_probe_at) {
+        n->store_probe_at = now + STORE_LOOK;
+        (void)pqi_store_probe(n->store, NULL); /* store_changed hears of it */
+    }
+    return n->store_probe_at;
+}
+
 static pql_status open_store(node *n, pql_error *err)
 {
     const pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
     if (status == PQL_OK) {
+        pqi_store_watch(n->store, store_changed, n);
         pqi_health_set_ok(n->rt.health, n->ready_store);
     }
     return status;
@@ -380,8 +409,10 @@ static void serve(node *n)
         const uint64_t jobs = pqi_node_service_tick(n->service);
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
+        const uint64_t store = tick_store(n, pqi_clock_monotonic());
         follow_rotation(n);
-        const int signal_number = pqi_runtime_wait_signal(jobs < rotation ? jobs : rotation);
+        const uint64_t others = rotation < store ? rotation : store;
+        const int signal_number = pqi_runtime_wait_signal(jobs < others ? jobs : others);
         if (signal_number == SIGHUP) {
             pqi_node_service_reload_tokens(n->service);
             pqi_node_rotation_reload(&n->rotation);
