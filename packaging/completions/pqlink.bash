@@ -18,7 +18,7 @@ _pqlink()
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node '*)
-        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --log-format --log-level --keylog --qlog --help'
+        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -28,6 +28,7 @@ _pqlink()
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
+        --clients) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -35,7 +36,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
+        words='--node --pin --tofu --ca --insecure --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
         case $prev in
         --node) return ;;
         --pin) return ;;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/node.h"
+#include "cmd/node_clients.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
 #include "miner/devchain.h"
@@ -35,6 +36,7 @@ typedef struct node {
     pqi_node_service *service;
     pql_context *ctx;
     pql_listener *listener;
+    pqi_node_clients clients;
 } node;
 
 static pql_status add_conditions(node *n, pql_error *err)
@@ -134,7 +136,8 @@ static pql_status open_service(node *n, pql_error *err)
         const pqi_node_service_opts opts = {.source = n->source,
                                             .metrics = n->metrics,
                                             .links = n->rt.links,
-                                            .policy = n->options->policy};
+                                            .policy = n->options->policy,
+                                            .clients = pqi_node_clients_peer(&n->clients)};
         status = pqi_node_service_new(&n->service, &opts, err);
     }
     if (status == PQL_OK) {
@@ -158,6 +161,9 @@ static pql_status node_open(node *n, pql_error *err)
     }
     if (status == PQL_OK) {
         status = open_store(n, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_node_clients_open(&n->clients, n->options->clients_file, err);
     }
     if (status == PQL_OK) {
         status = open_source(n, err);
@@ -185,6 +191,7 @@ static void node_close(node *n)
     pqi_source_destroy(n->source);
     pqi_store_close(n->store);
     pql_identity_free(n->identity);
+    pqi_node_clients_close(&n->clients);
     pqi_runtime_close(&n->rt);
 }
 
@@ -246,6 +253,7 @@ static void serve(node *n)
         const int signal_number = pqi_runtime_wait_signal(deadline);
         if (signal_number == SIGHUP) {
             reload(n);
+            pqi_node_clients_reload(&n->clients, n->listener);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return;

@@ -16,7 +16,8 @@ typedef struct pqi_mine_options {
     bool tofu;
     const char *ca_file; /* NULL: none */
     bool insecure;       /* of these four exactly one is given, except with bench */
-    pqi_dir dir;         /* memory of --tofu */
+    pqi_dir dir;         /* memory of --tofu, identity */
+    bool identity;       /* the one in |dir| is shown to the node */
     uint64_t threads;    /* 0: one per processor */
     uint64_t max_blocks; /* 0: no end */
     pql_policy policy;

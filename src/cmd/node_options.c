@@ -65,6 +65,13 @@ static const pqi_option node_table[] = {
      .max = WORKERS_MAX,
      .help = "Threads that serve links; 0 is one per processor.",
      .fallback = "0"},
+    {.name = "clients",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, clients_file, const char *),
+     .arg = "FILE",
+     .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
+             "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
+             "starts a comment.  The miner has to run with --identity.  SIGHUP reads it again."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",

@@ -439,6 +439,7 @@ static void run_link(pqi_mine_service *s)
 {
     const pql_connect_opts opts = {.alpn = pqi_miner_alpn(PQI_MINER_PQ1),
                                    .pq_authentication = s->opts.links.policy != PQL_POLICY_OFF,
+                                   .identity = s->opts.identity,
                                    .handlers = &handlers,
                                    .user = s,
                                    .keep_alive_ms = KEEP_ALIVE_MS,

@@ -64,6 +64,7 @@ typedef struct pqi_mine_events {
 typedef struct pqi_mine_service_opts {
     const char *url;                        /* copied */
     pql_peer peer;                          /* what it points to is borrowed */
+    const pql_identity *identity;           /* shown to a node that asks; borrowed; NULL: none */
     pql_context_opts links;                 /* policy, debugging, observer; workers is ignored */
     const char *name;                       /* copied; NULL: the host's name, made fit */
     unsigned threads;                       /* as pqi_hasher_opts.threads */

@@ -665,6 +665,7 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
     const pql_alpn alpn = {pqi_miner_alpn(PQI_MINER_PQ1), PQL_LEAF_PQ};
     const pql_listen_opts listen = {.alpn = &alpn,
                                     .alpn_count = 1,
+                                    .clients = service->opts.clients,
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,

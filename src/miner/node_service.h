@@ -30,6 +30,7 @@ typedef struct pqi_node_service_opts {
     pqi_node_metrics *metrics; /* borrowed; NULL: none */
     pqi_pq_metrics *links;     /* borrowed; NULL: none */
     pql_policy policy;
+    const pql_peer *clients; /* as in pql_listen_opts; read by pqi_node_service_listen */
 } pqi_node_service_opts;
 
 /* Makes the service.  The caller frees it after the context that it listens on. */
