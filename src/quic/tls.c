@@ -104,14 +104,14 @@ static pql_status copy_alpn(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pq
     return PQL_OK;
 }
 
-pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
+pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     if (ctx == NULL) {
         return pqi_fail(err, PQL_E_CRYPTO, "The TLS library could not make a configuration.");
     }
     *out = ctx;
-    SSL_CTX_set_app_data(ctx, (void *)(uintptr_t)tls); /* only ever read */
+    SSL_CTX_set_app_data(ctx, tls);
     /* No resumption unless it is asked for: every link is a full handshake with fresh ML-KEM, a
      * checked pin and a proven key. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
@@ -365,6 +365,7 @@ pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic
 {
     pqi_chain chain = {0};
     if (tls->use.server) {
+        pqi_tls_server_took(ssl, peer);
         return PQL_OK;
     }
     collect_chain(ssl, &chain);
