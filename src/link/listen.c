@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "identity/identity.h"
 #include "link/internal.h"
 
 #include <semaphore.h>
@@ -16,6 +17,9 @@
 #define DEFAULT_MAX_RECEIVE ((size_t)1 << 20)
 #define LEAST_MAX_RECEIVE ((size_t)16 << 10)
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
+/* With a longer certificate and an ML-DSA-87 signature (4,627 bytes), the first flight does not fit
+ * an initial window of 12,000 bytes. */
+#define LONG_LEAF 6000
 #define HANDSHAKE_TIMEOUT (10 * PQI_NS_PER_SEC)
 
 static size_t or_default(size_t value, size_t fallback)
@@ -43,6 +47,7 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
         .max_streams = (unsigned)or_default(opts->max_streams, DEFAULT_MAX_STREAMS),
         .max_receive = receive_limit(opts->max_receive),
+        .wide_window = pqi_identity_leaf_len(listener->ctx->opts.identity, PQL_LEAF_PQ) > LONG_LEAF,
         .stream_queue = opts->stream_queue,
         .idle_timeout = idle_ms * PQI_NS_PER_MS,
         .handshake_timeout = HANDSHAKE_TIMEOUT,

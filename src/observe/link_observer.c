@@ -143,6 +143,7 @@ static void on_reject(const char *reason, void *user)
         {"links", PQI_REJECT_CAPACITY},
         {"handshakes", PQI_REJECT_CAPACITY},
         {"token", PQI_REJECT_TOKEN},
+        {"initial", PQI_REJECT_PROTOCOL},
     };
     pqi_label_reject label = PQI_REJECT_OTHER;
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {

@@ -37,6 +37,11 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
         conn->counted_unauthenticated = false;
         conn->endpoint->unauthenticated--;
     }
+    if (conn->server) {
+        pqi_token_issue(conn, &conn->remote);
+    } else {
+        pqi_conn_flight_done(conn);
+    }
     conn->events->open(conn);
     return 0;
 }
@@ -166,12 +171,15 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
                              void *user_data)
 {
     (void)ngtcp2;
-    (void)flags;
-    (void)path;
     (void)fallback;
-    (void)result;
     pqi_quic_conn *conn = user_data;
     conn->path_unproven = false;
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS &&
+        (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
+        pqi_address remote = {.len = path->remote.addrlen};
+        memcpy(&remote.sa, path->remote.addr, path->remote.addrlen);
+        pqi_token_issue(conn, &remote);
+    }
     return 0;
 }
 
@@ -221,7 +229,19 @@ static int on_retry(ngtcp2_conn *ngtcp2, const ngtcp2_pkt_hd *hd, void *user_dat
 {
     pqi_quic_conn *conn = user_data;
     conn->retried = true;
+    conn->ever_retried = true;
     return ngtcp2_crypto_recv_retry_cb(ngtcp2, hd, user_data);
+}
+
+static int on_new_token(ngtcp2_conn *ngtcp2, const uint8_t *token, size_t len, void *user_data)
+{
+    (void)ngtcp2;
+    const pqi_quic_conn *conn = user_data;
+    const pqi_quic_io *io = &conn->endpoint->opts.io;
+    if (io->new_token != NULL && len <= PQI_QUIC_TOKEN_MAX) {
+        io->new_token(io->user, token, len);
+    }
+    return 0;
 }
 
 void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
@@ -256,5 +276,6 @@ void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
     } else {
         callbacks->client_initial = ngtcp2_crypto_client_initial_cb;
         callbacks->recv_retry = on_retry;
+        callbacks->recv_new_token = on_new_token;
     }
 }

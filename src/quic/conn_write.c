@@ -23,10 +23,12 @@ _Static_assert(PQL_STREAM_WHOLE_MAX + STREAM_FRAME_MAX + BLOCKED_FRAMES_MAX + TA
                    NGTCP2_MAX_UDP_PAYLOAD_SIZE,
                "what has to be sent whole fits a packet of the smallest path");
 
-/* Room for frames in a packet that is not begun, and that no frame but STREAM wants to be in. */
-static size_t room_of_packet(const pqi_quic_conn *conn)
+/* Room for frames in a packet that is not begun, and that no frame but STREAM wants to be in.
+ * |size|: of the buffer; the path may carry less. */
+static size_t room_of_packet(const pqi_quic_conn *conn, size_t size)
 {
-    return ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2) - SHORT_HEADER_MAX -
+    const size_t path = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2);
+    return (path < size ? path : size) - SHORT_HEADER_MAX -
            ngtcp2_conn_get_dcid2(conn->ngtcp2)->datalen - TAG_LEN;
 }
 
@@ -64,7 +66,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
                                  uint8_t *out, size_t size, ngtcp2_tstamp now, void *user_data)
 {
     pqi_quic_conn *conn = user_data;
-    size_t room = conn->quiet ? room_of_packet(conn) : 0;
+    size_t room = conn->quiet ? room_of_packet(conn, size) : 0;
     bool begun = false;
     for (;;) {
         pqi_quic_stream *stream = pqi_stream_next_ready(conn);
@@ -84,7 +86,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
             }
             conn->quiet = true;
             begun = false;
-            room = room_of_packet(conn);
+            room = room_of_packet(conn, size);
         }
         const uint32_t flags =
             NGTCP2_WRITE_STREAM_FLAG_MORE | (piece.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
@@ -130,13 +132,15 @@ static void send_run(pqi_quic_conn *conn, const ngtcp2_path *path, const ngtcp2_
     memcpy(&run.remote.sa, path->remote.addr, path->remote.addrlen);
     run.remote.len = path->remote.addrlen;
     const bool first_flight = !conn->server && conn->handshake_out == 0;
-    if (conn->state == CONN_HANDSHAKE && !conn->server) {
-        pqi_conn_flight_sent(conn, first_flight ? 2 * len : len, now);
-    }
-    pqi_endpoint_send(conn->endpoint, &run);
+    unsigned copies = 1;
     if (first_flight) {
-        /* Twice, so that three times what the server has received covers its 9.3 kB flight with an
-         * ML-DSA-87 leaf, and the handshake takes one round trip. */
+        copies = pqi_conn_flight_copies(conn, (len + run.segment - 1) / run.segment);
+        conn->copies = copies;
+    }
+    if (conn->state == CONN_HANDSHAKE && !conn->server) {
+        pqi_conn_flight_sent(conn, copies * len, now);
+    }
+    for (unsigned i = 0; i < copies; i++) {
         pqi_endpoint_send(conn->endpoint, &run);
     }
 }
@@ -178,6 +182,47 @@ static void write_close(pqi_quic_conn *conn, uint64_t now)
     pqi_conn_finish(conn, now);
 }
 
+/* A run of packets of 1200 bytes, for opts.wide_window: ngtcp2 itself puts only such together as
+ * fill the path's limit, which it then does not know.  What goes another way is sent by itself. */
+static ngtcp2_ssize write_small_run(pqi_quic_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info,
+                                    size_t *segment, uint64_t now)
+{
+    uint8_t *out = conn->endpoint->buffer;
+    const size_t quantum = ngtcp2_conn_get_send_quantum2(conn->ngtcp2);
+    size_t total = 0;
+    while (total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= quantum &&
+           total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= PQI_QUIC_BUFFER) {
+        ngtcp2_path_storage way;
+        ngtcp2_pkt_info mark = {0};
+        ngtcp2_path_storage_zero(&way);
+        const ngtcp2_ssize n = write_packet(conn->ngtcp2, &way.path, &mark, out + total,
+                                            NGTCP2_MAX_UDP_PAYLOAD_SIZE, now, conn);
+        if (n < 0) {
+            return n;
+        }
+        if (n == 0) {
+            break;
+        }
+        if (total > 0 && (mark.ecn != info->ecn || (size_t)n > *segment ||
+                          ngtcp2_path_eq(&way.path, path) == 0)) {
+            send_run(conn, path, info, total, *segment, now);
+            memmove(out, out + total, (size_t)n);
+            total = 0;
+        }
+        if (total == 0) {
+            ngtcp2_path_copy(path, &way.path);
+            *info = mark;
+            *segment = (size_t)n;
+        }
+        total += (size_t)n;
+        if ((size_t)n < *segment) {
+            break;
+        }
+    }
+    ngtcp2_conn_update_pkt_tx_time(conn->ngtcp2, now);
+    return (ngtcp2_ssize)total;
+}
+
 static void write_data(pqi_quic_conn *conn, uint64_t now)
 {
     pqi_quic_endpoint *endpoint = conn->endpoint;
@@ -189,9 +234,11 @@ static void write_data(pqi_quic_conn *conn, uint64_t now)
         ngtcp2_pkt_info info = {0};
         size_t segment = 0;
         ngtcp2_path_storage_zero(&path);
-        const ngtcp2_ssize n =
-            ngtcp2_conn_write_aggregate_pkt(conn->ngtcp2, &path.path, &info, endpoint->buffer,
-                                            sizeof(endpoint->buffer), &segment, write_packet, now);
+        const ngtcp2_ssize n = endpoint->opts.wide_window
+                                   ? write_small_run(conn, &path.path, &info, &segment, now)
+                                   : ngtcp2_conn_write_aggregate_pkt(
+                                         conn->ngtcp2, &path.path, &info, endpoint->buffer,
+                                         sizeof(endpoint->buffer), &segment, write_packet, now);
         if (n < 0) {
             pqi_conn_fail(conn, (int)n, now);
             return;

@@ -36,6 +36,8 @@ void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint)
     }
     pqi_heap_free(&endpoint->timers);
     pqi_cid_map_free(endpoint->map);
+    free(endpoint->used_tokens);
+    free(endpoint->early);
     pqi_secret_wipe(endpoint->opts.secret, sizeof(endpoint->opts.secret));
     free(endpoint);
 }

@@ -21,7 +21,12 @@
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 
-/* Where an endpoint meets the world.  Every member but qlog must be set. */
+/* An address token that is longer is not kept (RFC 9000, 19.7, has no bound). */
+#define PQI_QUIC_TOKEN_MAX 256
+/* How often a client's first flight is sent at most. */
+#define PQI_QUIC_COPIES_MAX 4
+
+/* Where an endpoint meets the world.  Every member but qlog, new_token and held_up must be set. */
 typedef struct pqi_quic_io {
     /* Sends a run of datagrams; false when it was dropped for want of room. */
     bool (*send)(void *user, const pqi_datagrams *run);
@@ -38,6 +43,12 @@ typedef struct pqi_quic_io {
     /* A piece of a connection's qlog; |last| with its end.  *slot is the receiver's own, NULL at
      * first.  NULL: no qlog is written. */
     void (*qlog)(void *user, void **slot, const void *data, size_t len, bool last);
+    /* Client: the server gave a token for the next connection, PQI_QUIC_TOKEN_MAX bytes at most. */
+    void (*new_token)(void *user, const uint8_t *token, size_t len);
+    /* Client: the handshake took a round trip more although nothing was lost, because the server
+     * had used up three times what it had received: |copies| of the first flight were not enough.
+     */
+    void (*held_up)(void *user, unsigned copies);
     void *user;
 } pqi_quic_io;
 
@@ -52,11 +63,25 @@ typedef struct pqi_quic_endpoint_opts {
     size_t max_unauthenticated;
     size_t retry_threshold;
     unsigned max_streams;
-    uint64_t max_receive;       /* bytes that one connection can make us hold; 0: grows to 16 MiB */
+    uint64_t max_receive; /* bytes that one connection can make us hold; 0: grows to 16 MiB */
+    /* Server: the first flight may be 14,720 bytes instead of 12,000 (RFC 9002, 7.2), for a
+     * certificate that needs it.  ngtcp2 counts the window in datagrams of the size that it may
+     * send, so it is told 1472 and given room for 1200; all datagrams then have 1200 bytes at most,
+     * and no larger path is looked for. */
+    bool wide_window;
     size_t stream_queue;        /* bytes; 0, or more: PQL_STREAM_QUEUE_MAX */
     uint64_t idle_timeout;      /* ns */
     uint64_t handshake_timeout; /* ns */
     uint64_t keep_alive;        /* ns; 0: none */
+    /* Client: how often the datagrams of the first flight are sent, 1 to PQI_QUIC_COPIES_MAX, when
+     * the flight is one datagram, and when it is more.  Each copy lets the server send three times
+     * its size before the client's address is validated; that is how a flight with an ML-DSA
+     * certificate takes one round trip (RFC 9000, 8.1).  0: 1. */
+    unsigned copies_short, copies_long;
+    /* Client: what io.new_token was given in an earlier connection; it must not be used again.
+     * Read by pqi_quic_endpoint_connect.  The first flight is then sent once. */
+    const uint8_t *token;
+    size_t token_len;
 } pqi_quic_endpoint_opts;
 
 /* Copies |opts|.  NULL when memory could not be had. */
