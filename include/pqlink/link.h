@@ -147,6 +147,14 @@ typedef struct pql_connect_opts {
     uint64_t idle_timeout_ms;    /* 0: 60,000 */
     uint64_t keep_alive_ms;      /* 0: none */
     unsigned max_streams;        /* streams that the peer may have open; 0: 16 */
+    /* How often the first datagrams are sent, 1 to 4.  Until it has heard a client twice, a server
+     * may send three times what it has received (RFC 9000, 8.1); copies make that cover an ML-DSA
+     * certificate, and the handshake then takes one round trip instead of two.  0: as many as the
+     * server will need.  That is 2 for protocols of our own ("pqlink-...", certificates of 2.8 kB)
+     * and 3 for others (7.4 kB), where the first flight is two datagrams because of ML-KEM; 1 where
+     * it is one, and for a server whose address token is at hand; one more for a server that did
+     * not get along with that. */
+    unsigned first_flight_copies;
 } pql_connect_opts;
 
 /* Starts to connect; the outcome comes to link_open or link_close.  Any thread.  The link that is

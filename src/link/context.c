@@ -47,6 +47,7 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
     ctx->opts = *opts;
     ctx->worker_count = opts->workers != 0 ? opts->workers : default_workers();
     ctx->workers = calloc(ctx->worker_count, sizeof(*ctx->workers));
+    ctx->servers = pqi_servers_new();
     if (opts->secret != NULL) {
         memcpy(ctx->secret, opts->secret, sizeof(ctx->secret));
     } else {
@@ -209,6 +210,7 @@ void pql_context_free(pql_context *ctx)
     }
     pqi_listeners_free(ctx);
     pqi_debug_close(ctx);
+    pqi_servers_free(ctx->servers);
     free(ctx->workers);
     pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));
     free(ctx);

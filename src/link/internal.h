@@ -2,6 +2,7 @@
 #ifndef PQI_LINK_INTERNAL_H
 #define PQI_LINK_INTERNAL_H
 
+#include "link/servers.h"
 #include "net/url.h"
 #include "net/watch.h"
 #include "net/worker.h"
@@ -55,8 +56,9 @@ struct pql_context {
     pqi_context_worker *workers;
     pql_listener *listeners;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
-    int keylog_fd;  /* -1: none */
-    char *qlog_dir; /* NULL: none; owned */
+    int keylog_fd;        /* -1: none */
+    char *qlog_dir;       /* NULL: none; owned */
+    pqi_servers *servers; /* what is remembered of those that links went to */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
     atomic_uint_fast64_t next_link;
@@ -78,6 +80,9 @@ typedef struct pqi_connect {
     uint64_t deadline; /* ns */
     uint64_t idle_timeout, keep_alive;
     unsigned max_streams;
+    unsigned copies; /* of the first flight, as the caller wants it; 0: automatic */
+    bool own_profile;
+    char host_port[sizeof(((pqi_quic_tls_peer *)0)->host_port)]; /* what was dialled */
     pqi_address addresses[PQI_CONNECT_ADDRESSES];
     size_t address_count, address_at;
     pql_close first_failure;
