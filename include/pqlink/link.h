@@ -64,6 +64,9 @@ typedef struct pql_observer {
     void (*link_count)(const pql_posture *posture, int change, void *user);
     /* Rejected before authentication; |reason| is a static name from a closed list. */
     void (*reject)(const char *reason, void *user);
+    /* What strangers were answered since the last call: proof of their address was asked for
+     * (Retry), a lost link was reported (stateless reset), another QUIC version was offered. */
+    void (*strangers)(uint64_t retries, uint64_t resets, uint64_t version_negotiations, void *user);
     void (*traffic)(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams_in,
                     uint64_t datagrams_out, void *user);
     void *user;
@@ -112,7 +115,10 @@ typedef struct pql_listen_opts {
     void *user;
     unsigned max_links;           /* 0: 65,536 per worker */
     unsigned max_unauthenticated; /* half-open handshakes per worker before new ones are refused; 0:
-                                     1,024 */
+                                     1,024.  One address gets a share of them only */
+    /* Links that one address may have, on all workers together: an IPv4 address, or the first 64
+     * bits of an IPv6 address.  0: no limit.  Machines behind one NAT have one address. */
+    unsigned max_links_per_address;
     unsigned retry_threshold; /* half-open handshakes per worker from which Retry is sent; 0: 128 */
     unsigned max_streams;     /* streams that a peer may have open; 0: 16 */
     uint64_t idle_timeout_ms; /* 0: 60,000 */

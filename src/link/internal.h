@@ -39,6 +39,7 @@ struct pql_listener {
     void *user;
     pqi_url url;
     uint16_t port;
+    pqi_sources *sources; /* links by address; NULL without a limit */
     pqi_quic_endpoint_opts endpoint_opts;
 };
 

@@ -194,7 +194,7 @@ static pqi_socket *socket_open(pqi_port *port, pqi_udp *udp)
     return socket;
 }
 
-static void report_traffic(pqi_port *port)
+static void report_counters(pqi_port *port)
 {
     const pql_observer *observer = &port->ctx->opts.observer;
     const pqi_quic_counters now = pqi_quic_endpoint_counters(port->endpoint);
@@ -204,6 +204,13 @@ static void report_traffic(pqi_port *port)
         observer->traffic(now.bytes_in - before->bytes_in, now.bytes_out - before->bytes_out,
                           now.datagrams_in - before->datagrams_in,
                           now.datagrams_out - before->datagrams_out, observer->user);
+    }
+    if (observer->strangers != NULL &&
+        (now.retries != before->retries || now.resets != before->resets ||
+         now.version_negotiations != before->version_negotiations)) {
+        observer->strangers(now.retries - before->retries, now.resets - before->resets,
+                            now.version_negotiations - before->version_negotiations,
+                            observer->user);
     }
     port->reported = now;
 }
@@ -227,7 +234,7 @@ static void on_task(pqi_task *task, uint64_t now)
     if (port->path_lost) {
         pqi_port_check_path(port);
     }
-    report_traffic(port);
+    report_counters(port);
     if (port->link == NULL && port->listener == NULL && pqi_quic_endpoint_empty(port->endpoint)) {
         pqi_port_free(port);
         return;

@@ -105,9 +105,10 @@ static void refuse(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const 
                                                              &hd->scid, &hd->dcid, code, NULL, 0));
 }
 
-/* Why a new handshake is not taken now; NULL when it is. */
-static const char *refusal(const pqi_quic_endpoint *endpoint)
+/* Why a new handshake of |remote| is not taken now; NULL when it is. */
+static const char *refusal(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
 {
+    const pqi_quic_endpoint_opts *opts = &endpoint->opts;
     if (endpoint->draining) {
         return "draining";
     }
@@ -117,7 +118,26 @@ static const char *refusal(const pqi_quic_endpoint *endpoint)
     if (endpoint->unauthenticated >= endpoint->opts.max_unauthenticated) {
         return "handshakes";
     }
+    if (opts->max_links_per_address > 0 &&
+        pqi_sources_count(opts->link_sources, remote) >= opts->max_links_per_address) {
+        return "address";
+    }
     return NULL;
+}
+
+/* True when an address that has not proven to be the sender's has to do so first. */
+static bool must_prove(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
+{
+    return endpoint->unauthenticated >= endpoint->opts.retry_threshold ||
+           pqi_sources_count(endpoint->unproven, remote) >= PQI_QUIC_UNPROVEN_MAX;
+}
+
+/* True when a proven address has its share of the half-open handshakes. */
+static bool has_its_share(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
+{
+    const size_t room = endpoint->opts.max_unauthenticated - endpoint->unauthenticated;
+    return pqi_sources_count(endpoint->proven, remote) >=
+           (room > PQI_QUIC_PROVEN_MIN ? room : PQI_QUIC_PROVEN_MIN);
 }
 
 static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, uint64_t now)
@@ -133,7 +153,7 @@ static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
          * when there is a token, for servers whose own IDs are shorter; ours are not. */
         return;
     }
-    const char *why_not = refusal(endpoint);
+    const char *why_not = refusal(endpoint, &one->remote);
     if (why_not != NULL) {
         refuse(endpoint, one, &hd, NGTCP2_CONNECTION_REFUSED, why_not);
         return;
@@ -146,10 +166,13 @@ static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
     }
     if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
         hd.tokenlen = 0;
-        if (endpoint->unauthenticated >= endpoint->opts.retry_threshold) {
+        if (must_prove(endpoint, &one->remote)) {
             pqi_token_send_retry(endpoint, one, &hd, wall);
             return;
         }
+    } else if (has_its_share(endpoint, &one->remote)) {
+        endpoint->opts.io.rejected(endpoint->opts.io.user, "address");
+        return;
     }
     pqi_quic_conn *conn = pqi_conn_new_server(endpoint, one, &hd, &original, token_type, now);
     if (conn == NULL) {

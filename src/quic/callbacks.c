@@ -6,6 +6,17 @@
 
 #include <string.h>
 
+/* False when the peer's address has too many links: others were opened meanwhile. */
+static bool count_link(pqi_quic_conn *conn)
+{
+    const pqi_quic_endpoint_opts *opts = &conn->endpoint->opts;
+    if (opts->max_links_per_address == 0) {
+        return true;
+    }
+    conn->linked = pqi_sources_add(opts->link_sources, &conn->remote, opts->max_links_per_address);
+    return conn->linked != NULL;
+}
+
 static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
 {
     pqi_quic_conn *conn = user_data;
@@ -31,12 +42,15 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
         pqi_conn_abort(conn, status, NGTCP2_CRYPTO_ERROR | pqi_trust_alert(status), err.message);
         return 0;
     }
+    if (!count_link(conn)) {
+        conn->endpoint->counters.refused++;
+        pqi_conn_abort(conn, PQL_E_LIMIT, NGTCP2_CONNECTION_REFUSED,
+                       "The address has as many links as one may have.");
+        return 0;
+    }
     conn->state = CONN_OPEN;
     conn->posture.handshake_ns = ngtcp2_conn_get_timestamp(ngtcp2) - conn->started;
-    if (conn->counted_unauthenticated) {
-        conn->counted_unauthenticated = false;
-        conn->endpoint->unauthenticated--;
-    }
+    pqi_conn_not_half_open(conn);
     if (conn->server) {
         pqi_token_issue(conn, &conn->remote);
     } else {

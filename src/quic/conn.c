@@ -172,6 +172,11 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
     conn->remote = one->remote;
     conn->counted_unauthenticated = true;
     endpoint->unauthenticated++;
+    if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
+        conn->unproven = pqi_sources_add(endpoint->unproven, &one->remote, SIZE_MAX);
+    } else {
+        conn->proven = pqi_sources_add(endpoint->proven, &one->remote, SIZE_MAX);
+    }
     pqi_conn_callbacks(&callbacks, true);
     fill_settings(conn, &settings, now);
     fill_params(conn, &params);

@@ -19,8 +19,13 @@ pqi_quic_endpoint *pqi_quic_endpoint_new(const pqi_quic_endpoint_opts *opts)
     endpoint->opts = *opts;
     pqi_endpoint_random(endpoint, key, sizeof(key));
     endpoint->map = pqi_cid_map_new(key);
-    if (endpoint->map == NULL) {
-        free(endpoint);
+    if (opts->server) {
+        endpoint->unproven = pqi_sources_new(key);
+        endpoint->proven = pqi_sources_new(key);
+    }
+    if (endpoint->map == NULL ||
+        (opts->server && (endpoint->unproven == NULL || endpoint->proven == NULL))) {
+        pqi_quic_endpoint_free(endpoint);
         return NULL;
     }
     return endpoint;
@@ -36,6 +41,8 @@ void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint)
     }
     pqi_heap_free(&endpoint->timers);
     pqi_cid_map_free(endpoint->map);
+    pqi_sources_free(endpoint->unproven);
+    pqi_sources_free(endpoint->proven);
     free(endpoint->used_tokens);
     free(endpoint->early);
     pqi_secret_wipe(endpoint->opts.secret, sizeof(endpoint->opts.secret));

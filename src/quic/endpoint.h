@@ -7,6 +7,23 @@
  * or a stateless reset, each smaller than what came; or, below max_unauthenticated, one handshake
  * that is given up after handshake_timeout.
  *
+ * One source address (an IPv4 address, or a /64 of IPv6) gets a share of those handshakes only.
+ * Anybody can write the address of somebody else on a datagram, so what a limit makes us do to an
+ * address depends on whether it was proven, by the token of a Retry or of an earlier connection:
+ *
+ *   - not proven: beyond PQI_QUIC_UNPROVEN_MAX half-open handshakes it is asked for a proof
+ * (Retry). Whoever fills that up in another's name costs the other one round trip, and no more.
+ *   - proven: it may have as many half-open handshakes as there are free places, and
+ *     PQI_QUIC_PROVEN_MIN in any case.  So one address never holds more than half of the places,
+ * two never more than two thirds, while a thousand machines behind one address still get in. Beyond
+ *     that its datagrams are dropped, without an answer: an honest client comes again a second
+ *     later, as on a busy network, and finds room.
+ *   - with max_links links already, it is refused.  That goes for a datagram in its name too, which
+ *     is right either way.
+ *
+ * An address is counted while it has handshakes or links, so the tables are as bounded as those.
+ * A link that moves is still counted where it began.
+ *
  * Connections that have ended and only repeat their CONNECTION_CLOSE: PQI_QUIC_LINGERING_MAX;
  * beyond that the oldest are forgotten, and their peers get a stateless reset. */
 #ifndef PQI_QUIC_ENDPOINT_H
@@ -14,10 +31,13 @@
 
 #include "net/udp.h"
 #include "quic/conn.h"
+#include "quic/sources.h"
 #include "quic/tls.h"
 
 #define PQI_QUIC_SECRET_LEN 32
 #define PQI_QUIC_LINGERING_MAX 1024
+#define PQI_QUIC_UNPROVEN_MAX 64
+#define PQI_QUIC_PROVEN_MIN 64
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 
@@ -62,6 +82,10 @@ typedef struct pqi_quic_endpoint_opts {
     size_t max_links;
     size_t max_unauthenticated;
     size_t retry_threshold;
+    size_t max_links_per_address; /* 0: no limit */
+    /* Links by address, shared by the endpoints that serve together; borrowed.  Needed with
+     * max_links_per_address. */
+    pqi_sources *link_sources;
     unsigned max_streams;
     uint64_t max_receive; /* bytes that one connection can make us hold; 0: grows to 16 MiB */
     /* Server: the first flight may be 14,720 bytes instead of 12,000 (RFC 9002, 7.2), for a

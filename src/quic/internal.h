@@ -72,6 +72,8 @@ struct pqi_quic_conn {
     ngtcp2_crypto_conn_ref ref;
     pqi_quic_tls_peer peer;
     conn_state state;
+    /* Server: where it is counted.  Half open: one of the first two; open: the last, perhaps. */
+    pqi_source *unproven, *proven, *linked;
     bool server, dirty, counted_unauthenticated, close_wanted, close_is_transport;
     bool engine_failed; /* ngtcp2 may only say goodbye any more */
     bool quiet;         /* within a flush: nothing but stream data waits to be sent */
@@ -110,6 +112,7 @@ struct pqi_quic_endpoint {
     pqi_quic_conn *linger_first, *linger_last;
     uint64_t round; /* number of flushes */
     size_t live, lingering, unauthenticated;
+    pqi_sources *unproven, *proven; /* server: half-open handshakes by source address */
     bool draining;
     uint64_t *used_tokens;   /* tokens.c: names of tokens, each where its value says; owned */
     struct pqi_early *early; /* early.c; owned */
@@ -181,6 +184,8 @@ void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_c
 void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence, uint64_t now);
 
 /* conn_end.c */
+/* The handshake is over, well or not: it does not count as half open any more. */
+void pqi_conn_not_half_open(pqi_quic_conn *conn);
 /* What an ngtcp2 call answered, |rv|, becomes an end of the connection. */
 void pqi_conn_fail(pqi_quic_conn *conn, int rv, uint64_t now);
 /* The closed event; then only what a closing connection needs stays (RFC 9000, 10.2.1). */
