@@ -47,15 +47,20 @@ typedef struct pql_identity_opts {
     bool must_exist;  /* do not create; PQL_E_IDENTITY when there is none */
     bool must_create; /* PQL_E_EXISTS when there is one already */
     bool self_signed; /* new ML-DSA leaf signed by itself (7.4 kB) instead of compact (2.8 kB) */
+    /* Chain directory of an official quantus-node whose miner-tls-cert.der and miner-tls-key.der
+     * become the classical leaf of a new identity (ECDSA P-256 or P-384, Ed25519, RSA of 2048 bits
+     * or more; copied, not moved); NULL: a new ECDSA P-256 leaf.  Neither file there:
+     * PQL_E_NOT_FOUND; one of them, or not fit for each other: PQL_E_IDENTITY. */
+    const char *classical_from;
 } pql_identity_opts;
 
-/* Opens DIR/identity, creating it when it is not there (see opts; NULL: all defaults).
- * A key without its certificate, the reverse, a key that does not fit its certificate, or a file
- * that others can read, is PQL_E_IDENTITY with a sentence; nothing is ever made anew silently.
- * A crash while it is made leaves all or nothing; of processes that make one at once, one wins and
- * the others open the winner's.  PQL_E_IO: DIR cannot be read, written, locked or synced.
- * On success *out is owned by the caller (pql_identity_free); it is immutable and may be shared by
- * threads. */
+/* Opens DIR/identity, the current one whatever 'pqlink rotate' prepared or keeps, creating it when
+ * it is not there (see opts; NULL: all defaults). A key without its certificate, the reverse, a key
+ * that does not fit its certificate, or a file that others can read, is PQL_E_IDENTITY with a
+ * sentence; nothing is ever made anew silently. A crash while it is made leaves all or nothing; of
+ * processes that make one at once, one wins and the others open the winner's.  PQL_E_IO: DIR cannot
+ * be read, written, locked or synced. On success *out is owned by the caller (pql_identity_free);
+ * it is immutable and may be shared by threads. */
 PQL_API pql_status pql_identity_open(pql_identity **out, const char *dir,
                                      const pql_identity_opts *opts, pql_error *err);
 
@@ -69,7 +74,7 @@ PQL_API void pql_identity_free(pql_identity *id);
 PQL_API void pql_identity_fingerprint(const pql_identity *id, pql_leaf leaf,
                                       pql_fingerprint_form form, pql_fingerprint *out);
 
-/* "ML-DSA-87", "ECDSA-P256", ...; static string. */
+/* "ML-DSA-87", "ECDSA-P256", ...; static string.  Imported: also "ECDSA-P384", "Ed25519", "RSA". */
 PQL_API const char *pql_identity_algorithm(const pql_identity *id, pql_leaf leaf);
 
 /* True when pql_identity_open made the identity just now. */

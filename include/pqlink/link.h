@@ -73,7 +73,8 @@ typedef struct pql_observer {
 } pql_observer;
 
 typedef struct pql_context_opts {
-    pql_identity *identity; /* borrowed until pql_context_free; needed to listen */
+    pql_identity *identity; /* borrowed until pql_context_set_identity or pql_context_free; needed
+                               to listen */
     pql_policy policy;
     unsigned workers;        /* 0: one per processor; at most 64 */
     const uint8_t *secret;   /* 32 bytes that survive restarts: Retry, address tokens, stateless
@@ -94,6 +95,17 @@ PQL_API void pql_context_free(pql_context *ctx);
  * them.  Blocks.  Any thread but a worker. */
 PQL_API void pql_context_drain(pql_context *ctx, uint64_t grace_ms);
 
+/* Replaces the identity of every listener, present and to come: handshakes that begin after the
+ * return show |current|.  Live links stay, and handshakes that have begun end with what they began
+ * with.  |other| (NULL: none) is the identity of a rotation's other side: the next one before the
+ * switch, the previous one after it.  A client that pinned only |other|, and says so by the hint of
+ * docs/identity.md, is shown |other|.
+ * All or nothing: PQL_E_USAGE (|current| is NULL), PQL_E_NOMEM, PQL_E_CRYPTO; everything is then
+ * as it was.  Both are borrowed until the next call or pql_context_free; those of the call before
+ * may be freed after the return.  Any thread. */
+PQL_API pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current,
+                                            pql_identity *other, pql_error *err);
+
 /* Number of worker threads; any thread. */
 PQL_API unsigned pql_context_workers(const pql_context *ctx);
 
@@ -108,9 +120,28 @@ typedef struct pql_alpn {
     pql_leaf leaf;    /* certificate that its peers get */
 } pql_alpn;
 
+/* Pins of one server, and of the clients of a listener. */
+#define PQL_PEER_PINS_MAX ((size_t)8)
+#define PQL_CLIENT_PINS_MAX ((size_t)65536)
+
+/* Who the peer has to be.  Exactly one of pins, tofu, ca_file, insecure. */
+typedef struct pql_peer {
+    const pql_fingerprint *pins; /* any one of them suffices; copied */
+    size_t pin_count;            /* at most PQL_PEER_PINS_MAX; for clients PQL_CLIENT_PINS_MAX */
+    const char *ca_file;         /* PEM bundle; the chain, and of a server the name, are then
+                                    checked; copied */
+    const struct pql_tofu *tofu; /* memory for trust on first use; see trust.h; not for clients */
+    bool insecure;               /* nobody is checked: shouts in log, metrics and posture */
+} pql_peer;
+
 typedef struct pql_listen_opts {
     const pql_alpn *alpn; /* copied; at least one, at most 8 */
     size_t alpn_count;
+    const pql_peer *clients; /* whose certificates are asked for and needed: pins, CA file, or
+                                insecure (any certificate); copied; NULL: none is asked for */
+    bool pq_authentication;  /* accept ML-DSA from clients only */
+    bool tickets; /* let clients resume their sessions (docs/identity.md): cheaper handshakes
+                     without a new proof of our key; never with |clients| */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     unsigned max_links;           /* 0: 65,536 per worker */
@@ -135,18 +166,19 @@ PQL_API pql_status pql_listen(pql_context *ctx, const char *url, const pql_liste
                               pql_listener **out, pql_error *err);
 PQL_API uint16_t pql_listener_port(const pql_listener *listener);
 
-/* Who the peer has to be.  Exactly one of pins, tofu, ca_file, insecure. */
-typedef struct pql_peer {
-    const pql_fingerprint *pins; /* any one of them suffices; copied */
-    size_t pin_count;            /* at most 8 */
-    const char *ca_file;         /* PEM bundle; the chain and the name are then checked; copied */
-    const struct pql_tofu *tofu; /* memory for trust on first use; see trust.h */
-    bool insecure;               /* nobody is checked: shouts in log, metrics and posture */
-} pql_peer;
+/* Asks for the certificates of |clients| (copied) from the next handshake on.  Live links stay.
+ * PQL_E_USAGE, PQL_E_IO (CA file), PQL_E_NOMEM: everything is then as it was.  Any thread. */
+PQL_API pql_status pql_listener_set_clients(pql_listener *listener, const pql_peer *clients,
+                                            pql_error *err);
 
 typedef struct pql_connect_opts {
     const char *alpn;             /* copied */
     bool pq_authentication;       /* accept ML-DSA from the peer only */
+    const pql_identity *identity; /* its ML-DSA leaf is shown to a server that asks, and proven;
+                                     used up by the call; NULL: none is shown.  A server that does
+                                     not accept it ends the link soon after link_open */
+    bool resume; /* resume a session with this peer, of the same policy, protocol and trust, when
+                    there is one, and keep those that it gives; not with |identity| */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     uint64_t connect_timeout_ms; /* 0: 10,000: name look-up and handshake together */
@@ -188,7 +220,7 @@ PQL_API const pql_posture *pql_link_posture(const pql_link *link);
 PQL_API const char *pql_link_alpn(const pql_link *link);
 /* The peer's address as text, "192.0.2.1:9833" or "[2001:db8::1]:9833"; follows migration. */
 PQL_API const char *pql_link_peer_address(const pql_link *link);
-/* Fingerprints of the peer's leaf; false when it showed none. */
+/* Fingerprints of the peer's leaf, whose key it has proven; false when it showed none. */
 PQL_API bool pql_link_peer_fingerprint(const pql_link *link, pql_fingerprint_form form,
                                        pql_fingerprint *out);
 

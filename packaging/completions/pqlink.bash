@@ -4,10 +4,15 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'node mine keygen fingerprint forget pow version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget pow version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
+    'rotate') words+=' prepare' ;;&
+    'rotate') words+=' status' ;;&
+    'rotate') words+=' switch' ;;&
+    'rotate') words+=' cancel' ;;&
+    'rotate') words+=' finish' ;;&
     'pow') words+=' hash' ;;&
     'pow') words+=' check' ;;&
     esac
@@ -49,10 +54,11 @@ _pqlink()
         esac
         ;;
     'keygen '*)
-        words='--dir --sign --self-signed --json --help'
+        words='--dir --sign --import-quantus --self-signed --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
+        --import-quantus) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'fingerprint '*)
@@ -62,6 +68,41 @@ _pqlink()
         --remote) return ;;
         --alpn) return ;;
         --timeout) return ;;
+        esac
+        ;;
+    'rotate prepare')
+        words='--dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
+        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
+        --switch-in) return ;;
+        --switch-at) return ;;
+        --keep) return ;;
+        esac
+        ;;
+    'rotate status')
+        words='--dir --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate switch')
+        words='--dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate cancel')
+        words='--dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate finish')
+        words='--dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         esac
         ;;
     'forget '*)

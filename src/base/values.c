@@ -16,6 +16,7 @@ typedef struct duration_unit {
 
 /* From the longest down, so that formatting finds the shortest text first. */
 static const duration_unit units[] = {
+    {"d", 24 * 3600 * PQI_NS_PER_SEC},
     {"h", 3600 * PQI_NS_PER_SEC},
     {"m", 60 * PQI_NS_PER_SEC},
     {"s", PQI_NS_PER_SEC},
@@ -68,8 +69,8 @@ pql_status pqi_duration_parse(uint64_t *out, const char *text, uint64_t min_ns, 
     uint64_t value = 0;
     if (digits == 0 || unit == NULL) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "It must be a whole number with a unit: ms, s, m or h, for example 500ms, "
-                        "12s or 2m; a number alone is seconds.");
+                        "It must be a whole number with a unit: ms, s, m, h or d, for example "
+                        "500ms, 12s or 2m; a number alone is seconds.");
     }
     if (!read_digits(&value, text, digits) || __builtin_mul_overflow(value, unit->ns, &value) ||
         value < min_ns || value > max_ns) {

@@ -12,8 +12,8 @@
 pql_status pqi_number_parse(uint64_t *out, const char *text, uint64_t min, uint64_t max,
                             pql_error *err);
 
-/* Reads a whole number with the unit ms, s, m or h right after it ("500ms", "12s", "2m"); without a
- * unit it is seconds.  *out is in nanoseconds and lies in |min_ns| to |max_ns|.
+/* Reads a whole number with the unit ms, s, m, h or d right after it ("500ms", "12s", "2m");
+ * without a unit it is seconds.  *out is in nanoseconds and lies in |min_ns| to |max_ns|.
  * PQL_E_USAGE with a sentence otherwise, *out untouched.  Pure. */
 pql_status pqi_duration_parse(uint64_t *out, const char *text, uint64_t min_ns, uint64_t max_ns,
                               pql_error *err);

@@ -4,6 +4,7 @@
 #include "cmd/commands.h"
 #include "cmd/fingerprint.h"
 #include "cmd/remote.h"
+#include "cmd/rotation_view.h"
 
 #include <stdio.h>
 
@@ -52,14 +53,30 @@ static const pqi_option fingerprint_table[] = {
      .help = "Print one JSON object."},
 };
 
+/* The fingerprints, and the member "rotation" where one is under way. */
+static json_t *with_rotation(const pqi_rotation *all)
+{
+    json_t *root = pqi_fingerprint_json(all->current);
+    if (root != NULL && (all->next != NULL || all->previous != NULL)) {
+        (void)json_object_set_new(root, "rotation", pqi_rotation_json(all));
+    }
+    return root;
+}
+
 static pql_status print_local(const char *dir, bool json, pql_error *err)
 {
-    pql_identity *id = NULL;
-    pql_status status = pql_identity_open(&id, dir, &(pql_identity_opts){.must_exist = true}, err);
-    if (status == PQL_OK) {
-        status = pqi_fingerprint_print_identity(id, json, err);
+    pqi_rotation all;
+    pql_status status = pqi_rotation_load(&all, dir, err);
+    if (status != PQL_OK) {
+        return status;
     }
-    pql_identity_free(id);
+    if (json) {
+        status = pqi_fingerprint_print_json(with_rotation(&all), err);
+    } else {
+        status = pqi_fingerprint_print_identity(all.current, false, err);
+        pqi_rotation_print(&all);
+    }
+    pqi_rotation_clear(&all);
     return status;
 }
 
@@ -103,7 +120,9 @@ const pqi_command pqi_command_fingerprint = {
     .description =
         "Prints the fingerprints of the identity in a directory, one per line after the name of "
         "the key's algorithm: sha256 is over the whole certificate, spki-sha256 over its public "
-        "key.  Give the first line to your miners.\n"
+        "key.  Give the first line to your miners.  A next or a previous identity of 'pqlink "
+        "rotate' "
+        "follows, with the time at which it comes or goes.\n"
         "With --remote it connects to a peer and prints the fingerprints of the certificate that "
         "is shown there, whoever shows it; status 5 when nobody answers.",
     PQI_OPTIONS(fingerprint_table),

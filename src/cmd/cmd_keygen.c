@@ -6,7 +6,8 @@
 
 typedef struct keygen_options {
     pqi_dir dir;
-    unsigned sign; /* index into sign_names, in the order of pql_sign */
+    unsigned sign;              /* index into sign_names, in the order of pql_sign */
+    const char *import_quantus; /* NULL: none */
     bool self_signed;
     bool json;
 } keygen_options;
@@ -27,6 +28,14 @@ static const pqi_option keygen_table[] = {
      .choices = sign_names,
      .help = "Signature algorithm of the post-quantum key.",
      .fallback = "ml-dsa-87"},
+    {.name = "import-quantus",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(keygen_options, import_quantus, const char *),
+     .arg = "CHAIN-DIR",
+     .help = "Take the classical certificate and its key from the chain directory of an official "
+             "quantus-node (miner-tls-cert.der and miner-tls-key.der in BASE/chains/CHAIN), so "
+             "that official miners go on with the fingerprint that they have pinned.  The files "
+             "stay where they are."},
     {.name = "self-signed",
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(keygen_options, self_signed, bool),
@@ -41,8 +50,10 @@ static const pqi_option keygen_table[] = {
 static pql_status keygen_run(const void *options, pql_error *err)
 {
     const keygen_options *o = options;
-    const pql_identity_opts how = {
-        .sign = (pql_sign)o->sign, .must_create = true, .self_signed = o->self_signed};
+    const pql_identity_opts how = {.sign = (pql_sign)o->sign,
+                                   .must_create = true,
+                                   .self_signed = o->self_signed,
+                                   .classical_from = o->import_quantus};
     pql_identity *id = NULL;
     const pql_status status = pql_identity_open(&id, o->dir.text, &how, err);
     if (status == PQL_E_EXISTS) {
@@ -67,9 +78,14 @@ const pqi_command pqi_command_keygen = {
         "ECDSA P-256 one for classical peers.  Prints two fingerprints of each: sha256 (over the "
         "certificate) and spki-sha256 (over its public key).  Peers pin one of them.\n"
         "The identity stays the same after every restart, crash and upgrade.  An existing one is "
-        "never overwritten: keygen then changes nothing and exits with status 6.",
+        "never overwritten: keygen then changes nothing and exits with status 6.  To change it "
+        "with a "
+        "time in which peers may have pinned either, use 'pqlink rotate'.",
     PQI_OPTIONS(keygen_table),
     .options_size = sizeof(keygen_options),
-    .example = (const char *const[]){"pqlink keygen --dir /var/lib/pqlink", NULL},
+    .example = (const char *const[]){"pqlink keygen --dir /var/lib/pqlink",
+                                     "pqlink keygen --import-quantus "
+                                     "/var/lib/quantus/chains/quantus",
+                                     NULL},
     .run = keygen_run,
 };

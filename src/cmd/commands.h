@@ -21,6 +21,11 @@ bool pqi_command_in_family(const pqi_command *command, const char *word);
 /* Each defined in the file cmd_NAME.c. */
 extern const pqi_command pqi_command_keygen;
 extern const pqi_command pqi_command_fingerprint;
+extern const pqi_command pqi_command_rotate_prepare;
+extern const pqi_command pqi_command_rotate_status;
+extern const pqi_command pqi_command_rotate_switch;
+extern const pqi_command pqi_command_rotate_cancel;
+extern const pqi_command pqi_command_rotate_finish;
 extern const pqi_command pqi_command_forget;
 extern const pqi_command pqi_command_pow_hash;
 extern const pqi_command pqi_command_pow_check;

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 /* Column at which fingerprints begin; the longest algorithm name is "ECDSA-P256". */
@@ -29,34 +28,44 @@ static json_t *leaf_json(const pql_identity *id, pql_leaf leaf)
                      "certificate", cert, "key", spki);
 }
 
-static pql_status print_json(const pql_identity *id, pql_error *err)
+json_t *pqi_fingerprint_json(const pql_identity *id)
 {
     json_t *root = json_object();
     bool made = root != NULL;
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
         made = made && json_object_set_new(root, leaf_members[i], leaf_json(id, leaves[i])) == 0;
     }
-    made = made && json_dumpf(root, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
+    if (!made) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
+}
+
+pql_status pqi_fingerprint_print_json(json_t *root, pql_error *err)
+{
+    const bool made =
+        root != NULL && json_dumpf(root, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
     json_decref(root);
     return made ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "The JSON object could not be written.");
 }
 
-static void print_leaf(const pql_identity *id, pql_leaf leaf)
+void pqi_fingerprint_print_leaf(const char *prefix, const pql_identity *id, pql_leaf leaf)
 {
     char text[PQL_FINGERPRINT_SIZE];
     for (int form = PQL_FINGERPRINT_CERT; form <= PQL_FINGERPRINT_SPKI; form++) {
         leaf_text(text, id, leaf, (pql_fingerprint_form)form);
-        printf("%-*s %s\n", ALGORITHM_WIDTH, pql_identity_algorithm(id, leaf), text);
+        printf("%s%-*s %s\n", prefix, ALGORITHM_WIDTH, pql_identity_algorithm(id, leaf), text);
     }
 }
 
 pql_status pqi_fingerprint_print_identity(const pql_identity *id, bool json, pql_error *err)
 {
     if (json) {
-        return print_json(id, err);
+        return pqi_fingerprint_print_json(pqi_fingerprint_json(id), err);
     }
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
-        print_leaf(id, leaves[i]);
+        pqi_fingerprint_print_leaf("", id, leaves[i]);
     }
     return PQL_OK;
 }
@@ -77,8 +86,5 @@ pql_status pqi_fingerprint_print_remote(const pqi_remote *remote, const pqi_url 
     json_t *root = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s}", "remote", url->text, "authenticated",
                              0, "algorithm", algorithm, "certificate", cert, "key", spki, "group",
                              pql_group_name(remote->posture.group));
-    const bool made =
-        root != NULL && json_dumpf(root, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF;
-    json_decref(root);
-    return made ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "The JSON object could not be written.");
+    return pqi_fingerprint_print_json(root, err);
 }

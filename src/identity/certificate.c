@@ -61,8 +61,7 @@ static bool fill(X509 *cert, EVP_PKEY *key, const char *issuer)
 
 static bool sign_by_itself(X509 *cert, EVP_PKEY *key)
 {
-    const EVP_MD *digest = EVP_PKEY_id(key) == EVP_PKEY_EC ? EVP_sha256() : NULL;
-    return X509_sign(cert, key, digest) > 0;
+    return X509_sign(cert, key, pqi_key_digest(key)) > 0;
 }
 
 static bool sign_and_throw_away(X509 *cert)

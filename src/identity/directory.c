@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define DIRECTORY_NAME "identity"
 #define TEMPORARY_PREFIX ".identity.new."
 #define DIRECTORY_MODE 0700
 #define KEY_MODE 0600
@@ -25,6 +25,10 @@
 #define FILE_MAX ((size_t)64 * 1024)
 /* Times that a temporary directory may be swept away under us before we give up. */
 #define STORE_TRIES 8
+/* How long a lock is waited for, in steps.  Whoever holds it renames a few directories and syncs
+ * them. */
+#define LOCK_STEPS 500
+#define LOCK_STEP_NS (20 * 1000 * 1000)
 
 typedef struct leaf_files {
     const char *key;
@@ -137,10 +141,10 @@ static pql_status load_leaf(const char *path, pql_leaf which, pqi_leaf *leaf, pq
     return status;
 }
 
-pql_status pqi_identity_load(const char *dir, pqi_leaf leaves[2], pql_error *err)
+pql_status pqi_identity_load(const char *dir, const char *name, pqi_leaf leaves[2], pql_error *err)
 {
     char path[PATH_MAX];
-    if (!join(path, dir, DIRECTORY_NAME)) {
+    if (!join(path, dir, name)) {
         return fail_too_long(err, dir);
     }
     pql_status status = check_directory(path, err);
@@ -280,12 +284,13 @@ static pql_status make_temporary(const char *dir, char temporary[PATH_MAX], int 
                     "Cannot lock a new directory in %s. A local file system is needed there.", dir);
 }
 
-pql_status pqi_identity_store(const char *dir, const pqi_leaf leaves[2], pql_error *err)
+pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf leaves[2],
+                              const char *plan, pql_error *err)
 {
     char path[PATH_MAX];
     char temporary[PATH_MAX];
     int fd = -1;
-    if (!join(path, dir, DIRECTORY_NAME)) {
+    if (!join(path, dir, name)) {
         return fail_too_long(err, dir);
     }
     pql_status status = pqi_dir_make(dir, DIRECTORY_MODE, err);
@@ -295,7 +300,12 @@ pql_status pqi_identity_store(const char *dir, const pqi_leaf leaves[2], pql_err
     if (status != PQL_OK) {
         return status;
     }
-    status = fill_and_rename(dir, temporary, path, leaves, err);
+    status = plan == NULL ? PQL_OK
+                          : write_member(temporary, PQI_IDENTITY_PLAN, (const uint8_t *)plan,
+                                         strlen(plan), CERT_MODE, err);
+    if (status == PQL_OK) {
+        status = fill_and_rename(dir, temporary, path, leaves, err);
+    }
     if (status != PQL_OK) {
         remove_directory(temporary); /* gone already when only the last sync failed */
     }
@@ -323,4 +333,105 @@ void pqi_identity_sweep(const char *dir)
         }
     }
     (void)closedir(stream);
+}
+
+/* ---- what a rotation does with whole directories ---- */
+
+pql_status pqi_identity_lock(const char *dir, bool alone, int *fd, pql_error *err)
+{
+    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0) {
+        const pql_status code = errno == ENOENT ? PQL_E_NOT_FOUND : PQL_E_IO;
+        return pqi_fail_errno(err, code, errno, "Cannot open the directory %s", dir);
+    }
+    for (unsigned i = 0; i < LOCK_STEPS; i++) {
+        if (flock(*fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) {
+            return PQL_OK;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            break;
+        }
+        (void)nanosleep(&step, NULL);
+    }
+    const int saved = errno;
+    (void)close(*fd);
+    *fd = -1;
+    return saved == EWOULDBLOCK
+               ? pqi_fail(err, PQL_E_IO,
+                          "Another process works on the identity in %s and does not finish.", dir)
+               : pqi_fail_errno(err, PQL_E_IO, saved, "Cannot lock the directory %s", dir);
+}
+
+bool pqi_identity_is_there(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return join(path, dir, name) && lstat(path, &st) == 0 && !directory_is_empty(path);
+}
+
+pql_status pqi_identity_move(const char *dir, const char *from, const char *to, pql_error *err)
+{
+    char old_path[PATH_MAX];
+    char new_path[PATH_MAX];
+    if (!join(old_path, dir, from) || !join(new_path, dir, to)) {
+        return fail_too_long(err, dir);
+    }
+    if (rename(old_path, new_path) != 0) {
+        return pqi_fail_errno(err, PQL_E_IO, errno, "Cannot move %s to %s", old_path, new_path);
+    }
+    return sync_directory(dir, err);
+}
+
+pql_status pqi_identity_remove(const char *dir, const char *name, pql_error *err)
+{
+    char path[PATH_MAX];
+    char temporary[PATH_MAX];
+    int fd = -1;
+    if (!join(path, dir, name)) {
+        return fail_too_long(err, dir);
+    }
+    pql_status status = make_temporary(dir, temporary, &fd, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (rename(path, temporary) != 0) { /* over the empty directory: it goes in one step */
+        status = pqi_fail_errno(err, PQL_E_IO, errno, "Cannot remove %s", path);
+    } else {
+        status = sync_directory(dir, err);
+    }
+    remove_directory(temporary);
+    (void)close(fd);
+    return status;
+}
+
+pql_status pqi_identity_plan_read(const char *dir, const char *name,
+                                  char plan[PQI_IDENTITY_PLAN_MAX], pql_error *err)
+{
+    char path[PATH_MAX];
+    uint8_t *data = NULL;
+    size_t len = 0;
+    const int need = snprintf(path, sizeof(path), "%s/%s/" PQI_IDENTITY_PLAN, dir, name);
+    if (need < 0 || (size_t)need >= sizeof(path)) {
+        return fail_too_long(err, dir);
+    }
+    const pql_status status = pqi_file_read(path, PQI_IDENTITY_PLAN_MAX - 1, &data, &len, err);
+    if (status != PQL_OK) {
+        return status == PQL_E_LIMIT ? pqi_fail(err, PQL_E_IDENTITY, "%s is too long.", path)
+                                     : status;
+    }
+    memcpy(plan, data, len + 1);
+    pqi_secret_free(data, len);
+    return PQL_OK;
+}
+
+pql_status pqi_identity_plan_write(const char *dir, const char *name, const char *plan,
+                                   pql_error *err)
+{
+    char path[PATH_MAX];
+    if (!join(path, dir, name)) {
+        return fail_too_long(err, dir);
+    }
+    return write_member(path, PQI_IDENTITY_PLAN, (const uint8_t *)plan, strlen(plan), CERT_MODE,
+                        err);
 }

@@ -1,26 +1,60 @@
-/* DIR/identity on disk: all four files or none.
+/* Identities on disk, each in a directory of its own: all four files or none.
  *
  *   pq-key.pem         0600  PKCS#8 private key, ML-DSA (seed form)
  *   pq-cert.pem        0644  X.509 leaf certificate
- *   classical-key.pem  0600  PKCS#8 private key, ECDSA P-256
- *   classical-cert.pem 0644  X.509 leaf certificate */
+ *   classical-key.pem  0600  PKCS#8 private key, ECDSA P-256 (or what was imported: see key.h)
+ *   classical-cert.pem 0644  X.509 leaf certificate
+ *   rotation           0644  only where a rotation brought it: rotation.h */
 #ifndef PQI_IDENTITY_DIRECTORY_H
 #define PQI_IDENTITY_DIRECTORY_H
 
 #include "identity/leaf.h"
 
-/* Reads DIR/identity into two empty leaves (PQL_LEAF_PQ, PQL_LEAF_CLASSICAL), which stay empty on
+/* The directories in DIR.  What is in which of them, and when: rotation.h. */
+#define PQI_IDENTITY_CURRENT "identity"
+#define PQI_IDENTITY_NEXT "identity-next"
+#define PQI_IDENTITY_PREVIOUS "identity-previous"
+/* The file with the plan of a rotation, and the longest one with its NUL. */
+#define PQI_IDENTITY_PLAN "rotation"
+#define PQI_IDENTITY_PLAN_MAX 512
+
+/* Reads DIR/|name| into two empty leaves (PQL_LEAF_PQ, PQL_LEAF_CLASSICAL), which stay empty on
  * failure.  PQL_E_NOT_FOUND: there is no such directory, or it is empty; PQL_E_IDENTITY: it is not
  * whole, not ours alone, or not fit for use; PQL_E_IO. */
-pql_status pqi_identity_load(const char *dir, pqi_leaf leaves[2], pql_error *err);
+pql_status pqi_identity_load(const char *dir, const char *name, pqi_leaf leaves[2], pql_error *err);
 
-/* Writes the leaves to a temporary directory in DIR, syncs, and renames it to DIR/identity: a crash
- * leaves all or nothing.  PQL_E_EXISTS when another process was first (nothing was changed);
- * PQL_E_IO, PQL_E_USAGE. */
-pql_status pqi_identity_store(const char *dir, const pqi_leaf leaves[2], pql_error *err);
+/* Writes the leaves, and |plan| unless it is NULL, to a temporary directory in DIR, syncs, and
+ * renames it to DIR/|name|: a crash leaves all or nothing.  PQL_E_EXISTS when another process was
+ * first (nothing was changed); PQL_E_IO, PQL_E_USAGE. */
+pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf leaves[2],
+                              const char *plan, pql_error *err);
 
 /* Removes temporary directories that a crash left in DIR.  Those of processes that are still at
  * work hold a lock and stay.  Failures are ignored: the next start tries again. */
 void pqi_identity_sweep(const char *dir);
+
+/* Takes the lock of DIR: shared to read, |alone| to change what is in place there.  Released by
+ * close(*fd).  Waits up to 10 s for others.  PQL_E_NOT_FOUND: there is no DIR; PQL_E_IO; *fd is
+ * then -1. */
+pql_status pqi_identity_lock(const char *dir, bool alone, int *fd, pql_error *err);
+
+/* True when DIR/|name| exists and is not an empty directory. */
+bool pqi_identity_is_there(const char *dir, const char *name);
+
+/* Renames DIR/|from| to DIR/|to|, which must not be there, and syncs DIR.  PQL_E_IO, PQL_E_USAGE.
+ */
+pql_status pqi_identity_move(const char *dir, const char *from, const char *to, pql_error *err);
+
+/* Takes DIR/|name| away in one step, then removes its files; what a crash leaves of them is for
+ * pqi_identity_sweep.  The keys are unlinked, not overwritten.  PQL_E_IO, PQL_E_USAGE. */
+pql_status pqi_identity_remove(const char *dir, const char *name, pql_error *err);
+
+/* The plan file in DIR/|name| as text.  PQL_E_NOT_FOUND: there is none; PQL_E_IDENTITY: too long;
+ * PQL_E_IO. */
+pql_status pqi_identity_plan_read(const char *dir, const char *name,
+                                  char plan[PQI_IDENTITY_PLAN_MAX], pql_error *err);
+/* Replaces it, durably and in one step. */
+pql_status pqi_identity_plan_write(const char *dir, const char *name, const char *plan,
+                                   pql_error *err);
 
 #endif

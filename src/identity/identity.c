@@ -2,11 +2,15 @@
 
 #include "base/error.h"
 #include "identity/directory.h"
+#include "identity/import.h"
 #include "identity/leaf.h"
+#include "identity/rotation.h"
 
 #include <openssl/err.h>
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 struct pql_identity {
     pqi_leaf leaves[2]; /* indexed by pql_leaf */
@@ -20,7 +24,22 @@ static pql_status make_leaves(pqi_leaf leaves[2], const pql_identity_opts *opts,
 {
     pql_status status = pqi_leaf_make(&leaves[PQL_LEAF_PQ], PQL_LEAF_PQ, opts, err);
     if (status == PQL_OK) {
-        status = pqi_leaf_make(&leaves[PQL_LEAF_CLASSICAL], PQL_LEAF_CLASSICAL, opts, err);
+        pqi_leaf *classical = &leaves[PQL_LEAF_CLASSICAL];
+        status = opts->classical_from != NULL
+                     ? pqi_leaf_import(classical, opts->classical_from, err)
+                     : pqi_leaf_make(classical, PQL_LEAF_CLASSICAL, opts, err);
+    }
+    return status;
+}
+
+/* Reads the current identity of DIR, whatever rotation is under way there. */
+static pql_status load_current(pql_identity *id, const char *dir, pql_error *err)
+{
+    int fd = -1;
+    pql_status status = pqi_rotation_enter(dir, false, &fd, err);
+    if (status == PQL_OK) {
+        status = pqi_identity_load(dir, PQI_IDENTITY_CURRENT, id->leaves, err);
+        (void)close(fd);
     }
     return status;
 }
@@ -31,7 +50,7 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
 {
     pql_status status = make_leaves(id->leaves, opts, err);
     if (status == PQL_OK) {
-        status = pqi_identity_store(dir, id->leaves, err);
+        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, id->leaves, NULL, err);
     }
     if (status == PQL_OK) {
         id->created = true;
@@ -43,14 +62,14 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
     pqi_error_clear(err);
     pqi_leaf_clear(&id->leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&id->leaves[PQL_LEAF_CLASSICAL]);
-    return pqi_identity_load(dir, id->leaves, err);
+    return load_current(id, dir, err);
 }
 
 static pql_status load_or_create(pql_identity *id, const char *dir, const pql_identity_opts *opts,
                                  pql_error *err)
 {
     pqi_identity_sweep(dir);
-    const pql_status status = pqi_identity_load(dir, id->leaves, err);
+    const pql_status status = load_current(id, dir, err);
     if (status == PQL_OK && opts->must_create) {
         return pqi_fail(err, PQL_E_EXISTS,
                         "There is an identity in %s already. Move %s/identity away to make a new "
@@ -110,6 +129,23 @@ pql_status pql_identity_ephemeral(pql_identity **out, const pql_identity_opts *o
     id->created = true;
     *out = id;
     return PQL_OK;
+}
+
+pql_status pqi_identity_of_leaves(pql_identity **out, pqi_leaf leaves[2], pql_error *err)
+{
+    *out = calloc(1, sizeof(**out));
+    if (*out == NULL) {
+        pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
+        pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening an identity.");
+    }
+    memcpy((*out)->leaves, leaves, sizeof((*out)->leaves));
+    return PQL_OK;
+}
+
+const pqi_leaf *pqi_identity_leaves(const pql_identity *id)
+{
+    return id->leaves;
 }
 
 void pql_identity_free(pql_identity *id)

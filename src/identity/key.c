@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 
 #include <stdlib.h>
@@ -20,8 +21,17 @@ static const pqi_key_kind pq_kinds[] = {
 };
 #define PQ_KIND_COUNT (sizeof(pq_kinds) / sizeof(pq_kinds[0]))
 
-static const pqi_key_kind classical_kind = {EVP_PKEY_EC, NID_X9_62_prime256v1,
-                                            SSL_SIGN_ECDSA_SECP256R1_SHA256, "ECDSA-P256"};
+/* The first is what we make; the others come from the files of official nodes, whose operators put
+ * their own there.  For Ed25519 and RSA the nid has no meaning. */
+static const pqi_key_kind classical_kinds[] = {
+    {EVP_PKEY_EC, NID_X9_62_prime256v1, SSL_SIGN_ECDSA_SECP256R1_SHA256, "ECDSA-P256"},
+    {EVP_PKEY_EC, NID_secp384r1, SSL_SIGN_ECDSA_SECP384R1_SHA384, "ECDSA-P384"},
+    {EVP_PKEY_ED25519, NID_undef, SSL_SIGN_ED25519, "Ed25519"},
+    {EVP_PKEY_RSA, NID_undef, SSL_SIGN_RSA_PSS_RSAE_SHA256, "RSA"},
+};
+#define CLASSICAL_KIND_COUNT (sizeof(classical_kinds) / sizeof(classical_kinds[0]))
+/* RSA keys below this are refused, as in trust/. */
+#define RSA_BITS_MIN 2048
 
 static const pqi_key_kind *pq_kind_of(const EVP_PKEY *key)
 {
@@ -37,17 +47,36 @@ static const pqi_key_kind *pq_kind_of(const EVP_PKEY *key)
     return NULL;
 }
 
+/* The curve of an EC key, NID_undef of any other. */
+static int curve_of(const EVP_PKEY *key)
+{
+    const EC_KEY *ec = EVP_PKEY_id(key) == EVP_PKEY_EC ? EVP_PKEY_get0_EC_KEY(key) : NULL;
+    const EC_GROUP *group = ec != NULL ? EC_KEY_get0_group(ec) : NULL;
+    return group != NULL ? EC_GROUP_get_curve_name(group) : NID_undef;
+}
+
 const pqi_key_kind *pqi_key_kind_of(const EVP_PKEY *key, pql_leaf leaf)
 {
+    const int type = EVP_PKEY_id(key);
     if (leaf == PQL_LEAF_PQ) {
         return pq_kind_of(key);
     }
-    if (EVP_PKEY_id(key) != EVP_PKEY_EC) {
+    if (type == EVP_PKEY_RSA && EVP_PKEY_bits(key) < RSA_BITS_MIN) {
         return NULL;
     }
-    const EC_GROUP *group = EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key));
-    const bool p256 = group != NULL && EC_GROUP_get_curve_name(group) == classical_kind.nid;
-    return p256 ? &classical_kind : NULL;
+    const int curve = curve_of(key);
+    for (size_t i = 0; i < CLASSICAL_KIND_COUNT; i++) {
+        if (classical_kinds[i].type == type && classical_kinds[i].nid == curve) {
+            return &classical_kinds[i];
+        }
+    }
+    return NULL;
+}
+
+pql_sign pqi_key_sign_of(const EVP_PKEY *key)
+{
+    const pqi_key_kind *kind = pq_kind_of(key);
+    return kind != NULL ? (pql_sign)(kind - pq_kinds) : PQL_ML_DSA_87;
 }
 
 /* Generates with parameters set by |set| (NULL: none needed). */
@@ -73,7 +102,7 @@ EVP_PKEY *pqi_key_make_ml_dsa(pql_sign sign)
 
 EVP_PKEY *pqi_key_make_p256(void)
 {
-    return generate(EVP_PKEY_EC, EVP_PKEY_CTX_set_ec_paramgen_curve_nid, classical_kind.nid);
+    return generate(EVP_PKEY_EC, EVP_PKEY_CTX_set_ec_paramgen_curve_nid, classical_kinds[0].nid);
 }
 
 EVP_PKEY *pqi_key_make_ed25519(void)
@@ -118,10 +147,63 @@ EVP_PKEY *pqi_key_from_pem(const uint8_t *pem, size_t len)
     return key;
 }
 
-/* ML-DSA and Ed25519 hash for themselves. */
-static const EVP_MD *digest_of(const EVP_PKEY *key)
+/* ---- the other forms of private keys ---- */
+
+/* All of |der| as PKCS#8 (RFC 5958). */
+static EVP_PKEY *parse_pkcs8(CBS *der)
 {
-    return EVP_PKEY_id(key) == EVP_PKEY_EC ? EVP_sha256() : NULL;
+    return EVP_parse_private_key(der);
+}
+
+/* RSAPrivateKey (RFC 8017, appendix A.1.2), called PKCS#1. */
+static EVP_PKEY *parse_rsa(CBS *der)
+{
+    EVP_PKEY *key = EVP_PKEY_new();
+    RSA *rsa = RSA_parse_private_key(der);
+    if (key == NULL || rsa == NULL || EVP_PKEY_assign_RSA(key, rsa) != 1) {
+        RSA_free(rsa);
+        EVP_PKEY_free(key);
+        return NULL;
+    }
+    return key;
+}
+
+/* ECPrivateKey (RFC 5915), called SEC1; it must name its curve. */
+static EVP_PKEY *parse_ec(CBS *der)
+{
+    EVP_PKEY *key = EVP_PKEY_new();
+    EC_KEY *ec = EC_KEY_parse_private_key(der, NULL);
+    if (key == NULL || ec == NULL || EVP_PKEY_assign_EC_KEY(key, ec) != 1) {
+        EC_KEY_free(ec);
+        EVP_PKEY_free(key);
+        return NULL;
+    }
+    return key;
+}
+
+EVP_PKEY *pqi_key_from_der(const uint8_t *der, size_t len)
+{
+    static EVP_PKEY *(*const forms[])(CBS *der) = {parse_pkcs8, parse_rsa, parse_ec};
+    EVP_PKEY *key = NULL;
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]) && key == NULL; i++) {
+        CBS cbs;
+        CBS_init(&cbs, der, len);
+        key = forms[i](&cbs);
+        if (key != NULL && CBS_len(&cbs) != 0) {
+            EVP_PKEY_free(key);
+            key = NULL;
+        }
+    }
+    ERR_clear_error();
+    return key;
+}
+
+/* ---- does it work? ---- */
+
+const EVP_MD *pqi_key_digest(const EVP_PKEY *key)
+{
+    const int type = EVP_PKEY_id(key);
+    return type == EVP_PKEY_EC || type == EVP_PKEY_RSA ? EVP_sha256() : NULL;
 }
 
 static bool sign_and_verify(EVP_PKEY *key, EVP_PKEY *public_key, uint8_t *signature, size_t size)
@@ -133,9 +215,9 @@ static bool sign_and_verify(EVP_PKEY *key, EVP_PKEY *public_key, uint8_t *signat
     EVP_MD_CTX_init(&verifier);
     size_t len = size;
     const bool ok =
-        EVP_DigestSignInit(&signer, NULL, digest_of(key), NULL, key) == 1 &&
+        EVP_DigestSignInit(&signer, NULL, pqi_key_digest(key), NULL, key) == 1 &&
         EVP_DigestSign(&signer, signature, &len, message, sizeof(message)) == 1 &&
-        EVP_DigestVerifyInit(&verifier, NULL, digest_of(public_key), NULL, public_key) == 1 &&
+        EVP_DigestVerifyInit(&verifier, NULL, pqi_key_digest(public_key), NULL, public_key) == 1 &&
         EVP_DigestVerify(&verifier, signature, len, message, sizeof(message)) == 1;
     EVP_MD_CTX_cleanup(&signer);
     EVP_MD_CTX_cleanup(&verifier);

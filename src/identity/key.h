@@ -1,4 +1,7 @@
-/* Private keys: make, write and read them as PKCS#8 PEM, and prove that they work. */
+/* Private keys: make, write and read them as PKCS#8 PEM, and prove that they work.
+ *
+ * A post-quantum leaf holds ML-DSA.  A classical leaf holds ECDSA P-256 when we made it; imported
+ * ones may also be ECDSA P-384, Ed25519, or RSA of 2048 bits or more. */
 #ifndef PQI_IDENTITY_KEY_H
 #define PQI_IDENTITY_KEY_H
 
@@ -19,6 +22,9 @@ typedef struct pqi_key_kind {
 /* The kind of |key|, or NULL when it is none that an identity may hold as |leaf|. */
 const pqi_key_kind *pqi_key_kind_of(const EVP_PKEY *key, pql_leaf leaf);
 
+/* The parameter set of an ML-DSA key; ML-DSA-87 for any other key. */
+pql_sign pqi_key_sign_of(const EVP_PKEY *key);
+
 /* New keys; owned by the caller (EVP_PKEY_free, which wipes).  NULL when the library fails. */
 EVP_PKEY *pqi_key_make_ml_dsa(pql_sign sign);
 EVP_PKEY *pqi_key_make_p256(void);
@@ -31,6 +37,13 @@ pql_status pqi_key_to_pem(const EVP_PKEY *key, uint8_t **pem, size_t *len, pql_e
 
 /* Reads exactly one PKCS#8 PEM block; NULL when |pem| holds anything else.  Owned by the caller. */
 EVP_PKEY *pqi_key_from_pem(const uint8_t *pem, size_t len);
+
+/* Reads one private key in DER and nothing else: PKCS#8, PKCS#1 (RSA) or SEC1 (EC, with its curve).
+ * NULL when |der| holds anything else.  Owned by the caller. */
+EVP_PKEY *pqi_key_from_der(const uint8_t *der, size_t len);
+
+/* The digest to sign with; NULL for ML-DSA and Ed25519, which hash for themselves. */
+const EVP_MD *pqi_key_digest(const EVP_PKEY *key);
 
 /* Pairwise consistency: signs a fixed message with |key| and verifies it with |public_key|, the one
  * that the certificate shows.  False when they do not belong together. */

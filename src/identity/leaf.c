@@ -45,15 +45,13 @@ static bool key_fits_certificate(const pqi_leaf *leaf)
     return fits;
 }
 
-pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
-                         pql_error *err)
+pql_status pqi_leaf_certify(pqi_leaf *leaf, pql_leaf which, EVP_PKEY *key, bool self_signed,
+                            pql_error *err)
 {
-    const bool pq = which == PQL_LEAF_PQ;
-    const bool compact = pq && !opts->self_signed;
-    leaf->key = pq ? pqi_key_make_ml_dsa(opts->sign) : pqi_key_make_p256();
-    if (leaf->key != NULL) {
-        leaf->cert =
-            pqi_certificate_make(leaf->key, compact ? PQI_ISSUER_THROW_AWAY : PQI_ISSUER_SELF);
+    const bool compact = which == PQL_LEAF_PQ && !self_signed;
+    leaf->key = key;
+    if (key != NULL) {
+        leaf->cert = pqi_certificate_make(key, compact ? PQI_ISSUER_THROW_AWAY : PQI_ISSUER_SELF);
     }
     if (leaf->key == NULL || leaf->cert == NULL || !complete(leaf, which) ||
         !key_fits_certificate(leaf)) {
@@ -62,9 +60,23 @@ pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts
         return pqi_fail(err, PQL_E_CRYPTO,
                         "A new %s key and its certificate could not be made by the cryptographic "
                         "library.",
-                        pq ? "ML-DSA" : "ECDSA");
+                        which == PQL_LEAF_PQ ? "ML-DSA" : "classical");
     }
     return PQL_OK;
+}
+
+pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
+                         pql_error *err)
+{
+    EVP_PKEY *key = which == PQL_LEAF_PQ ? pqi_key_make_ml_dsa(opts->sign) : pqi_key_make_p256();
+    return pqi_leaf_certify(leaf, which, key, opts->self_signed, err);
+}
+
+void pqi_leaf_copy(pqi_leaf *leaf, const pqi_leaf *from)
+{
+    *leaf = *from;
+    (void)EVP_PKEY_up_ref(leaf->key);
+    (void)CRYPTO_BUFFER_up_ref(leaf->cert);
 }
 
 /* Reads one certificate; NULL when |pem| holds anything else. */
@@ -80,22 +92,28 @@ static CRYPTO_BUFFER *cert_from_pem(const uint8_t *pem, size_t len)
     return buffer;
 }
 
-static pql_status check(pqi_leaf *leaf, pql_leaf which, const char *key_name, const char *cert_name,
-                        pql_error *err)
+/* What the two files should hold, for the sentences. */
+typedef struct form_names {
+    const char *key;
+    const char *cert;
+} form_names;
+
+static pql_status check(pqi_leaf *leaf, pql_leaf which, const form_names *form,
+                        const char *key_name, const char *cert_name, pql_error *err)
 {
     if (leaf->key == NULL) {
-        return pqi_fail(err, PQL_E_IDENTITY,
-                        "%s is not one PKCS#8 private key in PEM. Restore it from a backup.",
-                        key_name);
+        return pqi_fail(err, PQL_E_IDENTITY, "%s is not one %s. Restore it from a backup.",
+                        key_name, form->key);
     }
     if (pqi_key_kind_of(leaf->key, which) == NULL) {
         return pqi_fail(err, PQL_E_IDENTITY, "%s holds another kind of key than %s.", key_name,
-                        which == PQL_LEAF_PQ ? "ML-DSA" : "ECDSA P-256");
+                        which == PQL_LEAF_PQ
+                            ? "ML-DSA"
+                            : "ECDSA P-256, ECDSA P-384, Ed25519 or RSA of 2048 bits or more");
     }
     if (leaf->cert == NULL || !complete(leaf, which)) {
-        return pqi_fail(err, PQL_E_IDENTITY,
-                        "%s is not one X.509 certificate in PEM. Restore it from a backup.",
-                        cert_name);
+        return pqi_fail(err, PQL_E_IDENTITY, "%s is not one %s. Restore it from a backup.",
+                        cert_name, form->cert);
     }
     if (!key_fits_certificate(leaf)) {
         return pqi_fail(err, PQL_E_IDENTITY,
@@ -106,18 +124,36 @@ static pql_status check(pqi_leaf *leaf, pql_leaf which, const char *key_name, co
     return PQL_OK;
 }
 
-pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
-                         const char *key_name, const uint8_t *cert_pem, size_t cert_len,
-                         const char *cert_name, pql_error *err)
+static pql_status check_or_clear(pqi_leaf *leaf, pql_leaf which, const form_names *form,
+                                 const char *key_name, const char *cert_name, pql_error *err)
 {
-    leaf->key = pqi_key_from_pem(key_pem, key_len);
-    leaf->cert = cert_from_pem(cert_pem, cert_len);
-    const pql_status status = check(leaf, which, key_name, cert_name, err);
+    const pql_status status = check(leaf, which, form, key_name, cert_name, err);
     if (status != PQL_OK) {
         pqi_leaf_clear(leaf);
         ERR_clear_error();
     }
     return status;
+}
+
+pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
+                         const char *key_name, const uint8_t *cert_pem, size_t cert_len,
+                         const char *cert_name, pql_error *err)
+{
+    static const form_names pem = {"PKCS#8 private key in PEM", "X.509 certificate in PEM"};
+    leaf->key = pqi_key_from_pem(key_pem, key_len);
+    leaf->cert = cert_from_pem(cert_pem, cert_len);
+    return check_or_clear(leaf, which, &pem, key_name, cert_name, err);
+}
+
+pql_status pqi_leaf_read_der(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_der, size_t key_len,
+                             const char *key_name, const uint8_t *cert_der, size_t cert_len,
+                             const char *cert_name, pql_error *err)
+{
+    static const form_names der = {"private key in DER (PKCS#8, PKCS#1 or SEC1)",
+                                   "X.509 certificate in DER"};
+    leaf->key = pqi_key_from_der(key_der, key_len);
+    leaf->cert = CRYPTO_BUFFER_new(cert_der, cert_len, NULL);
+    return check_or_clear(leaf, which, &der, key_name, cert_name, err);
 }
 
 pql_status pqi_leaf_cert_to_pem(const pqi_leaf *leaf, uint8_t **pem, size_t *len, pql_error *err)

@@ -20,12 +20,25 @@ typedef struct pqi_leaf {
 pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
                          pql_error *err);
 
+/* Makes a new certificate for |key|, of which it becomes the owner, also on failure; NULL fails.
+ * |self_signed| matters to a post-quantum leaf only.  |leaf| as above.  PQL_E_CRYPTO. */
+pql_status pqi_leaf_certify(pqi_leaf *leaf, pql_leaf which, EVP_PKEY *key, bool self_signed,
+                            pql_error *err);
+
+/* Makes the empty |leaf| share the key and certificate of |from|. */
+void pqi_leaf_copy(pqi_leaf *leaf, const pqi_leaf *from);
+
 /* Reads a leaf from its two PEM texts.  |key_name| and |cert_name| are the files' names for the
  * sentence.  |leaf| must be empty, and stays so on failure.  PQL_E_IDENTITY: not PEM, trailing
  * data, an algorithm that does not belong here, or a key that does not fit its certificate. */
 pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
                          const char *key_name, const uint8_t *cert_pem, size_t cert_len,
                          const char *cert_name, pql_error *err);
+
+/* The same from DER; the key in any form that pqi_key_from_der knows. */
+pql_status pqi_leaf_read_der(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_der, size_t key_len,
+                             const char *key_name, const uint8_t *cert_der, size_t cert_len,
+                             const char *cert_name, pql_error *err);
 
 /* The certificate as PEM; *pem is owned by the caller (pqi_secret_free).  PQL_E_CRYPTO. */
 pql_status pqi_leaf_cert_to_pem(const pqi_leaf *leaf, uint8_t **pem, size_t *len, pql_error *err);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "link/internal.h"
 
@@ -15,6 +16,8 @@
 #define WORKERS_MAX 64
 /* How often a drain looks whether the last link has gone. */
 #define DRAIN_STEP (20 * PQI_NS_PER_MS)
+
+static const char ticket_label[] = "pqlink tickets 1";
 
 static unsigned default_workers(void)
 {
@@ -45,6 +48,7 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.");
     }
     ctx->opts = *opts;
+    (void)pthread_mutex_init(&ctx->lock, NULL);
     ctx->worker_count = opts->workers != 0 ? opts->workers : default_workers();
     ctx->workers = calloc(ctx->worker_count, sizeof(*ctx->workers));
     ctx->servers = pqi_servers_new();
@@ -54,9 +58,13 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
         pqi_random(ctx->secret, sizeof(ctx->secret));
     }
     ctx->opts.secret = NULL;
+    ctx->sessions = pqi_tls_sessions_new();
+    const bool derived =
+        pqi_hkdf(ctx->ticket_secret, sizeof(ctx->ticket_secret), ctx->secret, sizeof(ctx->secret),
+                 NULL, 0, ticket_label, sizeof(ticket_label) - 1);
     pql_status status = pqi_debug_open(ctx, err);
     if (status == PQL_OK) {
-        status = ctx->workers == NULL
+        status = ctx->workers == NULL || ctx->sessions == NULL || !derived
                      ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
                      : start_workers(ctx, err);
     }
@@ -66,6 +74,49 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
     }
     *out = ctx;
     return PQL_OK;
+}
+
+static pql_status prepare_all(pql_context *ctx, const pqi_tls_change *change, pql_error *err)
+{
+    for (pql_listener *l = ctx->listeners; l != NULL; l = l->next) {
+        const pql_status status = pqi_quic_tls_prepare(l->tls, change, &l->pending, err);
+        if (status != PQL_OK) {
+            return status;
+        }
+    }
+    return PQL_OK;
+}
+
+/* Publishes what was prepared, or gives it up. */
+static void end_preparation(pql_context *ctx, bool publish)
+{
+    for (pql_listener *l = ctx->listeners; l != NULL; l = l->next) {
+        if (publish) {
+            pqi_quic_tls_publish(l->tls, l->pending);
+        } else {
+            pqi_quic_tls_discard(l->pending);
+        }
+        l->pending = NULL;
+    }
+}
+
+pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current, pql_identity *other,
+                                    pql_error *err)
+{
+    pqi_error_clear(err);
+    if (current == NULL) {
+        return pqi_fail(err, PQL_E_USAGE, "A context needs an identity to change to.");
+    }
+    const pqi_tls_change change = {.current = current, .other = other};
+    (void)pthread_mutex_lock(&ctx->lock);
+    const pql_status status = prepare_all(ctx, &change, err);
+    end_preparation(ctx, status == PQL_OK);
+    if (status == PQL_OK) {
+        ctx->opts.identity = current;
+        ctx->other_identity = other;
+    }
+    (void)pthread_mutex_unlock(&ctx->lock);
+    return status;
 }
 
 unsigned pql_context_workers(const pql_context *ctx)
@@ -212,6 +263,9 @@ void pql_context_free(pql_context *ctx)
     pqi_debug_close(ctx);
     pqi_servers_free(ctx->servers);
     free(ctx->workers);
+    (void)pthread_mutex_destroy(&ctx->lock);
+    pqi_tls_sessions_free(ctx->sessions);
+    pqi_secret_wipe(ctx->ticket_secret, sizeof(ctx->ticket_secret));
     pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));
     free(ctx);
 }

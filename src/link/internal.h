@@ -10,6 +10,7 @@
 
 #include <pqlink/link.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* Addresses of one host name that are tried. */
@@ -35,6 +36,7 @@ struct pql_listener {
     pql_listener *next;
     pql_context *ctx;
     pqi_quic_tls *tls;
+    pqi_tls_generation *pending; /* between prepare and publish, under the context's lock */
     const pql_handlers *handlers;
     void *user;
     pqi_url url;
@@ -55,10 +57,14 @@ struct pql_context {
     pql_context_opts opts;
     unsigned worker_count;
     pqi_context_worker *workers;
+    pthread_mutex_t lock; /* identities and the list of listeners; never held while waiting */
+    pql_identity *other_identity;
     pql_listener *listeners;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
-    int keylog_fd;        /* -1: none */
-    char *qlog_dir;       /* NULL: none; owned */
+    uint8_t ticket_secret[PQI_TICKET_SECRET_LEN]; /* follows from |secret| */
+    pqi_tls_sessions *sessions;                   /* of clients that may resume */
+    int keylog_fd;                                /* -1: none */
+    char *qlog_dir;                               /* NULL: none; owned */
     pqi_servers *servers; /* what is remembered of those that links went to */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;

@@ -178,16 +178,46 @@ void pqi_listeners_free(pql_context *ctx)
     }
 }
 
-static pql_status make_listener(pql_listener **out, pql_context *ctx, const char *url,
-                                const pql_listen_opts *opts, pqi_address *address, pql_error *err)
+/* Makes the TLS configuration and puts the listener into the context's list: under one lock, so
+ * that a change of identity meanwhile comes before or reaches it. */
+static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pql_error *err)
 {
+    pql_context *ctx = listener->ctx;
+    (void)pthread_mutex_lock(&ctx->lock);
     const pqi_quic_tls_opts tls = {.server = true,
                                    .policy = ctx->opts.policy,
                                    .keylog = ctx->keylog_fd >= 0 ? pqi_debug_keylog : NULL,
                                    .keylog_user = ctx,
                                    .identity = ctx->opts.identity,
+                                   .other_identity = ctx->other_identity,
                                    .alpn = opts->alpn,
-                                   .alpn_count = opts->alpn_count};
+                                   .alpn_count = opts->alpn_count,
+                                   .peer = opts->clients,
+                                   .ticket_secret = opts->tickets ? ctx->ticket_secret : NULL,
+                                   .pq_authentication = opts->pq_authentication};
+    const pql_status status = pqi_quic_tls_new(&listener->tls, &tls, err);
+    if (status == PQL_OK) {
+        listener->next = ctx->listeners;
+        ctx->listeners = listener;
+    }
+    (void)pthread_mutex_unlock(&ctx->lock);
+    return status;
+}
+
+static void delist(pql_listener *listener)
+{
+    pql_listener **at = &listener->ctx->listeners;
+    (void)pthread_mutex_lock(&listener->ctx->lock);
+    while (*at != listener) {
+        at = &(*at)->next;
+    }
+    *at = listener->next;
+    (void)pthread_mutex_unlock(&listener->ctx->lock);
+}
+
+static pql_status make_listener(pql_listener **out, pql_context *ctx, const char *url,
+                                const pql_listen_opts *opts, pqi_address *address, pql_error *err)
+{
     pql_listener *listener = calloc(1, sizeof(*listener));
     *out = NULL;
     if (listener == NULL) {
@@ -205,7 +235,7 @@ static pql_status make_listener(pql_listener **out, pql_context *ctx, const char
                           url);
     }
     if (status == PQL_OK) {
-        status = pqi_quic_tls_new(&listener->tls, &tls, err);
+        status = enlist(listener, opts, err);
     }
     if (status == PQL_OK && opts->max_links_per_address > 0) {
         uint8_t key[16];
@@ -239,15 +269,32 @@ pql_status pql_listen(pql_context *ctx, const char *url, const pql_listen_opts *
     fill_endpoint(listener, opts);
     status = open_sockets(listener, &address, err);
     if (status != PQL_OK) {
+        delist(listener);
         listener_free(listener);
         return status;
     }
-    listener->next = ctx->listeners;
-    ctx->listeners = listener;
     if (out != NULL) {
         *out = listener;
     }
     return PQL_OK;
+}
+
+pql_status pql_listener_set_clients(pql_listener *listener, const pql_peer *clients, pql_error *err)
+{
+    pql_context *ctx = listener->ctx;
+    pqi_tls_generation *next = NULL;
+    pqi_error_clear(err);
+    if (clients == NULL) {
+        return pqi_fail(err, PQL_E_USAGE, "Nothing says which clients may connect.");
+    }
+    (void)pthread_mutex_lock(&ctx->lock);
+    const pqi_tls_change change = {ctx->opts.identity, ctx->other_identity, clients};
+    const pql_status status = pqi_quic_tls_prepare(listener->tls, &change, &next, err);
+    if (status == PQL_OK) {
+        pqi_quic_tls_publish(listener->tls, next);
+    }
+    (void)pthread_mutex_unlock(&ctx->lock);
+    return status;
 }
 
 uint16_t pql_listener_port(const pql_listener *listener)

@@ -70,6 +70,12 @@ static const member_spec stats_members[] = {
     {"hashes", NUMBER, IN_PQ1, MEMBER(stats.hashes)},
     {"seconds", SECONDS, IN_PQ1, MEMBER(stats.elapsed_ns)},
 };
+static const member_spec rotation_members[] = {
+    {"next", TEXT_OR_NULL, IN_PQ1, MEMBER(rotation.next)},
+    {"next_spki", TEXT_OR_NULL, IN_PQ1, MEMBER(rotation.next_spki)},
+    {"switch_at", NUMBER, IN_PQ1, MEMBER(rotation.switch_at)},
+    {"drop_at", NUMBER_IF_ANY, IN_PQ1, MEMBER(rotation.drop_at)},
+};
 
 typedef struct schema {
     const char *name;
@@ -86,6 +92,7 @@ static const schema schemas[] = {
     [PQI_MINER_JOB_ACK] = {"JobAck", IN_PQ1, job_ack_members, COUNT(job_ack_members)},
     [PQI_MINER_CANCEL] = {"Cancel", IN_PQ1, cancel_members, COUNT(cancel_members)},
     [PQI_MINER_STATS] = {"Stats", IN_PQ1, stats_members, COUNT(stats_members)},
+    [PQI_MINER_ROTATION] = {"Rotation", IN_PQ1, rotation_members, COUNT(rotation_members)},
 };
 
 static const char *const status_names[] = {"accepted",  "running",   "completed", "failed",
@@ -144,6 +151,8 @@ static void message_clear(pqi_miner_message *m, pqi_miner_message_type type)
         m->job_result.miner_id = PQI_MINER_NO_NUMBER;
     } else if (type == PQI_MINER_JOB_ACK) {
         m->job_ack.height = PQI_MINER_NO_NUMBER;
+    } else if (type == PQI_MINER_ROTATION) {
+        m->rotation.drop_at = PQI_MINER_NO_NUMBER;
     }
 }
 

@@ -31,6 +31,7 @@ typedef enum pqi_miner_message_type {
     PQI_MINER_JOB_ACK,    /* node to miner, pqlink-miner/1 only, as all below */
     PQI_MINER_CANCEL,     /* node to miner */
     PQI_MINER_STATS,      /* miner to node */
+    PQI_MINER_ROTATION,   /* node to miner */
     PQI_MINER_UNKNOWN     /* read only: a well-formed message of a later version, to be ignored */
 } pqi_miner_message_type;
 
@@ -59,7 +60,7 @@ typedef enum pqi_miner_verdict {
 /* The word on the wire, "accepted" and so on; a static string. */
 const char *pqi_miner_verdict_name(pqi_miner_verdict verdict);
 
-/* A JobAck without the member "height". */
+/* A JobAck without the member "height", and so on. */
 #define PQI_MINER_NO_NUMBER UINT64_MAX
 
 /* One message.  Strings are NUL-terminated UTF-8 and borrowed: from the |text| buffer of
@@ -101,6 +102,12 @@ typedef struct pqi_miner_message {
             uint64_t hashes; /* since the Stats before this, or since Ready */
             uint64_t elapsed_ns;
         } stats;
+        struct {
+            const char *next;      /* fingerprint of a certificate; NULL: the node keeps its own */
+            const char *next_spki; /* of its key */
+            uint64_t switch_at;    /* Unix seconds; 0: not decided yet */
+            uint64_t drop_at;      /* Unix seconds, or PQI_MINER_NO_NUMBER */
+        } rotation;
     };
 } pqi_miner_message;
 

@@ -194,6 +194,12 @@ static void on_ack(void *user, const pqi_miner_ack *ack)
     }
 }
 
+static void on_rotation(void *user, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_service *s = user;
+    TELL(s, rotation, rotation);
+}
+
 /* A result more may be sent now; takes it from the credit. */
 static bool may_send(pqi_mine_service *s, uint64_t now)
 {
@@ -290,7 +296,8 @@ static const pqi_session_miner_events session_events = {.write = on_write,
                                                         .close = on_session_close,
                                                         .job = on_job,
                                                         .cancel = on_cancel,
-                                                        .ack = on_ack};
+                                                        .ack = on_ack,
+                                                        .rotation = on_rotation};
 
 static void tell_connected(pqi_mine_service *s, pql_link *link, unsigned attempt)
 {

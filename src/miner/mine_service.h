@@ -52,6 +52,8 @@ typedef struct pqi_mine_events {
     void (*cancelled)(void *user, const char *reason);       /* the node has no work for now */
     void (*found)(void *user, const pqi_solution *solution); /* and sent */
     void (*answered)(void *user, const pqi_miner_ack *ack);
+    /* The node announces its next certificate; nothing is done about it here. */
+    void (*rotation)(void *user, const pqi_miner_rotation *rotation);
     void (*disconnected)(void *user, const pql_close *why); /* a link that was open */
     /* The next attempt comes after |delay_ns|; |why| is what ended the last one. */
     void (*retrying)(void *user, uint64_t delay_ns, const pql_close *why);

@@ -49,6 +49,47 @@ pql_status pqi_miner_job_write(const pqi_miner_job *job, pqi_miner_dialect diale
     return pqi_miner_encode(dialect, &m, w, err);
 }
 
+pql_status pqi_miner_rotation_write(const pqi_miner_rotation *rotation, pqi_miner_dialect dialect,
+                                    pqi_writer *w, pql_error *err)
+{
+    char next[PQL_FINGERPRINT_SIZE];
+    char next_spki[PQL_FINGERPRINT_SIZE];
+    pqi_miner_message m = {.type = PQI_MINER_ROTATION,
+                           .rotation = {.drop_at = PQI_MINER_NO_NUMBER}};
+    if (rotation->any) {
+        pql_fingerprint_format(&rotation->next, next);
+        pql_fingerprint_format(&rotation->next_spki, next_spki);
+        m.rotation.next = next;
+        m.rotation.next_spki = next_spki;
+        m.rotation.switch_at = rotation->switch_at;
+        m.rotation.drop_at = rotation->drop_at != 0 ? rotation->drop_at : PQI_MINER_NO_NUMBER;
+    }
+    return pqi_miner_encode(dialect, &m, w, err);
+}
+
+static bool fingerprint_read(pql_fingerprint *out, const char *text, pql_fingerprint_form form)
+{
+    return pql_fingerprint_parse(out, text, NULL) == PQL_OK && out->form == form;
+}
+
+bool pqi_miner_rotation_read(pqi_miner_rotation *out, const pqi_miner_message *m)
+{
+    pqi_miner_rotation r = {.any = m->rotation.next != NULL};
+    *out = (pqi_miner_rotation){0};
+    if (!r.any) {
+        return m->rotation.next_spki == NULL;
+    }
+    if (m->rotation.next_spki == NULL ||
+        !fingerprint_read(&r.next, m->rotation.next, PQL_FINGERPRINT_CERT) ||
+        !fingerprint_read(&r.next_spki, m->rotation.next_spki, PQL_FINGERPRINT_SPKI)) {
+        return false;
+    }
+    r.switch_at = m->rotation.switch_at;
+    r.drop_at = m->rotation.drop_at != PQI_MINER_NO_NUMBER ? m->rotation.drop_at : 0;
+    *out = r;
+    return true;
+}
+
 bool pqi_miner_job_same(const pqi_miner_job *a, const pqi_miner_job *b)
 {
     return strcmp(a->id, b->id) == 0 &&

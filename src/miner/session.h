@@ -6,6 +6,8 @@
 #include "miner/message.h"
 #include "miner/u512.h"
 
+#include <pqlink/identity.h>
+
 #define PQI_MINER_JOB_ID_MAX 64 /* bytes */
 #define PQI_MINER_HASH_SIZE 32
 #define PQI_MINER_WORK_SIZE 64
@@ -22,6 +24,17 @@ typedef struct pqi_miner_job {
     pqi_u512 difficulty; /* not zero */
 } pqi_miner_job;
 
+/* What a node says of the certificate that follows, or has just followed, its old one.  Times are
+ * Unix seconds. */
+typedef struct pqi_miner_rotation {
+    bool any;                  /* false: the node keeps its certificate; the rest has no meaning */
+    pql_fingerprint next;      /* of the certificate */
+    pql_fingerprint next_spki; /* of its key */
+    uint64_t switch_at;        /* 0: not decided yet */
+    uint64_t drop_at; /* when the old certificate is no longer shown to those who pinned it; 0: not
+                         decided yet */
+} pqi_miner_rotation;
+
 /* Makes a job from the texts of a NewJob.  PQL_E_PROTOCOL, with *job zeroed, when the id is longer
  * than PQI_MINER_JOB_ID_MAX, the hash is not 64 hex digits, or the difficulty is not a decimal
  * number of 1 to 2^512 - 1. */
@@ -31,6 +44,13 @@ pql_status pqi_miner_job_read(pqi_miner_job *job, const char *id, const char *mi
 /* Writes the NewJob frame of |job| to the empty writer |w|; as pqi_miner_encode. */
 pql_status pqi_miner_job_write(const pqi_miner_job *job, pqi_miner_dialect dialect, pqi_writer *w,
                                pql_error *err);
+
+/* Writes the Rotation frame of |rotation| to the empty writer |w|; as pqi_miner_encode. */
+pql_status pqi_miner_rotation_write(const pqi_miner_rotation *rotation, pqi_miner_dialect dialect,
+                                    pqi_writer *w, pql_error *err);
+/* Reads a decoded PQI_MINER_ROTATION.  False, with *out zeroed, when the fingerprints are none or
+ * one of them is missing. */
+bool pqi_miner_rotation_read(pqi_miner_rotation *out, const pqi_miner_message *m);
 
 /* True when both would be searched for the same solutions under the same name. */
 bool pqi_miner_job_same(const pqi_miner_job *a, const pqi_miner_job *b);

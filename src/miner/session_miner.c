@@ -127,6 +127,15 @@ static void on_job_ack(pqi_session_miner *s, const pqi_miner_message *m)
     s->events->ack(s->user, &ack);
 }
 
+/* One that cannot be read is ignored: nothing of the work depends on it. */
+static void on_rotation(pqi_session_miner *s, const pqi_miner_message *m)
+{
+    pqi_miner_rotation rotation;
+    if (s->events->rotation != NULL && pqi_miner_rotation_read(&rotation, m)) {
+        s->events->rotation(s->user, &rotation);
+    }
+}
+
 static void on_frame(pqi_session_miner *s, const uint8_t *body, size_t len)
 {
     char text[PQI_FRAME_BODY_MAX];
@@ -144,6 +153,9 @@ static void on_frame(pqi_session_miner *s, const uint8_t *body, size_t len)
         break;
     case PQI_MINER_JOB_ACK:
         on_job_ack(s, &m);
+        break;
+    case PQI_MINER_ROTATION:
+        on_rotation(s, &m);
         break;
     case PQI_MINER_READY:
     case PQI_MINER_JOB_RESULT:

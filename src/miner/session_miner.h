@@ -38,6 +38,10 @@ typedef struct pqi_session_miner_events {
     void (*cancel)(void *user, const char *reason);
     /* Never more often than solutions were sent; what comes beyond is ignored. */
     void (*ack)(void *user, const pqi_miner_ack *ack);
+    /* The node announces its next certificate, or that none comes any more: for people, who decide
+     * what to pin.  Valid during the call only.  A node may call as often as it likes.
+     * May be NULL. */
+    void (*rotation)(void *user, const pqi_miner_rotation *rotation);
 } pqi_session_miner_events;
 
 typedef enum pqi_miner_state {

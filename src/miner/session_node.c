@@ -82,6 +82,17 @@ static void send_current(pqi_session_node *s, uint64_t now)
     }
 }
 
+static void send_rotation(pqi_session_node *s, uint64_t now)
+{
+    uint8_t frame[PQI_FRAME_SIZE_MAX];
+    pqi_writer w;
+    pqi_writer_init(&w, frame, sizeof(frame));
+    if (s->state == PQI_NODE_ACTIVE && s->rotation_unsent &&
+        pqi_miner_rotation_write(&s->rotation, s->dialect, &w, NULL) == PQL_OK) {
+        s->rotation_unsent = !send_frame(s, &w, now);
+    }
+}
+
 static void send_ack(pqi_session_node *s, const pqi_node_claim *claim, pqi_miner_verdict verdict,
                      const char *reason, uint64_t height, uint64_t now)
 {
@@ -316,6 +327,7 @@ static void on_hello(pqi_session_node *s, const pqi_miner_message *m, uint64_t n
     }
     s->state = PQI_NODE_ACTIVE;
     send_current(s, now);
+    send_rotation(s, now);
 }
 
 /* The state active. */
@@ -382,6 +394,7 @@ void pqi_session_node_writable(pqi_session_node *s, uint64_t now)
     if (s->unsent) {
         send_current(s, now);
     }
+    send_rotation(s, now);
 }
 
 uint64_t pqi_session_node_deadline(const pqi_session_node *s)
@@ -419,6 +432,14 @@ void pqi_session_node_cancel(pqi_session_node *s, const char *reason, uint64_t n
     s->has_job = false;
     s->idle_reason = reason;
     send_current(s, now);
+}
+
+void pqi_session_node_rotation(pqi_session_node *s, const pqi_miner_rotation *rotation,
+                               uint64_t now)
+{
+    s->rotation_unsent = s->dialect == PQI_MINER_PQ1 && (rotation->any || s->rotation.any);
+    s->rotation = *rotation;
+    send_rotation(s, now);
 }
 
 void pqi_session_node_close(pqi_session_node *s, pqi_miner_close why)

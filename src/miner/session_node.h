@@ -5,9 +5,9 @@
  * the session answers through the callbacks.  It allocates nothing and owns nothing outside of
  * itself.  One thread at a time.
  *
- * Callbacks may call pqi_session_node_job, _cancel, _verdict and _close of the same session, not
- * the other functions, and must leave its memory alone.  After `close` was called no callback of
- * the session is called again.
+ * Callbacks may call pqi_session_node_job, _cancel, _rotation, _verdict and _close of the same
+ * session, not the other functions, and must leave its memory alone.  After `close` was called no
+ * callback of the session is called again.
  *
  * What a miner can make the node do is bounded here:
  *   before Ready was authorised: parse one frame, within PQI_NODE_HELLO_NS;
@@ -110,6 +110,8 @@ typedef struct pqi_session_node {
     const char *idle_reason; /* static string; meant while has_job is false */
     bool blocked;            /* the last write found no room */
     bool unsent;             /* the newest job or cancel is still to be written */
+    pqi_miner_rotation rotation;
+    bool rotation_unsent; /* it is still to be written */
     uint64_t stall_deadline;
     uint64_t result_rate; /* the three rates: see rate_take */
     uint64_t other_rate;
@@ -144,6 +146,12 @@ void pqi_session_node_job(pqi_session_node *s, const pqi_miner_job *job, uint64_
 /* There is no current job; |reason| is a static string such as "syncing".  PQ1 miners are told to
  * stop, the others cannot be.  Results are stale until the next job. */
 void pqi_session_node_cancel(pqi_session_node *s, const char *reason, uint64_t now);
+
+/* Tells the miner of the node's next certificate, or that there is none any more: at once when it
+ * is active, after Ready and the job otherwise.  |rotation| is copied.  Nothing is sent in V1 and
+ * V2, which have no word for it, and nothing while there was never one. */
+void pqi_session_node_rotation(pqi_session_node *s, const pqi_miner_rotation *rotation,
+                               uint64_t now);
 
 /* The verdict on the result with |ticket|.  |reason|: a sentence for the miner's user, UTF-8 of at
  * most PQI_MINER_REASON_MAX bytes; NULL, or a text that does not fit, becomes the verdict's word.

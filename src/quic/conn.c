@@ -325,6 +325,10 @@ bool pqi_quic_conn_is_server(const pqi_quic_conn *conn)
 bool pqi_quic_conn_peer_fingerprint(const pqi_quic_conn *conn, pql_fingerprint_form form,
                                     pql_fingerprint *out)
 {
+    if (conn->peer.shown) {
+        *out = form == PQL_FINGERPRINT_SPKI ? conn->peer.shown_spki : conn->peer.shown_cert;
+        return true;
+    }
     const STACK_OF(CRYPTO_BUFFER) *chain =
         conn->ssl == NULL ? NULL : SSL_get0_peer_certificates(conn->ssl);
     if (chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0) {

@@ -216,6 +216,7 @@ static pql_status status_of_peer_code(uint64_t code)
         case SSL_AD_BAD_CERTIFICATE:
         case SSL_AD_UNKNOWN_CA:
         case SSL_AD_CERTIFICATE_UNKNOWN:
+        case SSL_AD_CERTIFICATE_REQUIRED:
             return PQL_E_TRUST;
         default:
             break;
@@ -246,6 +247,11 @@ static void explain_peer_code(pql_close *close)
         (void)snprintf(sentence, sizeof(sentence),
                        "The peer does not speak the protocol (ALPN) that was asked for (TLS alert "
                        "%u): is this the right port?",
+                       alert);
+    } else if (alert == SSL_AD_CERTIFICATE_REQUIRED) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The peer lets in clients with a certificate only, and none was shown (TLS "
+                       "alert %u).",
                        alert);
     } else if (alert != 0) {
         (void)snprintf(sentence, sizeof(sentence),
@@ -306,6 +312,10 @@ static void fail_locally(pqi_quic_conn *conn, int rv)
         (void)snprintf(sentence, sizeof(sentence),
                        "The peer showed a certificate whose key it does not hold: its "
                        "CertificateVerify signature is wrong.");
+    } else if (alert == SSL_AD_CERTIFICATE_REQUIRED) {
+        status = PQL_E_TRUST;
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The client showed no certificate, and none gets in without.");
     } else if (alert == SSL_AD_HANDSHAKE_FAILURE || alert == SSL_AD_INSUFFICIENT_SECURITY) {
         status = PQL_E_POLICY;
         (void)snprintf(sentence, sizeof(sentence),

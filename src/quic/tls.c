@@ -1,8 +1,10 @@
 #include "quic/tls.h"
 
+#include "base/cursor.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "identity/identity.h"
-#include "policy/policy.h"
+#include "quic/tls_internal.h"
 
 #include <arpa/inet.h>
 #include <ngtcp2/ngtcp2_crypto_boringssl.h>
@@ -10,21 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 7301: the ALPN extension. */
-#define EXTENSION_ALPN 16
-#define ALPN_WIRE_MAX (PQI_TLS_ALPN_MAX * 256)
-
-struct pqi_quic_tls {
-    pqi_policy_use use;
-    SSL_CTX *ctx[2]; /* by pql_leaf on a server; a client has the first only */
-    pqi_trust *trust;
-    pql_leaf alpn_leaf[PQI_TLS_ALPN_MAX];
-    uint8_t alpn[ALPN_WIRE_MAX]; /* each name behind its length, in order of preference */
-    size_t alpn_len;
-    uint16_t scheme[2]; /* signature scheme of each leaf */
-    void (*keylog)(void *user, const char *line);
-    void *keylog_user;
-};
+/* RFC 8446, section 4.2.4: pins go along with our own protocols only, so that nothing but what
+ * every client sends reaches a foreign server. */
+#define OWN_ALPN_PREFIX "pqlink-"
 
 static int peer_index = -1; /* SSL ex data: the pqi_quic_tls_peer */
 static pthread_once_t peer_index_once = PTHREAD_ONCE_INIT;
@@ -34,63 +24,15 @@ static void make_peer_index(void)
     peer_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
+pqi_quic_tls_peer *pqi_tls_peer_of(const SSL *ssl)
+{
+    return SSL_get_ex_data(ssl, peer_index);
+}
+
 static void log_key(const SSL *ssl, const char *line)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     tls->keylog(tls->keylog_user, line);
-}
-
-/* True when |name| is one of the length-prefixed names in |list|. */
-static bool alpn_offered(const uint8_t *list, size_t len, const uint8_t *name, size_t name_len)
-{
-    for (size_t at = 0; at < len && list[at] < len - at; at += 1 + (size_t)list[at]) {
-        if (list[at] == name_len && memcmp(list + at + 1, name, name_len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Our most preferred name that the client offers: its index, or -1. */
-static int alpn_choose(const pqi_quic_tls *tls, const uint8_t *list, size_t len,
-                       const uint8_t **name, uint8_t *name_len)
-{
-    int index = 0;
-    for (size_t at = 0; at < tls->alpn_len; at += 1 + (size_t)tls->alpn[at], index++) {
-        if (alpn_offered(list, len, tls->alpn + at + 1, tls->alpn[at])) {
-            *name = tls->alpn + at + 1;
-            *name_len = tls->alpn[at];
-            return index;
-        }
-    }
-    return -1;
-}
-
-/* The certificate follows from the protocol name, so that a pinned peer sees the same fingerprint
- * whatever its library learns one day. */
-static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
-{
-    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
-    const uint8_t *list = NULL;
-    const uint8_t *name = NULL;
-    uint8_t name_len = 0;
-    size_t len = 0;
-    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) == 1 && len > 2) {
-        /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
-        const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
-        if (index >= 0) {
-            (void)SSL_set_SSL_CTX(hello->ssl, tls->ctx[tls->alpn_leaf[index]]);
-        }
-    }
-    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
-}
-
-static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
-                       unsigned in_len, void *arg)
-{
-    (void)ssl;
-    return alpn_choose(arg, in, in_len, out, out_len) >= 0 ? SSL_TLSEXT_ERR_OK
-                                                           : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static void collect_chain(const SSL *ssl, pqi_chain *chain)
@@ -106,11 +48,20 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
     }
 }
 
+/* The library drops a client's certificate after the handshake. */
+static void take_down(pqi_quic_tls_peer *peer, const pqi_chain *chain)
+{
+    peer->shown = pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_CERT,
+                                         &peer->shown_cert) &&
+                  pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_SPKI,
+                                         &peer->shown_spki);
+}
+
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
-static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *out_alert)
+enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    pqi_quic_tls_peer *peer = SSL_get_ex_data(ssl, peer_index);
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
     pqi_chain chain = {0};
     collect_chain(ssl, &chain);
     const bool hybrid = pql_group_is_pq(SSL_get_group_id(ssl));
@@ -121,11 +72,15 @@ static enum ssl_verify_result_t verify_peer(SSL *ssl, uint8_t *out_alert)
                  pql_group_name(SSL_get_group_id(ssl)));
         return ssl_verify_invalid;
     }
-    const pql_status status = pqi_trust_check(tls->trust, &chain, peer->host, peer->host_port,
+    const pqi_trust *trust = tls->use.server ? pqi_tls_server_clients(ssl) : tls->trust;
+    const pql_status status = pqi_trust_check(trust, &chain, peer->host, peer->host_port,
                                               peer->now_unix, hybrid, &peer->how, &peer->refusal);
     if (status != PQL_OK) {
         *out_alert = pqi_trust_alert(status);
         return ssl_verify_invalid;
+    }
+    if (tls->use.server) {
+        take_down(peer, &chain);
     }
     return ssl_verify_ok;
 }
@@ -149,16 +104,16 @@ static pql_status copy_alpn(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pq
     return PQL_OK;
 }
 
-/* What both roles have in common. */
-static pql_status new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
+pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     if (ctx == NULL) {
         return pqi_fail(err, PQL_E_CRYPTO, "The TLS library could not make a configuration.");
     }
     *out = ctx;
-    SSL_CTX_set_app_data(ctx, tls);
-    /* No resumption: every link is a full handshake with fresh ML-KEM and a checked pin. */
+    SSL_CTX_set_app_data(ctx, (void *)(uintptr_t)tls); /* only ever read */
+    /* No resumption unless it is asked for: every link is a full handshake with fresh ML-KEM, a
+     * checked pin and a proven key. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (tls->keylog != NULL) {
@@ -172,37 +127,164 @@ static pql_status new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
     return pqi_policy_apply(&tls->use, ctx, err);
 }
 
-static pql_status setup_server(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
+/* The hint of a client without pins: what it remembers of this peer.  0: nothing. */
+static int add_remembered(const pqi_quic_tls *tls, const SSL *ssl, const uint8_t **out,
+                          size_t *out_len)
 {
-    if (opts->identity == NULL) {
-        return pqi_fail(err, PQL_E_IDENTITY, "A listener needs an identity.");
+    pql_fingerprint remembered;
+    if (!pqi_trust_remembers(tls->trust, pqi_tls_peer_of(ssl)->host_port, &remembered)) {
+        return 0;
     }
-    for (int leaf = 0; leaf < 2; leaf++) {
-        pql_status status = new_context(tls, &tls->ctx[leaf], err);
-        if (status == PQL_OK) {
-            status = pqi_identity_use(opts->identity, (pql_leaf)leaf, tls->ctx[leaf], err);
-        }
-        if (status != PQL_OK) {
-            return status;
-        }
-        tls->scheme[leaf] = pqi_identity_scheme(opts->identity, (pql_leaf)leaf);
-        SSL_CTX_set_select_certificate_cb(tls->ctx[leaf], select_leaf);
-        SSL_CTX_set_alpn_select_cb(tls->ctx[leaf], select_alpn, tls);
+    uint8_t *hint = malloc(PQI_TLS_HINT_SIZE);
+    if (hint == NULL) {
+        return 0;
+    }
+    *out_len = pqi_tls_hint_write(hint, &remembered, 1);
+    *out = hint;
+    return 1;
+}
+
+static int add_hint(SSL *ssl, unsigned extension, const uint8_t **out, size_t *out_len, int *alert,
+                    void *arg)
+{
+    const pqi_quic_tls *tls = arg;
+    (void)extension;
+    (void)alert;
+    if (tls->hint_len == 0) {
+        return add_remembered(tls, ssl, out, out_len);
+    }
+    *out = tls->hint;
+    *out_len = tls->hint_len;
+    return 1;
+}
+
+static void free_hint(SSL *ssl, unsigned extension, const uint8_t *out, void *arg)
+{
+    const pqi_quic_tls *tls = arg;
+    (void)ssl;
+    (void)extension;
+    if (out != tls->hint) {
+        free((void *)(uintptr_t)out); /* of add_remembered */
+    }
+}
+
+/* Tells a server of ours which leaf is expected: in a rotation it has two. */
+static pql_status setup_hint(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
+{
+    if (strncmp(opts->alpn[0].name, OWN_ALPN_PREFIX, strlen(OWN_ALPN_PREFIX)) != 0) {
+        return PQL_OK;
+    }
+    tls->hint_len = pqi_tls_hint_write(tls->hint, opts->peer->pins, opts->peer->pin_count);
+    const bool hints = tls->hint_len > 0 || opts->peer->tofu != NULL;
+    if (hints && SSL_CTX_add_client_custom_ext(tls->client, PQI_TLS_EXTENSION_HINT, add_hint,
+                                               free_hint, tls, NULL, NULL) != 1) {
+        return pqi_fail(err, PQL_E_CRYPTO,
+                        "The TLS library does not let the extension certificate_authorities be "
+                        "set; use AWS-LC 5.1.");
     }
     return PQL_OK;
+}
+
+/* The server asks for a certificate, so ours is shown. */
+static int note_own_scheme(SSL *ssl, void *arg)
+{
+    const pqi_quic_tls *tls = arg;
+    pqi_tls_peer_of(ssl)->own_scheme = tls->own_scheme;
+    return 1;
+}
+
+static pql_status setup_own_leaf(pqi_quic_tls *tls, const pql_identity *identity, pql_error *err)
+{
+    if (identity == NULL) {
+        return PQL_OK;
+    }
+    tls->own_scheme = pqi_identity_scheme(identity, PQL_LEAF_PQ);
+    SSL_CTX_set_cert_cb(tls->client, note_own_scheme, tls);
+    return pqi_identity_use(identity, PQL_LEAF_PQ, tls->client, err);
+}
+
+/* Sessions of another policy, protocol, requirement or trust are never offered. */
+static void scope_sessions(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts)
+{
+    uint8_t trust[PQI_SHA256_SIZE];
+    uint8_t text[2 + PQI_SHA256_SIZE + PQI_TLS_ALPN_WIRE_MAX];
+    pqi_writer w;
+    pqi_trust_digest(tls->trust, trust);
+    pqi_writer_init(&w, text, sizeof(text));
+    pqi_write_u8(&w, (uint8_t)opts->policy);
+    pqi_write_u8(&w, opts->pq_authentication ? 1 : 0);
+    pqi_write_bytes(&w, trust, sizeof(trust));
+    pqi_write_bytes(&w, tls->alpn, tls->alpn_len);
+    pqi_sha256(tls->session_scope, text, w.len);
+}
+
+static void session_key(const pqi_quic_tls *tls, const pqi_quic_tls_peer *peer,
+                        uint8_t key[PQI_SESSION_KEY_LEN])
+{
+    uint8_t text[sizeof(tls->session_scope) + sizeof(peer->host_port)];
+    const size_t len = strlen(peer->host_port);
+    memcpy(text, tls->session_scope, sizeof(tls->session_scope));
+    memcpy(text + sizeof(tls->session_scope), peer->host_port, len);
+    pqi_sha256(key, text, sizeof(tls->session_scope) + len);
+}
+
+/* A ticket came.  One of a link that did not open, or of a session without ML-KEM that was to have
+ * it, is not kept. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    uint8_t key[PQI_SESSION_KEY_LEN];
+    if (!peer->settled || SSL_SESSION_is_resumable(session) != 1 ||
+        (tls->use.policy != PQL_POLICY_OFF && !pql_group_is_pq(SSL_get_group_id(ssl)))) {
+        return 0;
+    }
+    session_key(tls, peer, key);
+    pqi_tls_sessions_put(tls->sessions, key, session);
+    return 1;
+}
+
+static void offer_session(const pqi_quic_tls *tls, SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    uint8_t key[PQI_SESSION_KEY_LEN];
+    if (tls->sessions == NULL) {
+        return;
+    }
+    session_key(tls, peer, key);
+    SSL_SESSION *session = pqi_tls_sessions_take(tls->sessions, key);
+    if (session != NULL) {
+        (void)SSL_set_session(ssl, session); /* without it the handshake is a full one */
+        SSL_SESSION_free(session);
+    }
+}
+
+static void setup_resumption(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts)
+{
+    if (opts->sessions == NULL || opts->identity != NULL) {
+        return;
+    }
+    tls->sessions = opts->sessions;
+    scope_sessions(tls, opts);
+    (void)SSL_CTX_clear_options(tls->client, SSL_OP_NO_TICKET);
+    (void)SSL_CTX_set_session_cache_mode(tls->client,
+                                         SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls->client, keep_session);
+    SSL_CTX_set_reverify_on_resume(tls->client, 1);
 }
 
 static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
 {
     pql_status status = pqi_trust_new(&tls->trust, opts->peer, err);
     if (status == PQL_OK) {
-        status = new_context(tls, &tls->ctx[0], err);
+        status = pqi_tls_new_context(tls, &tls->client, err);
     }
     if (status != PQL_OK) {
         return status;
     }
-    SSL_CTX_set_custom_verify(tls->ctx[0], SSL_VERIFY_PEER, verify_peer);
-    return PQL_OK;
+    SSL_CTX_set_custom_verify(tls->client, SSL_VERIFY_PEER, pqi_tls_verify);
+    setup_resumption(tls, opts);
+    status = setup_hint(tls, opts, err);
+    return status == PQL_OK ? setup_own_leaf(tls, opts->identity, err) : status;
 }
 
 pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, pql_error *err)
@@ -221,7 +303,7 @@ pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, p
     tls->keylog_user = opts->keylog_user;
     pql_status status = copy_alpn(tls, opts, err);
     if (status == PQL_OK) {
-        status = opts->server ? setup_server(tls, opts, err) : setup_client(tls, opts, err);
+        status = opts->server ? pqi_tls_server_setup(tls, opts, err) : setup_client(tls, opts, err);
     }
     if (status != PQL_OK) {
         pqi_quic_tls_free(tls);
@@ -236,9 +318,10 @@ void pqi_quic_tls_free(pqi_quic_tls *tls)
     if (tls == NULL) {
         return;
     }
-    SSL_CTX_free(tls->ctx[0]);
-    SSL_CTX_free(tls->ctx[1]);
+    SSL_CTX_free(tls->client);
+    pqi_tls_server_free(tls);
     pqi_trust_free(tls->trust);
+    pqi_secret_wipe(tls->ticket_secret, sizeof(tls->ticket_secret));
     free(tls);
 }
 
@@ -251,6 +334,7 @@ static bool is_address(const char *host)
 static bool setup_client_session(const pqi_quic_tls *tls, SSL *ssl, const pqi_quic_tls_peer *peer)
 {
     SSL_set_connect_state(ssl);
+    offer_session(tls, ssl, peer);
     /* RFC 6066, 3: literal addresses are not permitted as server name. */
     if (!is_address(peer->host) && SSL_set_tlsext_host_name(ssl, peer->host) != 1) {
         return false;
@@ -260,7 +344,7 @@ static bool setup_client_session(const pqi_quic_tls *tls, SSL *ssl, const pqi_qu
 
 SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
 {
-    SSL *ssl = SSL_new(tls->ctx[0]);
+    SSL *ssl = tls->use.server ? pqi_tls_server_session(tls) : SSL_new(tls->client);
     if (ssl == NULL || SSL_set_ex_data(ssl, peer_index, peer) != 1) {
         SSL_free(ssl);
         return NULL;
@@ -276,16 +360,18 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
     return ssl;
 }
 
-pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
-                               const pqi_quic_tls_peer *peer, pql_error *err)
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
+                               pql_error *err)
 {
     pqi_chain chain = {0};
     if (tls->use.server) {
         return PQL_OK;
     }
     collect_chain(ssl, &chain);
-    return pqi_trust_settle(tls->trust, &chain, peer->host_port,
-                            pql_group_is_pq(SSL_get_group_id(ssl)), err);
+    const pql_status status = pqi_trust_settle(tls->trust, &chain, peer->host_port,
+                                               pql_group_is_pq(SSL_get_group_id(ssl)), err);
+    peer->settled = status == PQL_OK;
+    return status;
 }
 
 pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
@@ -299,9 +385,6 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
     posture->resumed = SSL_session_reused(ssl) == 1;
     posture->trust = peer->how;
     posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
-    if (tls->use.server) {
-        const bool classical = SSL_get_SSL_CTX(ssl) == tls->ctx[PQL_LEAF_CLASSICAL];
-        posture->own_signature = tls->scheme[classical ? PQL_LEAF_CLASSICAL : PQL_LEAF_PQ];
-    }
+    posture->own_signature = peer->own_scheme;
     return pqi_policy_judge(&tls->use, posture, err);
 }

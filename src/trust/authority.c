@@ -157,7 +157,8 @@ static bool is_address(const char *host)
 static bool set_expectations(X509_STORE_CTX *ctx, const char *host, int64_t now_unix)
 {
     char plain[HOST_SIZE];
-    if (!plain_host(plain, host) || X509_STORE_CTX_set_default(ctx, "ssl_server") != 1) {
+    if ((host != NULL && !plain_host(plain, host)) ||
+        X509_STORE_CTX_set_default(ctx, host != NULL ? "ssl_server" : "ssl_client") != 1) {
         return false;
     }
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
@@ -165,6 +166,9 @@ static bool set_expectations(X509_STORE_CTX *ctx, const char *host, int64_t now_
     X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
                                                X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (host == NULL) {
+        return true; /* a client's name is nothing that could be compared */
+    }
     return is_address(plain) ? X509_VERIFY_PARAM_set1_ip_asc(param, plain) == 1
                              : X509_VERIFY_PARAM_set1_host(param, plain, strlen(plain)) == 1;
 }
@@ -205,19 +209,20 @@ static bool chain_is_strong(X509_STORE_CTX *ctx)
 
 static pql_status verify(X509_STORE_CTX *ctx, const char *host, int64_t now_unix, pql_error *err)
 {
+    const char *whom = host != NULL ? host : "a client";
     if (!set_expectations(ctx, host, now_unix)) {
         return pqi_fail(err, PQL_E_TRUST, "\"%.100s\" is not a name that a certificate can prove.",
-                        host);
+                        whom);
     }
     if (X509_verify_cert(ctx) != 1) {
-        return pqi_fail(err, PQL_E_TRUST, "The certificate is not good for %.100s: %s.", host,
+        return pqi_fail(err, PQL_E_TRUST, "The certificate is not good for %.100s: %s.", whom,
                         X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
     }
     if (!chain_is_strong(ctx)) {
         return pqi_fail(err, PQL_E_TRUST,
                         "The certificate chain of %.100s uses SHA-1, MD5 or an RSA key below %d "
                         "bits.",
-                        host, RSA_BITS_MIN);
+                        whom, RSA_BITS_MIN);
     }
     return PQL_OK;
 }

@@ -10,7 +10,8 @@
  * PQL_E_USAGE: no certificate, garbage, or one that is no CA (a leaf belongs into a pin). */
 pql_status pqi_authority_load(X509_STORE **out, const char *path, pql_error *err);
 
-/* Verifies |chain| for the server |host| (a name or an address, brackets allowed) at |now_unix|:
+/* Verifies |chain| for the server |host| (a name or an address, brackets allowed), or for a client
+ * of any name when |host| is NULL, at |now_unix|:
  * signatures up to a root, dates, names (subjectAltName only, RFC 9525), extended key usage, and no
  * SHA-1 or short RSA anywhere below the root.  PQL_E_TRUST with a sentence without
  * fingerprint; PQL_E_NOMEM, PQL_E_CRYPTO: refused as well. */

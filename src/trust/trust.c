@@ -5,20 +5,24 @@
 #include "identity/identity.h"
 #include "trust/authority.h"
 
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PINS_MAX 8
 #define CHAIN_MAX 8
 /* Longest name of a peer that a sentence repeats, with the NUL. */
 #define SHOWN_SIZE 101
 
 struct pqi_trust {
+    atomic_uint refs;
+    bool of_clients;
     pql_trust how;
-    pql_fingerprint pins[PINS_MAX];
+    pql_fingerprint first_pin; /* as given; shown when none matches */
+    pql_fingerprint *pins;     /* sorted; owned */
     size_t pin_count;
     pql_tofu tofu;
     X509_STORE *roots; /* owned */
@@ -26,7 +30,7 @@ struct pqi_trust {
 
 /* ---- making ---- */
 
-static pql_status check_one_way(const pql_peer *peer, pql_error *err)
+static pql_status check_one_way(const pql_peer *peer, size_t most_pins, pql_error *err)
 {
     const unsigned ways = (peer->pin_count > 0 ? 1U : 0U) + (peer->ca_file != NULL ? 1U : 0U) +
                           (peer->tofu != NULL ? 1U : 0U) + (peer->insecure ? 1U : 0U);
@@ -40,9 +44,9 @@ static pql_status check_one_way(const pql_peer *peer, pql_error *err)
                         "More than one of pin, CA file, trust on first use and insecure was given. "
                         "Choose one.");
     }
-    if (peer->pin_count > PINS_MAX || (peer->pin_count > 0 && peer->pins == NULL)) {
-        return pqi_fail(err, PQL_E_USAGE, "%zu pins were given; from 1 to %d are possible.",
-                        peer->pin_count, PINS_MAX);
+    if (peer->pin_count > most_pins || (peer->pin_count > 0 && peer->pins == NULL)) {
+        return pqi_fail(err, PQL_E_USAGE, "%zu pins were given; from 1 to %zu are possible.",
+                        peer->pin_count, most_pins);
     }
     if (peer->tofu != NULL && (peer->tofu->get == NULL || peer->tofu->put == NULL)) {
         return pqi_fail(err, PQL_E_USAGE, "Trust on first use needs a memory to read and write.");
@@ -50,13 +54,35 @@ static pql_status check_one_way(const pql_peer *peer, pql_error *err)
     return PQL_OK;
 }
 
+/* Fingerprints are public, so they need no comparison in constant time. */
+static int compare_pins(const void *a, const void *b)
+{
+    const pql_fingerprint *left = a;
+    const pql_fingerprint *right = b;
+    if (left->form != right->form) {
+        return left->form < right->form ? -1 : 1;
+    }
+    return memcmp(left->sha256, right->sha256, PQL_SHA256_SIZE);
+}
+
+static pql_status copy_pins(pqi_trust *trust, const pql_peer *peer, pql_error *err)
+{
+    trust->pins = calloc(peer->pin_count, sizeof(trust->pins[0]));
+    if (trust->pins == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory setting up trust.");
+    }
+    trust->how = PQL_TRUST_PIN;
+    trust->pin_count = peer->pin_count;
+    trust->first_pin = peer->pins[0];
+    memcpy(trust->pins, peer->pins, peer->pin_count * sizeof(trust->pins[0]));
+    qsort(trust->pins, trust->pin_count, sizeof(trust->pins[0]), compare_pins);
+    return PQL_OK;
+}
+
 static pql_status fill(pqi_trust *trust, const pql_peer *peer, pql_error *err)
 {
     if (peer->pin_count > 0) {
-        trust->how = PQL_TRUST_PIN;
-        trust->pin_count = peer->pin_count;
-        memcpy(trust->pins, peer->pins, peer->pin_count * sizeof(trust->pins[0]));
-        return PQL_OK;
+        return copy_pins(trust, peer, err);
     }
     if (peer->tofu != NULL) {
         trust->how = PQL_TRUST_TOFU;
@@ -71,18 +97,15 @@ static pql_status fill(pqi_trust *trust, const pql_peer *peer, pql_error *err)
     return PQL_OK;
 }
 
-pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err)
+static pql_status make(pqi_trust **out, const pql_peer *peer, bool of_clients, pql_error *err)
 {
-    *out = NULL;
-    pql_status status = check_one_way(peer, err);
-    if (status != PQL_OK) {
-        return status;
-    }
     pqi_trust *trust = calloc(1, sizeof(*trust));
     if (trust == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory setting up trust.");
     }
-    status = fill(trust, peer, err);
+    atomic_store(&trust->refs, 1);
+    trust->of_clients = of_clients;
+    const pql_status status = fill(trust, peer, err);
     if (status != PQL_OK) {
         pqi_trust_free(trust);
         return status;
@@ -91,10 +114,38 @@ pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err)
     return PQL_OK;
 }
 
-void pqi_trust_free(pqi_trust *trust)
+pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err)
+{
+    *out = NULL;
+    const pql_status status = check_one_way(peer, PQL_PEER_PINS_MAX, err);
+    return status == PQL_OK ? make(out, peer, false, err) : status;
+}
+
+pql_status pqi_trust_new_clients(pqi_trust **out, const pql_peer *clients, pql_error *err)
+{
+    *out = NULL;
+    const pql_status status = check_one_way(clients, PQL_CLIENT_PINS_MAX, err);
+    if (status == PQL_OK && clients->tofu != NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "Clients cannot be trusted on first use, because anybody may be first. "
+                        "Give their fingerprints or a CA file.");
+    }
+    return status == PQL_OK ? make(out, clients, true, err) : status;
+}
+
+pqi_trust *pqi_trust_ref(pqi_trust *trust)
 {
     if (trust != NULL) {
+        (void)atomic_fetch_add(&trust->refs, 1);
+    }
+    return trust;
+}
+
+void pqi_trust_free(pqi_trust *trust)
+{
+    if (trust != NULL && atomic_fetch_sub(&trust->refs, 1) == 1) {
         X509_STORE_free(trust->roots);
+        free(trust->pins);
         free(trust);
     }
 }
@@ -112,7 +163,10 @@ static shown_name show(const char *host_port)
 {
     shown_name name;
     const char *port = strrchr(host_port, ':');
-    if (port != NULL && strchr(host_port, ':') != port) {
+    if (host_port[0] == '\0') {
+        /* A client is known by what it shows only. */
+        (void)snprintf(name.text, sizeof(name.text), "The client");
+    } else if (port != NULL && strchr(host_port, ':') != port) {
         (void)snprintf(name.text, sizeof(name.text), "[%.*s]%s", (int)(port - host_port), host_port,
                        port);
     } else {
@@ -128,27 +182,30 @@ static bool fingerprint_of_leaf(const pqi_chain *chain, pql_fingerprint_form for
            pqi_fingerprint_of_der(chain->der[0], chain->len[0], form, out);
 }
 
-static bool matches(const pql_fingerprint *pin, const pql_fingerprint *of_cert,
-                    const pql_fingerprint *of_spki)
+static bool pinned(const pqi_trust *trust, const pql_fingerprint *came)
 {
-    const pql_fingerprint *came = pin->form == PQL_FINGERPRINT_SPKI ? of_spki : of_cert;
-    return pqi_secret_equal(pin->sha256, came->sha256, PQL_SHA256_SIZE);
+    return bsearch(came, trust->pins, trust->pin_count, sizeof(trust->pins[0]), compare_pins) !=
+           NULL;
 }
 
 static pql_status check_pins(const pqi_trust *trust, const char *host_port,
                              const pql_fingerprint *of_cert, const pql_fingerprint *of_spki,
                              pql_error *err)
 {
-    for (size_t i = 0; i < trust->pin_count; i++) {
-        if (matches(&trust->pins[i], of_cert, of_spki)) {
-            return PQL_OK;
-        }
-    }
     char came[PQL_FINGERPRINT_SIZE];
     char expected[PQL_FINGERPRINT_SIZE];
-    const bool spki = trust->pins[0].form == PQL_FINGERPRINT_SPKI;
+    if (pinned(trust, of_cert) || pinned(trust, of_spki)) {
+        return PQL_OK;
+    }
+    const bool spki = trust->first_pin.form == PQL_FINGERPRINT_SPKI;
     pql_fingerprint_format(spki ? of_spki : of_cert, came);
-    pql_fingerprint_format(&trust->pins[0], expected);
+    pql_fingerprint_format(&trust->first_pin, expected);
+    if (trust->of_clients) {
+        return pqi_fail(err, PQL_E_TRUST,
+                        "The client is none of those that may connect. It showed %s. If it should "
+                        "be one, add this fingerprint to the list of clients.",
+                        came);
+    }
     return pqi_fail(err, PQL_E_TRUST,
                     "%s is not the peer that was pinned. It showed %s; expected was %s%s. If "
                     "its owner confirms a new certificate, change the pin; else somebody is in "
@@ -227,7 +284,8 @@ static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
     case PQL_TRUST_TOFU:
         return recall(trust, host_port, of_cert, hybrid, &known, &stranger, err);
     case PQL_TRUST_CA:
-        status = pqi_authority_check(trust->roots, chain, host, now_unix, err);
+        status = pqi_authority_check(trust->roots, chain, trust->of_clients ? NULL : host, now_unix,
+                                     err);
         if (status == PQL_E_TRUST) {
             char came[PQL_FINGERPRINT_SIZE];
             pql_fingerprint_format(of_cert, came);
@@ -290,6 +348,32 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
         return fail_memory(host_port, "written", &of_cert, err);
     }
     return PQL_OK;
+}
+
+void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE])
+{
+    SHA256_CTX sha;
+    const uint8_t how = (uint8_t)trust->how;
+    (void)SHA256_Init(&sha);
+    (void)SHA256_Update(&sha, &how, sizeof(how));
+    for (size_t i = 0; i < trust->pin_count; i++) {
+        const uint8_t form = (uint8_t)trust->pins[i].form;
+        (void)SHA256_Update(&sha, &form, sizeof(form));
+        (void)SHA256_Update(&sha, trust->pins[i].sha256, PQL_SHA256_SIZE);
+    }
+    (void)SHA256_Final(out, &sha);
+}
+
+bool pqi_trust_remembers(const pqi_trust *trust, const char *host_port, pql_fingerprint *out)
+{
+    pql_known_peer known = {0};
+    memset(out, 0, sizeof(*out));
+    if (trust->tofu.get == NULL || trust->tofu.get(trust->tofu.user, host_port, &known) != PQL_OK) {
+        return false;
+    }
+    out->form = PQL_FINGERPRINT_CERT;
+    memcpy(out->sha256, known.cert_sha256, sizeof(out->sha256));
+    return true;
 }
 
 uint8_t pqi_trust_alert(pql_status refusal)

@@ -19,6 +19,14 @@ typedef struct pqi_trust pqi_trust;
 /* Copies what |peer| says.  Not exactly one way of trust: PQL_E_USAGE with a sentence.  An
  * unreadable CA file: PQL_E_IO.  Owned by the caller; immutable; may be shared by threads. */
 pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err);
+
+/* The same for the clients of a listener: up to PQL_CLIENT_PINS_MAX pins, any certificate of an
+ * authority that is good for clients, or any at all; first use: PQL_E_USAGE. */
+pql_status pqi_trust_new_clients(pqi_trust **out, const pql_peer *clients, pql_error *err);
+
+/* One more owner; NULL gives NULL.  Any thread. */
+pqi_trust *pqi_trust_ref(pqi_trust *trust);
+/* One owner less; the last frees.  NULL is a no-op.  Any thread. */
 void pqi_trust_free(pqi_trust *trust);
 
 /* A certificate chain as it stood in the peer's Certificate message, leaf first; borrowed. */
@@ -29,10 +37,11 @@ typedef struct pqi_chain {
 } pqi_chain;
 
 /* Decides, and changes nothing.  |host| is the name or address that was dialled, |host_port| the
- * key for TOFU, |now_unix| seconds for the validity dates (CA mode only; a pinned leaf is valid
- * without end). |hybrid|: this session has ML-KEM (a TOFU peer that was hybrid once may not be
- * classical now). PQL_OK with *how set, or PQL_E_TRUST / PQL_E_POLICY with a sentence that shows
- * the fingerprint that came, the one that was expected, and what to do. */
+ * key for TOFU (both "" for a client that dialled us), |now_unix| seconds for the validity dates
+ * (CA mode only; a pinned leaf is valid without end). |hybrid|: this session has ML-KEM (a TOFU
+ * peer that was hybrid once may not be classical now). PQL_OK with *how set, or PQL_E_TRUST /
+ * PQL_E_POLICY with a sentence that shows the fingerprint that came, the one that was expected, and
+ * what to do. */
 pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const char *host,
                            const char *host_port, int64_t now_unix, bool hybrid, pql_trust *how,
                            pql_error *err);
@@ -43,6 +52,14 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
  * certificate by now: the link must then be closed, unused. */
 pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
                             bool hybrid, pql_error *err);
+
+/* A digest of the way of trust and its pins, to tell apart what was learnt under different ones. */
+void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE]);
+
+/* The certificate that trust on first use remembers for |host_port|: what this client is going to
+ * accept.  False for a stranger, when the memory cannot be read, and for every other way of trust;
+ * *out is then zeroed. */
+bool pqi_trust_remembers(const pqi_trust *trust, const char *host_port, pql_fingerprint *out);
 
 /* TLS alert for a refusal: bad_certificate (42), unknown_ca (48), insufficient_security (71). */
 uint8_t pqi_trust_alert(pql_status refusal);

@@ -30,6 +30,7 @@ static void durations_have_units_and_seconds_need_none(void **state)
     assert_duration("12", 12 * PQI_NS_PER_SEC);
     assert_duration("2m", 120 * PQI_NS_PER_SEC);
     assert_duration("1h", 3600 * PQI_NS_PER_SEC);
+    assert_duration("7d", 7 * 24 * 3600 * PQI_NS_PER_SEC);
     assert_duration("0", 0);
 }
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "identity/directory.h"
 #include "identity/identity.h"
+#include "identity_directory.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -35,24 +36,6 @@ static int make_place(void **state)
     }
     *state = p;
     return 0;
-}
-
-static void remove_tree(const char *path)
-{
-    DIR *dir = opendir(path);
-    if (dir != NULL) {
-        const struct dirent *entry;
-        while ((entry = readdir(dir)) != NULL) {
-            char child[PATH_MAX];
-            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-                continue;
-            }
-            (void)snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
-            remove_tree(child);
-        }
-        (void)closedir(dir);
-    }
-    (void)remove(path);
 }
 
 static int remove_place(void **state)
@@ -350,7 +333,8 @@ static void the_loser_of_a_race_changes_nothing(void **state)
     assert_int_equal(pqi_leaf_make(&leaves[PQL_LEAF_PQ], PQL_LEAF_PQ, &opts, &err), PQL_OK);
     assert_int_equal(pqi_leaf_make(&leaves[PQL_LEAF_CLASSICAL], PQL_LEAF_CLASSICAL, &opts, &err),
                      PQL_OK);
-    assert_int_equal(pqi_identity_store(p->dir, leaves, &err), PQL_E_EXISTS);
+    assert_int_equal(pqi_identity_store(p->dir, PQI_IDENTITY_CURRENT, leaves, NULL, &err),
+                     PQL_E_EXISTS);
     pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);
     const pql_fingerprint after = open_and_close(p, NULL, &created);

@@ -171,8 +171,11 @@ static void only_the_kinds_of_an_identity_are_known(void **state)
     EVP_PKEY *ed25519 = pqi_key_make_ed25519();
     EVP_PKEY *p256 = pqi_key_make_p256();
     assert_null(pqi_key_kind_of(ed25519, PQL_LEAF_PQ));
-    assert_null(pqi_key_kind_of(ed25519, PQL_LEAF_CLASSICAL));
+    EVP_PKEY *ml_dsa = pqi_key_make_ml_dsa(PQL_ML_DSA_44);
+    assert_null(pqi_key_kind_of(ml_dsa, PQL_LEAF_CLASSICAL));
+    EVP_PKEY_free(ml_dsa);
     assert_null(pqi_key_kind_of(p256, PQL_LEAF_PQ));
+    assert_string_equal(pqi_key_kind_of(ed25519, PQL_LEAF_CLASSICAL)->algorithm, "Ed25519");
     assert_string_equal(pqi_key_kind_of(p256, PQL_LEAF_CLASSICAL)->algorithm, "ECDSA-P256");
     assert_null(pqi_key_make_ml_dsa((pql_sign)3));
     EVP_PKEY_free(ed25519);

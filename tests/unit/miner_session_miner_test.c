@@ -30,6 +30,8 @@ typedef struct room {
     pqi_miner_verdict verdict;
     bool ack_has_nonce;
     uint64_t height;
+    unsigned rotations;
+    pqi_miner_rotation rotation;
 } room;
 
 static bool on_write(void *user, const uint8_t *frame, size_t len)
@@ -75,7 +77,15 @@ static void on_ack(void *user, const pqi_miner_ack *ack)
     r->height = ack->height;
 }
 
-static const pqi_session_miner_events events = {on_write, on_close, on_job, on_cancel, on_ack};
+static void on_rotation(void *user, const pqi_miner_rotation *rotation)
+{
+    room *r = user;
+    r->rotations++;
+    r->rotation = *rotation;
+}
+
+static const pqi_session_miner_events events = {on_write,  on_close, on_job,
+                                                on_cancel, on_ack,   on_rotation};
 
 static void node_sends(room *r, const char *json)
 {
@@ -442,6 +452,46 @@ static void a_nonce_is_written_without_leading_zeros(void **state)
     assert_int_equal(strlen(out), 128);
 }
 
+static void an_announced_certificate_is_handed_on(void **state)
+{
+    (void)state;
+    room r;
+    room_open(&r, PQI_MINER_PQ1);
+    node_sends(&r,
+               "{\"Rotation\":{\"next\":\"sha256:" HASH_ONES
+               "\",\"next_spki\":\"spki-sha256:" HASH_ONES "\",\"switch_at\":5,\"drop_at\":9}}");
+    assert_int_equal(r.rotations, 1);
+    assert_true(r.rotation.any);
+    assert_int_equal(r.rotation.next.form, PQL_FINGERPRINT_CERT);
+    assert_int_equal(r.rotation.next.sha256[31], 1);
+    assert_int_equal(r.rotation.next_spki.form, PQL_FINGERPRINT_SPKI);
+    assert_true(r.rotation.switch_at == 5 && r.rotation.drop_at == 9);
+    node_sends(&r, "{\"Rotation\":{\"switch_at\":0}}");
+    assert_int_equal(r.rotations, 2);
+    assert_false(r.rotation.any);
+    assert_int_equal(r.closes, 0);
+}
+
+static void an_announcement_that_names_no_fingerprint_is_ignored(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "{\"Rotation\":{\"next\":\"soon\",\"next_spki\":\"spki-sha256:" HASH_ONES
+        "\",\"switch_at\":5}}",
+        "{\"Rotation\":{\"next\":\"sha256:" HASH_ONES "\",\"next_spki\":\"sha256:" HASH_ONES
+        "\",\"switch_at\":5}}",
+        "{\"Rotation\":{\"next\":\"sha256:" HASH_ONES "\",\"switch_at\":5}}",
+        "{\"Rotation\":{\"next_spki\":\"spki-sha256:" HASH_ONES "\",\"switch_at\":5}}",
+    };
+    room r;
+    room_open(&r, PQI_MINER_PQ1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        node_sends(&r, bad[i]);
+    }
+    assert_int_equal(r.rotations, 0);
+    assert_int_equal(r.closes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +519,8 @@ int main(void)
         cmocka_unit_test(jobs_arrive_one_byte_at_a_time),
         cmocka_unit_test(only_a_refused_token_is_final),
         cmocka_unit_test(a_nonce_is_written_without_leading_zeros),
+        cmocka_unit_test(an_announced_certificate_is_handed_on),
+        cmocka_unit_test(an_announcement_that_names_no_fingerprint_is_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

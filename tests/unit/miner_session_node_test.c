@@ -819,6 +819,81 @@ static void a_miner_that_does_not_read_for_thirty_seconds_is_closed(void **state
     assert_closed(&r, PQI_CLOSE_STALLED, "not reading");
 }
 
+#define NEXT_HEX "abababababababababababababababababababababababababababababababab"
+#define ANNOUNCED                                                                                  \
+    "{\"Rotation\":{\"next\":\"sha256:" NEXT_HEX "\",\"next_spki\":\"spki-sha256:" NEXT_HEX        \
+    "\",\"switch_at\":1800000000}}\n"
+#define WITHDRAWN "{\"Rotation\":{\"next\":null,\"next_spki\":null,\"switch_at\":0}}\n"
+
+static pqi_miner_rotation announcement(void)
+{
+    pqi_miner_rotation r = {.any = true, .switch_at = 1800000000};
+    assert_int_equal(pql_fingerprint_parse(&r.next, "sha256:" NEXT_HEX, NULL), PQL_OK);
+    assert_int_equal(pql_fingerprint_parse(&r.next_spki, "spki-sha256:" NEXT_HEX, NULL), PQL_OK);
+    return r;
+}
+
+static void an_active_miner_hears_of_the_next_certificate_and_of_its_end(void **state)
+{
+    (void)state;
+    room r;
+    room_active(&r, PQI_MINER_PQ1);
+    const pqi_miner_rotation next = announcement();
+    pqi_session_node_rotation(&r.s, &next, r.now);
+    assert_string_equal(r.sent, ANNOUNCED);
+    r.sent[0] = '\0';
+    pqi_session_node_rotation(&r.s, &(pqi_miner_rotation){0}, r.now);
+    assert_string_equal(r.sent, WITHDRAWN);
+}
+
+static void a_rotation_is_announced_after_ready_and_the_job(void **state)
+{
+    (void)state;
+    room r;
+    room_init(&r, PQI_MINER_PQ1);
+    const pqi_miner_rotation next = announcement();
+    pqi_session_node_rotation(&r.s, &next, r.now);
+    assert_string_equal(r.sent, "");
+    say_hello(&r);
+    assert_non_null(strstr(r.sent, "}\n" ANNOUNCED));
+    assert_ptr_equal(strstr(r.sent, "{\"Cancel\""), r.sent);
+}
+
+static void nothing_is_said_of_rotation_where_there_was_none(void **state)
+{
+    (void)state;
+    room r;
+    room_active(&r, PQI_MINER_PQ1);
+    pqi_session_node_rotation(&r.s, &(pqi_miner_rotation){0}, r.now);
+    assert_string_equal(r.sent, "");
+}
+
+static void official_miners_are_told_nothing_of_a_rotation(void **state)
+{
+    (void)state;
+    const pqi_miner_rotation next = announcement();
+    for (int d = PQI_MINER_V2; d < PQI_MINER_DIALECTS; d++) {
+        room r;
+        room_active(&r, (pqi_miner_dialect)d);
+        pqi_session_node_rotation(&r.s, &next, r.now);
+        assert_string_equal(r.sent, "");
+    }
+}
+
+static void an_announcement_waits_for_room(void **state)
+{
+    (void)state;
+    room r;
+    room_active(&r, PQI_MINER_PQ1);
+    const pqi_miner_rotation next = announcement();
+    r.full = true;
+    pqi_session_node_rotation(&r.s, &next, r.now);
+    r.full = false;
+    assert_string_equal(r.sent, "");
+    pqi_session_node_writable(&r.s, r.now);
+    assert_string_equal(r.sent, ANNOUNCED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -875,6 +950,11 @@ int main(void)
         cmocka_unit_test(a_miner_that_does_not_read_gets_the_newest_job_only),
         cmocka_unit_test(a_cancel_that_did_not_fit_is_sent_when_there_is_room),
         cmocka_unit_test(a_miner_that_does_not_read_for_thirty_seconds_is_closed),
+        cmocka_unit_test(an_active_miner_hears_of_the_next_certificate_and_of_its_end),
+        cmocka_unit_test(a_rotation_is_announced_after_ready_and_the_job),
+        cmocka_unit_test(nothing_is_said_of_rotation_where_there_was_none),
+        cmocka_unit_test(official_miners_are_told_nothing_of_a_rotation),
+        cmocka_unit_test(an_announcement_waits_for_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,8 +108,8 @@ static void miner_ack(void *user, const pqi_miner_ack *ack)
 
 static const pqi_session_node_events node_events = {node_write, node_close, node_hello,
                                                     node_result};
-static const pqi_session_miner_events miner_events = {miner_write, miner_close, miner_job,
-                                                      miner_cancel, miner_ack};
+static const pqi_session_miner_events miner_events = {miner_write,  miner_close, miner_job,
+                                                      miner_cancel, miner_ack,   NULL};
 
 /* Delivers until nothing is on its way. */
 static void settle(pair *p)

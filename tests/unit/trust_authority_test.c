@@ -155,6 +155,45 @@ static void a_classical_chain_is_verified(void **state)
     assert_int_equal(check_leaf(&leaf_spec, "node.example"), PQL_OK);
 }
 
+/* The verdict of a listener on a client with that leaf. */
+static pql_status check_client(const spec *leaf)
+{
+    pqi_trust *trust = NULL;
+    pql_trust how = PQL_TRUST_NONE;
+    world w = make_world(pqi_key_make_p256(), &root_spec, pqi_key_make_p256(), leaf);
+    assert_int_equal(pqi_trust_new_clients(&trust, &(pql_peer){.ca_file = bundle}, NULL), PQL_OK);
+    const pql_status status = pqi_trust_check(trust, &w.chain, "", "", NOW, true, &how, NULL);
+    assert_int_equal(how, status == PQL_OK ? PQL_TRUST_CA : PQL_TRUST_NONE);
+    pqi_trust_free(trust);
+    free_world(&w);
+    return status;
+}
+
+static void a_client_of_the_authority_is_accepted_whatever_its_name(void **state)
+{
+    (void)state;
+    spec leaf = leaf_spec;
+    leaf.usage = "clientAuth";
+    assert_int_equal(check_client(&leaf), PQL_OK);
+    leaf.san = NULL;
+    assert_int_equal(check_client(&leaf), PQL_OK);
+}
+
+static void a_certificate_for_servers_only_is_refused_from_a_client(void **state)
+{
+    (void)state;
+    assert_int_equal(check_client(&leaf_spec), PQL_E_TRUST);
+}
+
+static void an_expired_client_is_refused(void **state)
+{
+    (void)state;
+    spec leaf = leaf_spec;
+    leaf.usage = "clientAuth";
+    leaf.to = NOW - 1;
+    assert_int_equal(check_client(&leaf), PQL_E_TRUST);
+}
+
 static void an_ml_dsa_chain_is_verified(void **state)
 {
     (void)state;
@@ -373,6 +412,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_classical_chain_is_verified),
+        cmocka_unit_test(a_client_of_the_authority_is_accepted_whatever_its_name),
+        cmocka_unit_test(a_certificate_for_servers_only_is_refused_from_a_client),
+        cmocka_unit_test(an_expired_client_is_refused),
         cmocka_unit_test(an_ml_dsa_chain_is_verified),
         cmocka_unit_test(a_broken_ml_dsa_signature_is_refused),
         cmocka_unit_test(an_intermediate_that_the_peer_sends_is_used),

@@ -158,6 +158,46 @@ static void the_right_certificate_with_a_foreign_key_is_refused(void **state)
     pql_identity_free(id);
 }
 
+/* ---- mutual ---- */
+
+/* DESIGN: with compact leaves on both sides. */
+#define MUTUAL_BYTES_MAX 17800u
+
+static enum ssl_verify_result_t accept_client(SSL *ssl, uint8_t *alert)
+{
+    (void)ssl;
+    (void)alert;
+    return ssl_verify_ok;
+}
+
+static void a_mutual_handshake_with_compact_leaves_stays_below_its_bound(void **state)
+{
+    (void)state;
+    pql_identity *node = make_identity();
+    pql_identity *miner = make_identity();
+    SSL_CTX *client_ctx = handshake_config(&client_use, miner, PQL_LEAF_PQ);
+    SSL_CTX *server_ctx = handshake_config(&server_use, node, PQL_LEAF_PQ);
+    SSL_CTX_set_custom_verify(server_ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                              accept_client);
+    (void)SSL_CTX_set_num_tickets(server_ctx, 0);
+    handshake_client client = {0};
+
+    handshake h = handshake_run(client_ctx, server_ctx, &client);
+
+    assert_true(h.done);
+    assert_int_equal(SSL_get_peer_signature_algorithm(h.server), 0x0906);
+    const uint64_t sent = BIO_number_written(SSL_get_wbio(h.client));
+    const uint64_t received = BIO_number_written(SSL_get_wbio(h.server));
+    print_message("TLS bytes of a mutual handshake: %llu + %llu = %llu\n", (unsigned long long)sent,
+                  (unsigned long long)received, (unsigned long long)(sent + received));
+    assert_true(sent + received <= MUTUAL_BYTES_MAX);
+    handshake_free(&h);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(server_ctx);
+    pql_identity_free(node);
+    pql_identity_free(miner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +206,7 @@ int main(void)
         cmocka_unit_test(the_pinned_classical_leaf_is_accepted),
         cmocka_unit_test(another_certificate_than_the_pinned_one_is_refused),
         cmocka_unit_test(the_right_certificate_with_a_foreign_key_is_refused),
+        cmocka_unit_test(a_mutual_handshake_with_compact_leaves_stays_below_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,141 @@
+#include "links.h"
+
+#include "bench.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TIMEOUT_MS 10000
+
+pid_t bench_fork(void)
+{
+    const pid_t child = fork();
+    check(child >= 0, "fork");
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    return child;
+}
+
+/* ---- The server ---- */
+
+static void serve(int answer)
+{
+    static const pql_alpn alpn = {BENCH_ALPN, PQL_LEAF_PQ};
+    static const pql_handlers silent;
+    pql_identity *identity = NULL;
+    pql_context *ctx = NULL;
+    pql_listener *listener = NULL;
+    bench_server self;
+    memset(&self, 0, sizeof(self));
+    check(pql_identity_ephemeral(&identity, NULL, NULL) == PQL_OK, "identity");
+    const pql_context_opts opts = {.identity = identity, .workers = 1};
+    const pql_listen_opts listen = {.alpn = &alpn, .alpn_count = 1, .handlers = &silent};
+    check(pql_context_new(&ctx, &opts, NULL) == PQL_OK, "context");
+    check(pql_listen(ctx, "quic://127.0.0.1:0", &listen, &listener, NULL) == PQL_OK, "listen");
+    self.port = pql_listener_port(listener);
+    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &self.pin);
+    check(write(answer, &self, sizeof(self)) == (ssize_t)sizeof(self), "answer");
+    for (;;) {
+        (void)pause();
+    }
+}
+
+bench_server bench_server_start(void)
+{
+    int answer[2];
+    bench_server server;
+    check(pipe(answer) == 0, "pipe");
+    const pid_t child = bench_fork();
+    if (child == 0) {
+        serve(answer[1]);
+    }
+    check(read(answer[0], &server, sizeof(server)) == (ssize_t)sizeof(server), "no server");
+    (void)close(answer[0]);
+    (void)close(answer[1]);
+    server.pid = child;
+    return server;
+}
+
+void bench_server_stop(const bench_server *server)
+{
+    (void)kill(server->pid, SIGKILL);
+    (void)waitpid(server->pid, NULL, 0);
+}
+
+/* ---- The links ---- */
+
+typedef struct run {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    unsigned ended;
+    bench_links *out;
+} run;
+
+static void on_open(pql_link *link, void *user)
+{
+    run *r = user;
+    const pql_posture *posture = pql_link_posture(link);
+    const unsigned trips =
+        posture->round_trips < BENCH_ROUND_TRIPS_MAX ? posture->round_trips : BENCH_ROUND_TRIPS_MAX;
+    pthread_mutex_lock(&r->lock);
+    r->out->ms[r->out->opened++] = (double)posture->handshake_ns / (double)PQI_NS_PER_MS;
+    r->out->round_trips[trips]++;
+    pthread_mutex_unlock(&r->lock);
+    pql_link_set_data(link, r);
+    pql_link_close(link, 0, "");
+}
+
+static void on_close(pql_link *link, const pql_close *why, void *user)
+{
+    run *r = user;
+    pthread_mutex_lock(&r->lock);
+    r->ended++;
+    if (pql_link_data(link) == NULL) { /* it never opened */
+        r->out->failed++;
+        (void)snprintf(r->out->why, sizeof(r->out->why), "%s", why->reason);
+    }
+    pthread_cond_signal(&r->change);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static const pql_handlers handlers = {.link_open = on_open, .link_close = on_close};
+
+static void wait_ended(run *r, unsigned count)
+{
+    pthread_mutex_lock(&r->lock);
+    while (r->ended < count) {
+        (void)pthread_cond_wait(&r->change, &r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+void bench_links_run(const bench_links_opts *o, bench_links *out)
+{
+    const struct timespec pause = {.tv_nsec = (long)(o->every_ms * PQI_NS_PER_MS)};
+    char url[64];
+    pql_context *ctx = NULL;
+    run r = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, out};
+    const pql_peer peer = {
+        .pins = o->pin, .pin_count = o->pin == NULL ? 0 : 1, .insecure = o->pin == NULL};
+    const pql_connect_opts opts = {
+        .alpn = o->alpn, .handlers = &handlers, .user = &r, .connect_timeout_ms = TIMEOUT_MS};
+    *out = (bench_links){.ms = calloc(o->count, sizeof(double))};
+    check(out->ms != NULL, "memory");
+    check(pql_context_new(&ctx, &(pql_context_opts){.workers = 1}, NULL) == PQL_OK, "context");
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", o->port);
+    for (unsigned i = 0; i < o->count; i++) {
+        if (o->at_once != 0 && i >= o->at_once) {
+            wait_ended(&r, i + 1 - o->at_once);
+        }
+        check(pql_connect(ctx, url, &peer, &opts, NULL, NULL) == PQL_OK, "connect");
+        if (o->every_ms != 0) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+    wait_ended(&r, o->count);
+    pql_context_free(ctx);
+}

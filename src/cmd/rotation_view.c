@@ -1,0 +1,126 @@
+#include "cmd/rotation_view.h"
+
+#include "cmd/fingerprint.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+void pqi_time_format(char out[PQI_TIME_TEXT_SIZE], uint64_t unix_seconds)
+{
+    const time_t when = (time_t)unix_seconds;
+    struct tm utc;
+    if (unix_seconds == 0 || gmtime_r(&when, &utc) == NULL ||
+        strftime(out, PQI_TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) {
+        (void)snprintf(out, PQI_TIME_TEXT_SIZE, "never");
+    }
+}
+
+/* True when |text| has the shape of |form|: '0' stands for a digit, anything else for itself. */
+static bool has_form(const char *text, const char *form)
+{
+    for (; *form != '\0'; form++, text++) {
+        if (*form == '0' ? *text < '0' || *text > '9' : *text != *form) {
+            return false;
+        }
+    }
+    return *text == '\0';
+}
+
+bool pqi_time_parse(uint64_t *out, const char *text)
+{
+    struct tm utc = {0};
+    const char *end = NULL;
+    if (has_form(text, "0000-00-00T00:00:00Z")) {
+        end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    } else if (has_form(text, "0000-00-00")) {
+        end = strptime(text, "%Y-%m-%d", &utc);
+    }
+    if (end == NULL || *end != '\0') {
+        return false;
+    }
+    const int day = utc.tm_mday;
+    const time_t when = timegm(&utc);
+    if (when < 0 || utc.tm_mday != day) { /* such as the 31st of a short month */
+        return false;
+    }
+    *out = (uint64_t)when;
+    return true;
+}
+
+const char *pqi_rotation_state_name(const pqi_rotation *rotation)
+{
+    return rotation->next != NULL ? "prepared" : rotation->previous != NULL ? "overlap" : "none";
+}
+
+uint64_t pqi_rotation_drop_at(const pqi_rotation *rotation)
+{
+    const pqi_rotation_plan *plan = &rotation->plan;
+    if (rotation->next != NULL) {
+        return plan->switch_at == 0 ? 0 : plan->switch_at + plan->keep;
+    }
+    return rotation->previous != NULL ? plan->drop_at : 0;
+}
+
+static json_t *time_or_null(uint64_t when)
+{
+    return when == 0 ? json_null() : json_integer((json_int_t)when);
+}
+
+static json_t *identity_or_null(const pql_identity *id)
+{
+    return id == NULL ? json_null() : pqi_fingerprint_json(id);
+}
+
+json_t *pqi_rotation_json(const pqi_rotation *rotation)
+{
+    const uint64_t switch_at = rotation->next != NULL ? rotation->plan.switch_at : 0;
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", pqi_rotation_state_name(rotation),
+                     "switch_at", time_or_null(switch_at), "drop_at",
+                     time_or_null(pqi_rotation_drop_at(rotation)), "current",
+                     identity_or_null(rotation->current), "next", identity_or_null(rotation->next),
+                     "previous", identity_or_null(rotation->previous));
+}
+
+/* The leaves of |other| that are not those in use. */
+static void print_changed(const char *prefix, const pql_identity *other,
+                          const pql_identity *current)
+{
+    for (int leaf = PQL_LEAF_PQ; leaf <= PQL_LEAF_CLASSICAL; leaf++) {
+        if (!pqi_rotation_same_leaf(other, current, (pql_leaf)leaf)) {
+            pqi_fingerprint_print_leaf(prefix, other, (pql_leaf)leaf);
+        }
+    }
+}
+
+static void print_next(const pqi_rotation *rotation)
+{
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    pqi_time_format(switch_at, rotation->plan.switch_at);
+    if (rotation->plan.switch_at == 0) {
+        printf("next, from 'pqlink rotate switch' on; miners can pin it already, beside the "
+               "current one:\n");
+    } else {
+        printf("next, from %s on; miners can pin it already, beside the current one:\n", switch_at);
+    }
+    print_changed("next     ", rotation->next, rotation->current);
+}
+
+static void print_previous(const pqi_rotation *rotation)
+{
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    pqi_time_format(drop_at, rotation->plan.drop_at);
+    printf("previous, accepted until %s:\n",
+           rotation->plan.drop_at == 0 ? "'pqlink rotate finish'" : drop_at);
+    print_changed("previous ", rotation->previous, rotation->current);
+}
+
+void pqi_rotation_print(const pqi_rotation *rotation)
+{
+    if (rotation->next != NULL) {
+        print_next(rotation);
+    }
+    if (rotation->previous != NULL) {
+        print_previous(rotation);
+    }
+}

@@ -1,0 +1,418 @@
+#include "identity/rotation.h"
+
+#include "base/values.h"
+#include "identity/directory.h"
+#include "identity/identity.h"
+#include "identity/leaf.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the plan as text ---- */
+
+typedef struct plan_line {
+    const char *name;
+    size_t offset;
+    uint64_t max;
+} plan_line;
+
+/* Times beyond this year 36812 mean nothing and would make sums overflow. */
+#define TIME_MAX (UINT64_C(1) << 40)
+
+static const plan_line plan_lines[] = {
+    {"switch_at", offsetof(pqi_rotation_plan, switch_at), TIME_MAX},
+    {"keep", offsetof(pqi_rotation_plan, keep), PQI_ROTATION_KEEP_MAX},
+    {"drop_at", offsetof(pqi_rotation_plan, drop_at), TIME_MAX + PQI_ROTATION_KEEP_MAX},
+};
+#define PLAN_LINES (sizeof(plan_lines) / sizeof(plan_lines[0]))
+
+void pqi_rotation_plan_format(const pqi_rotation_plan *plan, char *out, size_t size)
+{
+    (void)snprintf(out, size,
+                   "switch_at %" PRIu64 "\n"
+                   "keep %" PRIu64 "\n"
+                   "drop_at %" PRIu64 "\n",
+                   plan->switch_at, plan->keep, plan->drop_at);
+}
+
+/* Reads "name number" and its end of line; moves *text behind it. */
+static bool parse_line(const char **text, const plan_line *line, uint64_t *out)
+{
+    char digits[24];
+    const size_t name_len = strlen(line->name);
+    if (strncmp(*text, line->name, name_len) != 0 || (*text)[name_len] != ' ') {
+        return false;
+    }
+    const char *number = *text + name_len + 1;
+    const size_t len = strcspn(number, "\n");
+    if (number[len] != '\n' || len >= sizeof(digits)) {
+        return false;
+    }
+    memcpy(digits, number, len);
+    digits[len] = '\0';
+    *text = number + len + 1;
+    return pqi_number_parse(out, digits, 0, line->max, NULL) == PQL_OK;
+}
+
+pql_status pqi_rotation_plan_parse(pqi_rotation_plan *out, const char *text, pql_error *err)
+{
+    pqi_rotation_plan plan = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < PLAN_LINES; i++) {
+        ok = parse_line(&text, &plan_lines[i], (uint64_t *)((char *)&plan + plan_lines[i].offset));
+    }
+    *out = ok && *text == '\0' ? plan : (pqi_rotation_plan){0};
+    return ok && *text == '\0'
+               ? PQL_OK
+               : pqi_fail(err, PQL_E_IDENTITY, "The plan of the rotation is not what '%s' writes.",
+                          "pqlink rotate prepare");
+}
+
+static pql_status read_plan(pqi_rotation_plan *out, const char *dir, const char *name,
+                            pql_error *err)
+{
+    char text[PQI_IDENTITY_PLAN_MAX];
+    pql_status status = pqi_identity_plan_read(dir, name, text, err);
+    if (status == PQL_OK) {
+        status = pqi_rotation_plan_parse(out, text, err);
+    }
+    return status == PQL_OK
+               ? PQL_OK
+               : pqi_fail_context(err, status == PQL_E_NOT_FOUND ? PQL_E_IDENTITY : status,
+                                  "%s/%s/" PQI_IDENTITY_PLAN, dir, name);
+}
+
+/* ---- a switch, and the rest of one ---- */
+
+/* True when a switch was decided and its renames are not all done. */
+static bool is_unfinished(const char *dir)
+{
+    pqi_rotation_plan plan;
+    return pqi_identity_is_there(dir, PQI_IDENTITY_NEXT) &&
+           read_plan(&plan, dir, PQI_IDENTITY_NEXT, NULL) == PQL_OK && plan.drop_at != 0;
+}
+
+/* Steps 2 and 3, those of them that are still to do.  Under the lock. */
+static pql_status do_renames(const char *dir, pql_error *err)
+{
+    pql_status status = PQL_OK;
+    if (pqi_identity_is_there(dir, PQI_IDENTITY_CURRENT)) {
+        status = pqi_identity_move(dir, PQI_IDENTITY_CURRENT, PQI_IDENTITY_PREVIOUS, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_identity_move(dir, PQI_IDENTITY_NEXT, PQI_IDENTITY_CURRENT, err);
+    }
+    return status;
+}
+
+/* An identity that is gone is not made anew while parts of a rotation tell that there was one. */
+static pql_status check_current(const char *dir, pql_error *err)
+{
+    const bool next = pqi_identity_is_there(dir, PQI_IDENTITY_NEXT);
+    const bool previous = pqi_identity_is_there(dir, PQI_IDENTITY_PREVIOUS);
+    if (pqi_identity_is_there(dir, PQI_IDENTITY_CURRENT) || (!next && !previous)) {
+        return PQL_OK;
+    }
+    return pqi_fail(err, PQL_E_IDENTITY,
+                    "%s/" PQI_IDENTITY_CURRENT " is missing, but %s/%s is there. Restore the "
+                    "identity from a backup, or move both away to make a new one (peers that "
+                    "pinned the old one must then be told).",
+                    dir, dir, next ? PQI_IDENTITY_NEXT : PQI_IDENTITY_PREVIOUS);
+}
+
+pql_status pqi_rotation_enter(const char *dir, bool alone, int *fd, pql_error *err)
+{
+    pql_status status = pqi_identity_lock(dir, alone, fd, err);
+    if (status == PQL_OK && is_unfinished(dir) && !alone) {
+        (void)close(*fd);
+        status = pqi_identity_lock(dir, true, fd, err);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (is_unfinished(dir)) { /* still: another process may have been first */
+        status = do_renames(dir, err);
+    }
+    if (status == PQL_OK) {
+        status = check_current(dir, err);
+    }
+    if (status != PQL_OK) {
+        (void)close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* One step of FNV-1a over the bytes of |value|. */
+static uint64_t mix(uint64_t digest, uint64_t value)
+{
+    for (unsigned i = 0; i < sizeof(value); i++) {
+        digest = (digest ^ (uint8_t)(value >> (8 * i))) * UINT64_C(0x100000001b3);
+    }
+    return digest;
+}
+
+uint64_t pqi_rotation_mark(const char *dir)
+{
+    static const char *const names[] = {PQI_IDENTITY_CURRENT, PQI_IDENTITY_NEXT,
+                                        PQI_IDENTITY_PREVIOUS};
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[PATH_MAX];
+        struct stat st = {0};
+        const int need = snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        if (need < 0 || (size_t)need >= sizeof(path) || stat(path, &st) != 0) {
+            st = (struct stat){0};
+        }
+        digest = mix(digest, st.st_ino);
+        digest = mix(digest, (uint64_t)st.st_ctim.tv_sec);
+        digest = mix(digest, (uint64_t)st.st_ctim.tv_nsec);
+    }
+    return digest;
+}
+
+static pql_status load_one(pql_identity **out, const char *dir, const char *name, pql_error *err)
+{
+    pqi_leaf leaves[2] = {{0}, {0}};
+    const pql_status status = pqi_identity_load(dir, name, leaves, err);
+    return status == PQL_OK ? pqi_identity_of_leaves(out, leaves, err) : status;
+}
+
+/* Under the lock. */
+static pql_status load_all(pqi_rotation *out, const char *dir, pql_error *err)
+{
+    pql_status status = load_one(&out->current, dir, PQI_IDENTITY_CURRENT, err);
+    if (status == PQL_E_NOT_FOUND) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "There is no identity in %s. Make one with 'pqlink keygen', or "
+                        "restore %s/" PQI_IDENTITY_CURRENT " from a backup.",
+                        dir, dir);
+    }
+    if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_NEXT)) {
+        status = load_one(&out->next, dir, PQI_IDENTITY_NEXT, err);
+        if (status == PQL_OK) {
+            status = read_plan(&out->plan, dir, PQI_IDENTITY_NEXT, err);
+        }
+    }
+    if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_PREVIOUS)) {
+        status = load_one(&out->previous, dir, PQI_IDENTITY_PREVIOUS, err);
+        if (status == PQL_OK && out->next == NULL) {
+            (void)read_plan(&out->plan, dir, PQI_IDENTITY_CURRENT, NULL);
+        }
+    }
+    return status;
+}
+
+pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, pql_error *err)
+{
+    int fd = -1;
+    *out = (pqi_rotation){0};
+    pqi_identity_sweep(dir);
+    pql_status status = pqi_rotation_enter(dir, false, &fd, err);
+    if (status == PQL_E_NOT_FOUND) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "There is no directory %s. Make an identity with 'pqlink keygen'.", dir);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = load_all(out, dir, err);
+    out->mark = pqi_rotation_mark(dir);
+    (void)close(fd);
+    if (status != PQL_OK) {
+        pqi_rotation_clear(out);
+    }
+    return status;
+}
+
+void pqi_rotation_clear(pqi_rotation *rotation)
+{
+    pql_identity_free(rotation->current);
+    pql_identity_free(rotation->next);
+    pql_identity_free(rotation->previous);
+    *rotation = (pqi_rotation){0};
+}
+
+/* ---- changing ---- */
+
+/* One leaf of the next identity. */
+static pql_status make_leaf(pqi_leaf *leaf, const pqi_leaf *old, pql_leaf which, bool change,
+                            const pqi_rotation_opts *opts, pql_error *err)
+{
+    if (!change) {
+        pqi_leaf_copy(leaf, old);
+        return PQL_OK;
+    }
+    if (opts->keep_key) {
+        (void)EVP_PKEY_up_ref(old->key);
+        return pqi_leaf_certify(leaf, which, old->key, opts->self_signed, err);
+    }
+    const pql_identity_opts how = {.sign =
+                                       opts->sign != NULL ? *opts->sign : pqi_key_sign_of(old->key),
+                                   .self_signed = opts->self_signed};
+    return pqi_leaf_make(leaf, which, &how, err);
+}
+
+/* Makes the next identity from |old| and stores it.  Under the lock. */
+static pql_status make_next(const char *dir, const pqi_leaf old[2], const pqi_rotation_opts *opts,
+                            pql_error *err)
+{
+    pqi_leaf leaves[2] = {{0}, {0}};
+    const pqi_rotation_plan plan = {.switch_at = opts->plan.switch_at, .keep = opts->plan.keep};
+    char text[PQI_IDENTITY_PLAN_MAX];
+    pqi_rotation_plan_format(&plan, text, sizeof(text));
+    pql_status status =
+        make_leaf(&leaves[PQL_LEAF_PQ], &old[PQL_LEAF_PQ], PQL_LEAF_PQ, opts->pq, opts, err);
+    if (status == PQL_OK) {
+        status = make_leaf(&leaves[PQL_LEAF_CLASSICAL], &old[PQL_LEAF_CLASSICAL],
+                           PQL_LEAF_CLASSICAL, opts->classical, opts, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_identity_store(dir, PQI_IDENTITY_NEXT, leaves, text, err);
+    }
+    pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
+    pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);
+    return status;
+}
+
+static pql_status check_opts(const pqi_rotation_opts *opts, pql_error *err)
+{
+    if (!opts->pq && !opts->classical) {
+        return pqi_fail(err, PQL_E_USAGE, "A rotation that changes no leaf is none.");
+    }
+    if (opts->plan.keep == 0 || opts->plan.keep > PQI_ROTATION_KEEP_MAX ||
+        opts->plan.switch_at > TIME_MAX) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "The old identity is kept for one second to ten years after the switch.");
+    }
+    return PQL_OK;
+}
+
+static pql_status check_free(const char *dir, pql_error *err)
+{
+    if (pqi_identity_is_there(dir, PQI_IDENTITY_NEXT)) {
+        return pqi_fail(err, PQL_E_EXISTS,
+                        "A next identity is prepared in %s already. 'pqlink rotate status' shows "
+                        "it, 'pqlink rotate cancel' drops it.",
+                        dir);
+    }
+    if (pqi_identity_is_there(dir, PQI_IDENTITY_PREVIOUS)) {
+        return pqi_fail(err, PQL_E_EXISTS,
+                        "The overlap of the last rotation lasts in %s: the previous identity is "
+                        "still accepted. 'pqlink rotate finish' ends it.",
+                        dir);
+    }
+    return PQL_OK;
+}
+
+pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err)
+{
+    pqi_rotation now = {0};
+    int fd = -1;
+    pql_status status = check_opts(opts, err);
+    if (status == PQL_OK) {
+        status = pqi_rotation_enter(dir, true, &fd, err);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = check_free(dir, err);
+    if (status == PQL_OK) {
+        status = load_all(&now, dir, err);
+    }
+    if (status == PQL_OK) {
+        status = make_next(dir, pqi_identity_leaves(now.current), opts, err);
+    }
+    pqi_rotation_clear(&now);
+    (void)close(fd);
+    return status;
+}
+
+/* Step 1.  Under the lock. */
+static pql_status decide(const char *dir, pqi_rotation_plan plan, uint64_t now, pql_error *err)
+{
+    char text[PQI_IDENTITY_PLAN_MAX];
+    plan.drop_at = (now < TIME_MAX ? now : TIME_MAX) + plan.keep;
+    pqi_rotation_plan_format(&plan, text, sizeof(text));
+    return pqi_identity_plan_write(dir, PQI_IDENTITY_NEXT, text, err);
+}
+
+pql_status pqi_rotation_switch(const char *dir, uint64_t now, pql_error *err)
+{
+    pqi_rotation all = {0};
+    int fd = -1;
+    pql_status status = pqi_rotation_enter(dir, true, &fd, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = load_all(&all, dir, err); /* what cannot be used must not be taken */
+    if (status == PQL_OK && all.next == NULL) {
+        status = pqi_fail(err, PQL_E_NOT_FOUND,
+                          "No next identity is prepared in %s: run 'pqlink rotate prepare'.", dir);
+    }
+    if (status == PQL_OK && all.previous != NULL) {
+        status = pqi_fail(err, PQL_E_IDENTITY,
+                          "Both %s/" PQI_IDENTITY_NEXT " and %s/" PQI_IDENTITY_PREVIOUS
+                          " are there. Run 'pqlink rotate finish' or 'pqlink rotate cancel' first.",
+                          dir, dir);
+    }
+    if (status == PQL_OK) {
+        status = decide(dir, all.plan, now, err);
+    }
+    if (status == PQL_OK) {
+        status = do_renames(dir, err);
+    }
+    pqi_rotation_clear(&all);
+    (void)close(fd);
+    return status;
+}
+
+/* Removes one of the two that may go. */
+static pql_status drop(const char *dir, const char *name, const char *missing, pql_error *err)
+{
+    int fd = -1;
+    pql_status status = pqi_rotation_enter(dir, true, &fd, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (pqi_identity_is_there(dir, name)) {
+        status = pqi_identity_remove(dir, name, err);
+    } else {
+        status = pqi_fail(err, PQL_E_NOT_FOUND, "%s in %s.", missing, dir);
+    }
+    (void)close(fd);
+    return status;
+}
+
+pql_status pqi_rotation_cancel(const char *dir, pql_error *err)
+{
+    return drop(dir, PQI_IDENTITY_NEXT, "No next identity is prepared", err);
+}
+
+pql_status pqi_rotation_finish(const char *dir, pql_error *err)
+{
+    return drop(dir, PQI_IDENTITY_PREVIOUS, "No previous identity is kept", err);
+}
+
+/* ---- comparing ---- */
+
+bool pqi_rotation_same_leaf(const pql_identity *a, const pql_identity *b, pql_leaf leaf)
+{
+    pql_fingerprint of_a;
+    pql_fingerprint of_b;
+    pql_identity_fingerprint(a, leaf, PQL_FINGERPRINT_CERT, &of_a);
+    pql_identity_fingerprint(b, leaf, PQL_FINGERPRINT_CERT, &of_b);
+    return memcmp(of_a.sha256, of_b.sha256, sizeof(of_a.sha256)) == 0;
+}
+
+bool pqi_rotation_same(const pql_identity *a, const pql_identity *b)
+{
+    return pqi_rotation_same_leaf(a, b, PQL_LEAF_PQ) &&
+           pqi_rotation_same_leaf(a, b, PQL_LEAF_CLASSICAL);
+}

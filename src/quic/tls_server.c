@@ -1,0 +1,372 @@
+/* The server's side of TLS: certificates by protocol name and by the client's hint, and their
+ * replacement while handshakes run. */
+#include "base/error.h"
+#include "identity/identity.h"
+#include "quic/tls_internal.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RFC 7301: the ALPN extension. */
+#define EXTENSION_ALPN 16
+
+static int generation_index = -1; /* SSL ex data: the generation that it began with */
+static pthread_once_t generation_index_once = PTHREAD_ONCE_INIT;
+
+/* ---- generations ---- */
+
+static void generation_unref(pqi_tls_generation *generation)
+{
+    if (generation == NULL || atomic_fetch_sub(&generation->refs, 1) != 1) {
+        return;
+    }
+    for (int whose = TLS_CURRENT; whose <= TLS_OTHER; whose++) {
+        SSL_CTX_free(generation->ctx[whose][PQL_LEAF_PQ]);
+        SSL_CTX_free(generation->ctx[whose][PQL_LEAF_CLASSICAL]);
+    }
+    pqi_trust_free(generation->clients);
+    free(generation);
+}
+
+/* The session is being freed, and with it its reference. */
+static void session_freed(void *parent, void *generation, CRYPTO_EX_DATA *data, int index,
+                          long argl, void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    generation_unref(generation);
+}
+
+static void make_generation_index(void)
+{
+    generation_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, session_freed);
+}
+
+static pqi_tls_generation *generation_take(tls_slot *slot)
+{
+    (void)atomic_fetch_add(&slot->readers, 1);
+    pqi_tls_generation *generation = atomic_load(&slot->present);
+    (void)atomic_fetch_add(&generation->refs, 1);
+    (void)atomic_fetch_sub(&slot->readers, 1);
+    return generation;
+}
+
+void pqi_quic_tls_publish(pqi_quic_tls *tls, pqi_tls_generation *generation)
+{
+    pqi_tls_generation *before = atomic_exchange(&tls->slot->present, generation);
+    while (atomic_load(&tls->slot->readers) != 0) {
+        (void)sched_yield(); /* for the few instructions of generation_take */
+    }
+    generation_unref(before);
+}
+
+void pqi_quic_tls_discard(pqi_tls_generation *generation)
+{
+    generation_unref(generation);
+}
+
+const pqi_trust *pqi_tls_server_clients(const SSL *ssl)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    return generation->clients;
+}
+
+/* ---- choosing the leaf ---- */
+
+/* True when |name| is one of the length-prefixed names in |list|. */
+static bool alpn_offered(const uint8_t *list, size_t len, const uint8_t *name, size_t name_len)
+{
+    for (size_t at = 0; at < len && list[at] < len - at; at += 1 + (size_t)list[at]) {
+        if (list[at] == name_len && memcmp(list + at + 1, name, name_len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Our most preferred name that the client offers: its index, or -1. */
+static int alpn_choose(const pqi_quic_tls *tls, const uint8_t *list, size_t len,
+                       const uint8_t **name, uint8_t *name_len)
+{
+    int index = 0;
+    for (size_t at = 0; at < tls->alpn_len; at += 1 + (size_t)tls->alpn[at], index++) {
+        if (alpn_offered(list, len, tls->alpn + at + 1, tls->alpn[at])) {
+            *name = tls->alpn + at + 1;
+            *name_len = tls->alpn[at];
+            return index;
+        }
+    }
+    return -1;
+}
+
+/* The certificate follows from the protocol name, so that a pinned peer sees the same fingerprint
+ * whatever its library learns one day. */
+static pql_leaf leaf_of_protocol(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO *hello)
+{
+    const uint8_t *list = NULL;
+    const uint8_t *name = NULL;
+    uint8_t name_len = 0;
+    size_t len = 0;
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) == 1 && len > 2) {
+        /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
+        const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
+        return index >= 0 ? tls->alpn_leaf[index] : PQL_LEAF_PQ;
+    }
+    return PQL_LEAF_PQ;
+}
+
+static bool names(const uint8_t *hint, size_t len, const pqi_tls_generation *generation,
+                  tls_whose whose, pql_leaf leaf)
+{
+    return pqi_tls_hint_names(hint, len, &generation->of_cert[whose][leaf]) ||
+           pqi_tls_hint_names(hint, len, &generation->of_spki[whose][leaf]);
+}
+
+/* The other identity is shown to a client that knows that one only. */
+static tls_whose whose_by_hint(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello,
+                               pql_leaf leaf)
+{
+    const uint8_t *hint = NULL;
+    size_t len = 0;
+    if (generation->ctx[TLS_OTHER][leaf] == NULL ||
+        SSL_early_callback_ctx_extension_get(hello, PQI_TLS_EXTENSION_HINT, &hint, &len) != 1) {
+        return TLS_CURRENT;
+    }
+    return !names(hint, len, generation, TLS_CURRENT, leaf) &&
+                   names(hint, len, generation, TLS_OTHER, leaf)
+               ? TLS_OTHER
+               : TLS_CURRENT;
+}
+
+static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
+    const pqi_tls_generation *generation = SSL_get_ex_data(hello->ssl, generation_index);
+    const pql_leaf leaf = leaf_of_protocol(tls, hello);
+    const tls_whose whose = whose_by_hint(generation, hello, leaf);
+    if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
+        return ssl_select_cert_error;
+    }
+    pqi_tls_peer_of(hello->ssl)->own_scheme = generation->scheme[whose][leaf];
+    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+}
+
+static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
+                       unsigned in_len, void *arg)
+{
+    (void)ssl;
+    return alpn_choose(arg, in, in_len, out, out_len) >= 0 ? SSL_TLSEXT_ERR_OK
+                                                           : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* ---- tickets ---- */
+
+/* Which leaf |ssl| shows; false when none was chosen yet. */
+static bool leaf_shown(const SSL *ssl, const pqi_tls_generation *generation, tls_whose *whose,
+                       pql_leaf *leaf)
+{
+    const SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+    for (unsigned i = 0; i < 4; i++) {
+        *whose = i < 2 ? TLS_CURRENT : TLS_OTHER;
+        *leaf = i % 2 == 0 ? PQL_LEAF_PQ : PQL_LEAF_CLASSICAL;
+        if (generation->ctx[*whose][*leaf] == ctx) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t ticket_overhead(SSL *ssl)
+{
+    (void)ssl;
+    return PQI_TICKET_OVERHEAD;
+}
+
+static int seal_ticket(SSL *ssl, uint8_t *out, size_t *out_len, size_t size, const uint8_t *session,
+                       size_t len)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    const pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    pqi_ticket_facts facts = {.policy = tls->use.policy, .group = SSL_get_group_id(ssl)};
+    tls_whose whose;
+    pql_leaf leaf;
+    if (!leaf_shown(ssl, generation, &whose, &leaf)) {
+        return 0;
+    }
+    /* Whose key was proven: on a resumed link it is not that of the leaf of today. */
+    memcpy(facts.leaf,
+           SSL_session_reused(ssl) == 1 ? peer->resumed_leaf
+                                        : generation->of_cert[whose][leaf].sha256,
+           sizeof(facts.leaf));
+    return pqi_ticket_seal(tls->ticket_secret, peer->now_unix, &facts, session, len, out, size,
+                           out_len)
+               ? 1
+               : 0;
+}
+
+/* True when the session was begun with a leaf that is shown today: an identity that was given up
+ * does not live on in tickets. */
+static bool leaf_is_ours(const SSL *ssl, const pqi_ticket_facts *facts)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    tls_whose whose;
+    pql_leaf leaf;
+    if (!leaf_shown(ssl, generation, &whose, &leaf)) {
+        return false;
+    }
+    for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
+        if (generation->ctx[i][leaf] != NULL &&
+            memcmp(generation->of_cert[i][leaf].sha256, facts->leaf, sizeof(facts->leaf)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What cannot be resumed costs the client a full handshake, and nothing else. */
+static enum ssl_ticket_aead_result_t open_ticket(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                 size_t size, const uint8_t *ticket, size_t len)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    pqi_ticket_facts facts;
+    if (!pqi_ticket_open(tls->ticket_secret, peer->now_unix, ticket, len, &facts, out, size,
+                         out_len) ||
+        !pqi_ticket_strong_enough(&facts, tls->use.policy) || !leaf_is_ours(ssl, &facts)) {
+        return ssl_ticket_aead_ignore_ticket;
+    }
+    memcpy(peer->resumed_leaf, facts.leaf, sizeof(peer->resumed_leaf));
+    return ssl_ticket_aead_success;
+}
+
+static const SSL_TICKET_AEAD_METHOD ticket_method = {ticket_overhead, seal_ticket, open_ticket};
+
+static void give_tickets(SSL_CTX *ctx)
+{
+    (void)SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+    (void)SSL_CTX_set_num_tickets(ctx, PQI_SESSIONS_PER_KEY);
+    /* Clients then do not offer what does not open any more. */
+    SSL_CTX_set_session_psk_dhe_timeout(ctx, PQI_TICKET_PERIOD);
+    SSL_CTX_set_ticket_aead_method(ctx, &ticket_method);
+}
+
+/* ---- making ---- */
+
+static pql_status fill_leaf(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+                            const pql_identity *id, tls_whose whose, pql_leaf leaf, pql_error *err)
+{
+    SSL_CTX **ctx = &generation->ctx[whose][leaf];
+    pql_status status = pqi_tls_new_context(tls, ctx, err);
+    if (status == PQL_OK) {
+        status = pqi_identity_use(id, leaf, *ctx, err);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    generation->scheme[whose][leaf] = pqi_identity_scheme(id, leaf);
+    pql_identity_fingerprint(id, leaf, PQL_FINGERPRINT_CERT, &generation->of_cert[whose][leaf]);
+    pql_identity_fingerprint(id, leaf, PQL_FINGERPRINT_SPKI, &generation->of_spki[whose][leaf]);
+    SSL_CTX_set_select_certificate_cb(*ctx, select_leaf);
+    if (generation->clients != NULL) {
+        SSL_CTX_set_custom_verify(*ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                                  pqi_tls_verify);
+        /* 2.8 kB less for each link; what links are asked for was taken down by then. */
+        SSL_CTX_set_retain_only_sha256_of_client_certs(*ctx, 1);
+    } else if (tls->tickets) {
+        give_tickets(*ctx);
+    }
+    /* The list of names is never changed through it. */
+    SSL_CTX_set_alpn_select_cb(*ctx, select_alpn, (void *)(uintptr_t)tls);
+    return PQL_OK;
+}
+
+static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+                               const pql_peer *clients, pql_error *err)
+{
+    const pqi_tls_generation *present = atomic_load(&tls->slot->present);
+    if (clients != NULL) {
+        return pqi_trust_new_clients(&generation->clients, clients, err);
+    }
+    generation->clients = present != NULL ? pqi_trust_ref(present->clients) : NULL;
+    return PQL_OK;
+}
+
+static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+                       const pqi_tls_change *change, pql_error *err)
+{
+    const pql_identity *const whose[] = {change->current, change->other};
+    pql_status status = fill_clients(tls, generation, change->clients, err);
+    for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
+        for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
+            if (status == PQL_OK) {
+                status = fill_leaf(tls, generation, whose[i], (tls_whose)i, (pql_leaf)leaf, err);
+            }
+        }
+    }
+    return status;
+}
+
+pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pqi_tls_change *change,
+                                pqi_tls_generation **out, pql_error *err)
+{
+    *out = NULL;
+    if (change->current == NULL) {
+        return pqi_fail(err, PQL_E_IDENTITY, "A listener needs an identity.");
+    }
+    pqi_tls_generation *generation = calloc(1, sizeof(*generation));
+    if (generation == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
+    }
+    atomic_store(&generation->refs, 1);
+    const pql_status status = fill(tls, generation, change, err);
+    if (status != PQL_OK) {
+        generation_unref(generation);
+        return status;
+    }
+    *out = generation;
+    return PQL_OK;
+}
+
+pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
+{
+    pqi_tls_generation *first = NULL;
+    (void)pthread_once(&generation_index_once, make_generation_index);
+    tls->tickets = opts->ticket_secret != NULL;
+    if (tls->tickets) {
+        memcpy(tls->ticket_secret, opts->ticket_secret, sizeof(tls->ticket_secret));
+    }
+    tls->slot = calloc(1, sizeof(*tls->slot));
+    if (tls->slot == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
+    }
+    const pqi_tls_change change = {opts->identity, opts->other_identity, opts->peer};
+    const pql_status status = pqi_quic_tls_prepare(tls, &change, &first, err);
+    atomic_store(&tls->slot->present, first);
+    return status;
+}
+
+void pqi_tls_server_free(pqi_quic_tls *tls)
+{
+    if (tls->slot != NULL) {
+        generation_unref(atomic_load(&tls->slot->present));
+        free(tls->slot);
+    }
+}
+
+SSL *pqi_tls_server_session(const pqi_quic_tls *tls)
+{
+    pqi_tls_generation *generation = generation_take(tls->slot);
+    SSL *ssl = SSL_new(generation->ctx[TLS_CURRENT][PQL_LEAF_PQ]);
+    if (ssl == NULL || SSL_set_ex_data(ssl, generation_index, generation) != 1) {
+        SSL_free(ssl);
+        generation_unref(generation);
+        return NULL;
+    }
+    return ssl;
+}
