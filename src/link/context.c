@@ -262,6 +262,9 @@ void pql_context_free(pql_context *ctx)
     pqi_listeners_free(ctx);
     pqi_debug_close(ctx);
     pqi_servers_free(ctx->servers);
+    for (unsigned i = 0; ctx->workers != NULL && i < ctx->worker_count; i++) {
+        free(ctx->workers[i].send_buffer);
+    }
     free(ctx->workers);
     (void)pthread_mutex_destroy(&ctx->lock);
     pqi_tls_sessions_free(ctx->sessions);

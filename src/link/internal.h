@@ -48,6 +48,7 @@ struct pql_listener {
 typedef struct pqi_context_worker {
     pqi_worker *worker;
     pqi_port *ports;
+    uint8_t *send_buffer;      /* of all endpoints; made with the first; owned */
     pql_link *resolving;       /* client links that have no port yet */
     atomic_size_t handed_over; /* bytes of datagrams from other workers that wait */
     pqi_watch *watch;          /* made with the first client port */

@@ -266,6 +266,15 @@ void pqi_port_free(pqi_port *port)
     free(port);
 }
 
+/* NULL without memory: each endpoint then has its own, or fails. */
+static uint8_t *send_buffer(pqi_context_worker *home)
+{
+    if (home->send_buffer == NULL) {
+        home->send_buffer = malloc(PQI_QUIC_BUFFER);
+    }
+    return home->send_buffer;
+}
+
 /* On the worker's thread.  Takes |udp| over, also on failure. */
 static pql_status port_new(pqi_port **out, pql_context *ctx, unsigned worker, pqi_udp *udp,
                            const pqi_quic_endpoint_opts *base, pql_error *err)
@@ -283,6 +292,7 @@ static pql_status port_new(pqi_port **out, pql_context *ctx, unsigned worker, pq
     port->socket = socket_open(port, udp);
     pqi_quic_endpoint_opts opts = *base;
     opts.io = io_of(port);
+    opts.buffer = send_buffer(home);
     port->endpoint = port->socket == NULL ? NULL : pqi_quic_endpoint_new(&opts);
     if (port->endpoint == NULL) {
         if (port->socket != NULL) {

@@ -108,6 +108,8 @@ static int on_stream_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uin
     (void)ngtcp2;
     (void)offset;
     pqi_quic_stream *stream = stream_of(user_data, id, stream_user_data);
+    pqi_quic_conn *conn = user_data;
+    conn->large_at = 0;
     if (stream != NULL) {
         pqi_stream_acked(stream, len);
     }
@@ -188,6 +190,8 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
     (void)fallback;
     pqi_quic_conn *conn = user_data;
     conn->path_unproven = false;
+    conn->small = false;
+    conn->large_at = 0;
     if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS &&
         (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
         pqi_address remote = {.len = path->remote.addrlen};

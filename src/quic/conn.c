@@ -379,6 +379,8 @@ void pqi_quic_conn_stats(const pqi_quic_conn *conn, pqi_quic_stats *out)
         .bytes_received = info.bytes_recv,
         .packets_lost = info.pkt_lost,
         .smoothed_rtt_ns = info.smoothed_rtt,
-        .path_mtu = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2),
+        .path_mtu = conn->small || conn->endpoint->opts.wide_window
+                        ? NGTCP2_MAX_UDP_PAYLOAD_SIZE
+                        : ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2),
     };
 }

@@ -8,6 +8,8 @@
 
 /* Runs of datagrams that one connection may write before the others have their turn. */
 #define WRITE_ROUNDS 16
+/* How long large datagrams may stay without an acknowledgement. */
+#define BLACK_HOLE_PTO 3
 /* RFC 9000, 17.3.1: first byte and packet number around the destination ID; RFC 9001, 5.3: the tag
  * of every suite has 16 bytes. */
 #define SHORT_HEADER_MAX (1 + 4)
@@ -132,6 +134,10 @@ static void send_run(pqi_quic_conn *conn, const ngtcp2_path *path, const ngtcp2_
     memcpy(&run.remote.sa, path->remote.addr, path->remote.addrlen);
     run.remote.len = path->remote.addrlen;
     const bool first_flight = !conn->server && conn->handshake_out == 0;
+    if (run.segment > NGTCP2_MAX_UDP_PAYLOAD_SIZE && conn->large_at == 0 &&
+        run.segment <= ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2)) {
+        conn->large_at = now; /* a probe for a larger path does not count */
+    }
     unsigned copies = 1;
     if (first_flight) {
         copies = pqi_conn_flight_copies(conn, (len + run.segment - 1) / run.segment);
@@ -182,8 +188,8 @@ static void write_close(pqi_quic_conn *conn, uint64_t now)
     pqi_conn_finish(conn, now);
 }
 
-/* A run of packets of 1200 bytes, for opts.wide_window: ngtcp2 itself puts only such together as
- * fill the path's limit, which it then does not know.  What goes another way is sent by itself. */
+/* A run of packets of 1200 bytes, where the path's limit as ngtcp2 sees it is larger: it puts only
+ * such packets together as fill that.  What goes another way is sent by itself. */
 static ngtcp2_ssize write_small_run(pqi_quic_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info,
                                     size_t *segment, uint64_t now)
 {
@@ -223,22 +229,35 @@ static ngtcp2_ssize write_small_run(pqi_quic_conn *conn, ngtcp2_path *path, ngtc
     return (ngtcp2_ssize)total;
 }
 
+/* A path may carry less from one moment on, and then loses all large datagrams in silence ("black
+ * hole", RFC 8899, 4.3), the repeated ones too.  ngtcp2 does not look for that.  When nothing has
+ * been acknowledged for three probe time-outs since a large one left, they are not large any more,
+ * until the link is on another path. */
+static void look_for_black_hole(pqi_quic_conn *conn, uint64_t now)
+{
+    if (conn->large_at != 0 && !conn->small &&
+        now - conn->large_at >= BLACK_HOLE_PTO * ngtcp2_conn_get_pto2(conn->ngtcp2)) {
+        conn->small = true;
+    }
+}
+
 static void write_data(pqi_quic_conn *conn, uint64_t now)
 {
     pqi_quic_endpoint *endpoint = conn->endpoint;
     const pqi_quic_io *io = &endpoint->opts.io;
     pqi_stream_unblock_all(conn);
     conn->quiet = false;
+    look_for_black_hole(conn, now);
     for (unsigned round = 0; round < WRITE_ROUNDS && !io->blocked(io->user); round++) {
         ngtcp2_path_storage path;
         ngtcp2_pkt_info info = {0};
         size_t segment = 0;
         ngtcp2_path_storage_zero(&path);
-        const ngtcp2_ssize n = endpoint->opts.wide_window
-                                   ? write_small_run(conn, &path.path, &info, &segment, now)
-                                   : ngtcp2_conn_write_aggregate_pkt(
-                                         conn->ngtcp2, &path.path, &info, endpoint->buffer,
-                                         sizeof(endpoint->buffer), &segment, write_packet, now);
+        const ngtcp2_ssize n =
+            endpoint->opts.wide_window || conn->small
+                ? write_small_run(conn, &path.path, &info, &segment, now)
+                : ngtcp2_conn_write_aggregate_pkt(conn->ngtcp2, &path.path, &info, endpoint->buffer,
+                                                  PQI_QUIC_BUFFER, &segment, write_packet, now);
         if (n < 0) {
             pqi_conn_fail(conn, (int)n, now);
             return;

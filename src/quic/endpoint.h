@@ -41,6 +41,8 @@
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 
+/* A run of datagrams is this long at most: GSO takes no more. */
+#define PQI_QUIC_BUFFER ((size_t)65507)
 /* An address token that is longer is not kept (RFC 9000, 19.7, has no bound). */
 #define PQI_QUIC_TOKEN_MAX 256
 /* How often a client's first flight is sent at most. */
@@ -75,6 +77,9 @@ typedef struct pqi_quic_io {
 typedef struct pqi_quic_endpoint_opts {
     pqi_quic_io io;
     const pqi_quic_tls *tls; /* borrowed */
+    /* Borrowed: PQI_QUIC_BUFFER bytes that nobody else touches while the endpoint flushes; all
+     * endpoints of a thread may share them.  NULL: the endpoint has its own. */
+    uint8_t *buffer;
     bool server;
     unsigned worker, workers;            /* index and number, for connection IDs */
     uint8_t secret[PQI_QUIC_SECRET_LEN]; /* Retry, address tokens, stateless reset */

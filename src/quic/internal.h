@@ -9,8 +9,6 @@
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 
-/* GSO takes 65,507 bytes at most. */
-#define PQI_QUIC_BUFFER 65507
 /* CONNECTION_CLOSE that is sent again fits the smallest allowed datagram. */
 #define PQI_QUIC_CLOSE_SIZE 1200
 /* RFC 9000, 8.1: "MUST limit the amount of data [...] to three times". */
@@ -77,6 +75,7 @@ struct pqi_quic_conn {
     bool server, dirty, counted_unauthenticated, close_wanted, close_is_transport;
     bool engine_failed; /* ngtcp2 may only say goodbye any more */
     bool quiet;         /* within a flush: nothing but stream data waits to be sent */
+    bool small;         /* the path lost all large datagrams: only small ones until it changes */
     bool path_unproven; /* server: the peer's new address is being validated */
     bool stateless_reset;
     pql_posture posture;
@@ -94,6 +93,7 @@ struct pqi_quic_conn {
     /* The end. */
     pql_close close;
     uint64_t app_timer;
+    uint64_t large_at; /* first large datagram since the peer acknowledged data; 0: none */
     uint64_t linger_until;
     uint8_t *close_packet; /* PQI_QUIC_CLOSE_SIZE at most; owned */
     size_t close_len;
@@ -119,7 +119,8 @@ struct pqi_quic_endpoint {
     double reset_credit;     /* stateless resets that may be sent now */
     uint64_t reset_at;
     pqi_quic_counters counters;
-    uint8_t buffer[PQI_QUIC_BUFFER];
+    uint8_t *buffer;     /* PQI_QUIC_BUFFER bytes, for the run that is written just now */
+    uint8_t *own_buffer; /* the same, when nobody lent one */
 };
 
 /* endpoint.c */
