@@ -195,8 +195,10 @@ static ngtcp2_ssize write_small_run(pqi_quic_conn *conn, ngtcp2_path *path, ngtc
 {
     uint8_t *out = conn->endpoint->buffer;
     const size_t quantum = ngtcp2_conn_get_send_quantum2(conn->ngtcp2);
+    /* A first flight is one burst, not paced. */
+    const size_t most = conn->state == CONN_HANDSHAKE ? PQI_QUIC_BUFFER : quantum;
     size_t total = 0;
-    while (total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= quantum &&
+    while (total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= most &&
            total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= PQI_QUIC_BUFFER) {
         ngtcp2_path_storage way;
         ngtcp2_pkt_info mark = {0};
