@@ -37,6 +37,10 @@ class Options(dict):
     def is_set(self, name):
         return self.get(name) == "yes"
 
+    async def pause(self):
+        """So that a session lasts until the event of its case."""
+        await asyncio.sleep(self.count("pause-ms", 0) / 1000)
+
     def count(self, name, otherwise):
         return int(self.get(name, otherwise))
 
@@ -159,6 +163,7 @@ class Miner:
             if waiting or job is None or accepted >= wanted:
                 continue
             await self.disturb(talker, accepted)
+            await self.options.pause()
             seed += 1
             writer.write(frame(result(job, seed)))
             waiting = True
@@ -230,6 +235,7 @@ class Node:
                 writer.write(frame({"JobAck": {"job_id": str(number), "nonce": found["nonce"], "height": number,
                                                "verdict": "accepted", "reason": "taken"}}))
             number += 1
+            await self.options.pause()
             writer.write(frame(job(number, difficulty)))
         say(event="done", accepted=wanted)
 

@@ -122,6 +122,7 @@ func (m *miner) mine(ctx context.Context) error {
 			}
 			moved = true
 		}
+		m.o.pause()
 		m.nonce++
 		if err := write(stream, result(m.job, m.nonce)); err != nil {
 			return err
@@ -137,7 +138,8 @@ func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config) (*q
 		return nil, "", err
 	}
 	config := &quic.Config{KeepAlivePeriod: keepAlive, HandshakeIdleTimeout: 10 * time.Second,
-		Tracer: qlog.DefaultConnectionTracer} // writes where QLOGDIR says, if it does
+		InitialPacketSize: uint16(o.count("datagram", 0)), // 0: quic-go's own choice, 1280
+		Tracer:            qlog.DefaultConnectionTracer}   // writes where QLOGDIR says, if it does
 	if !o.set("early") {
 		conn, err := t.Dial(ctx, node, tc, config)
 		return conn, "not tried", err

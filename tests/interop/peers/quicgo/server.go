@@ -80,6 +80,7 @@ func serve(ctx context.Context, o options, conn *quic.Conn) error {
 			}
 		}
 		number++
+		o.pause()
 		if err := write(stream, job(number, o["difficulty"])); err != nil {
 			return err
 		}
@@ -105,7 +106,8 @@ func runServer(ctx context.Context, o options) error {
 			return true
 		}
 	}
-	listener, err := transport.Listen(tc, &quic.Config{Tracer: qlog.DefaultConnectionTracer})
+	listener, err := transport.Listen(tc, &quic.Config{Tracer: qlog.DefaultConnectionTracer,
+		InitialPacketSize: uint16(o.count("datagram", 0))})
 	if err != nil {
 		return err
 	}

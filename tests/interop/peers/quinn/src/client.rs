@@ -139,6 +139,7 @@ async fn mine(connection: &Connection, endpoint: &Endpoint, options: &Options, s
             continue;
         }
         disturb(connection, endpoint, options, accepted)?;
+        options.pause().await;
         nonce += 1;
         wire::write(&mut send, &wire::result(&job, nonce)).await?;
         waiting = true;

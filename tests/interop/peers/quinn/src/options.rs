@@ -33,6 +33,11 @@ impl Options {
         self.text(name) == "yes"
     }
 
+    /// So that a session lasts until the event of its case.
+    pub async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(self.count("pause-ms", 0))).await;
+    }
+
     pub fn count(&self, name: &str, otherwise: u64) -> u64 {
         self.values
             .get(name)

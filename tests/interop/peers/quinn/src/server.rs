@@ -61,6 +61,7 @@ async fn serve(connection: &Connection, options: &Options) -> Result<(), Failure
             wire::write(&mut send, &ack).await?;
         }
         number += 1;
+        options.pause().await;
         wire::write(&mut send, &job(number, difficulty)).await?;
     }
     wire::say(json!({"event": "done", "accepted": wanted}));
