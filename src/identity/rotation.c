@@ -91,7 +91,7 @@ static pql_status read_plan(pqi_rotation_plan *out, const char *dir, const char 
 /* True when a switch was decided and its renames are not all done. */
 static bool is_unfinished(const char *dir)
 {
-    pqi_rotation_plan plan;
+    pqi_rotation_plan plan = {0};
     return pqi_identity_is_there(dir, PQI_IDENTITY_NEXT) &&
            read_plan(&plan, dir, PQI_IDENTITY_NEXT, NULL) == PQL_OK && plan.drop_at != 0;
 }
