@@ -132,15 +132,16 @@ static int add_remembered(const pqi_quic_tls *tls, const SSL *ssl, const uint8_t
                           size_t *out_len)
 {
     pql_fingerprint remembered;
-    if (!pqi_trust_remembers(tls->trust, pqi_tls_peer_of(ssl)->host_port, &remembered)) {
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    if (!pqi_trust_remembers(tls->trust, peer->host_port, &remembered)) {
         return 0;
     }
-    uint8_t *hint = malloc(PQI_TLS_HINT_SIZE);
-    if (hint == NULL) {
+    peer->hint = malloc(PQI_TLS_HINT_SIZE);
+    if (peer->hint == NULL) {
         return 0;
     }
-    *out_len = pqi_tls_hint_write(hint, &remembered, 1);
-    *out = hint;
+    *out_len = pqi_tls_hint_write(peer->hint, &remembered, 1);
+    *out = peer->hint;
     return 1;
 }
 
@@ -160,12 +161,12 @@ static int add_hint(SSL *ssl, unsigned extension, const uint8_t **out, size_t *o
 
 static void free_hint(SSL *ssl, unsigned extension, const uint8_t *out, void *arg)
 {
-    const pqi_quic_tls *tls = arg;
-    (void)ssl;
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
     (void)extension;
-    if (out != tls->hint) {
-        free((void *)(uintptr_t)out); /* of add_remembered */
-    }
+    (void)out;
+    (void)arg;
+    free(peer->hint);
+    peer->hint = NULL;
 }
 
 /* Tells a server of ours which leaf is expected: in a rotation it has two. */
