@@ -51,10 +51,8 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
 /* The library drops a client's certificate after the handshake. */
 static void take_down(pqi_quic_tls_peer *peer, const pqi_chain *chain)
 {
-    peer->shown = pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_CERT,
-                                         &peer->shown_cert) &&
-                  pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_SPKI,
-                                         &peer->shown_spki);
+    peer->shown =
+        pqi_fingerprints_of_der(chain->der[0], chain->len[0], &peer->shown_cert, &peer->shown_spki);
 }
 
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
