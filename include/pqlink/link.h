@@ -134,9 +134,11 @@ typedef struct pql_peer {
 typedef struct pql_listen_opts {
     const pql_alpn *alpn; /* copied; at least one, at most 8 */
     size_t alpn_count;
-    const pql_peer *clients;      /* whose certificates are asked for and needed: pins, CA file, or
-                                     insecure (any certificate); copied; NULL: none is asked for */
-    bool pq_authentication;       /* accept ML-DSA from clients only */
+    const pql_peer *clients; /* whose certificates are asked for and needed: pins, CA file, or
+                                insecure (any certificate); copied; NULL: none is asked for */
+    bool pq_authentication;  /* accept ML-DSA from clients only */
+    bool tickets; /* let clients resume their sessions (docs/identity.md): cheaper handshakes
+                     without a new proof of our key; never with |clients| */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     unsigned max_links;           /* 0: 65,536 per worker */
@@ -169,6 +171,8 @@ typedef struct pql_connect_opts {
     const pql_identity *identity; /* its ML-DSA leaf is shown to a server that asks, and proven;
                                      used up by the call; NULL: none is shown.  A server that does
                                      not accept it ends the link soon after link_open */
+    bool resume; /* resume a session with this peer, of the same policy, protocol and trust, when
+                    there is one, and keep those that it gives; not with |identity| */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     uint64_t connect_timeout_ms; /* 0: 10,000: name look-up and handshake together */

@@ -241,6 +241,7 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
                                    .alpn_count = 1,
                                    .peer = peer,
                                    .identity = opts->identity,
+                                   .sessions = opts->resume ? ctx->sessions : NULL,
                                    .pq_authentication = opts->pq_authentication};
     const uint64_t timeout_ms =
         opts->connect_timeout_ms != 0 ? opts->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;

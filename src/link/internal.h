@@ -59,8 +59,10 @@ struct pql_context {
     pql_identity *other_identity;
     pql_listener *listeners;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
-    int keylog_fd;  /* -1: none */
-    char *qlog_dir; /* NULL: none; owned */
+    uint8_t ticket_secret[PQI_TICKET_SECRET_LEN]; /* follows from |secret| */
+    pqi_tls_sessions *sessions;                   /* of clients that may resume */
+    int keylog_fd;                                /* -1: none */
+    char *qlog_dir;                               /* NULL: none; owned */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
     atomic_uint_fast64_t next_link;

@@ -2,6 +2,7 @@
 #ifndef PQI_QUIC_TLS_INTERNAL_H
 #define PQI_QUIC_TLS_INTERNAL_H
 
+#include "crypto/hash.h"
 #include "policy/policy.h"
 #include "quic/tls.h"
 
@@ -40,6 +41,10 @@ struct pqi_quic_tls {
     size_t alpn_len;
     uint8_t hint[PQI_TLS_HINT_SIZE]; /* client: see tls_hint.h */
     size_t hint_len;                 /* 0: none is sent */
+    bool tickets;                    /* server: they are given */
+    uint8_t ticket_secret[PQI_TICKET_SECRET_LEN];
+    pqi_tls_sessions *sessions;             /* client: borrowed; NULL: nothing is resumed */
+    uint8_t session_scope[PQI_SHA256_SIZE]; /* client: what a session is good for, but for whom */
     void (*keylog)(void *user, const char *line);
     void *keylog_user;
 };

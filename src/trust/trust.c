@@ -5,6 +5,7 @@
 #include "identity/identity.h"
 #include "trust/authority.h"
 
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
 #include <stdatomic.h>
@@ -347,6 +348,20 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
         return fail_memory(host_port, "written", &of_cert, err);
     }
     return PQL_OK;
+}
+
+void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE])
+{
+    SHA256_CTX sha;
+    const uint8_t how = (uint8_t)trust->how;
+    (void)SHA256_Init(&sha);
+    (void)SHA256_Update(&sha, &how, sizeof(how));
+    for (size_t i = 0; i < trust->pin_count; i++) {
+        const uint8_t form = (uint8_t)trust->pins[i].form;
+        (void)SHA256_Update(&sha, &form, sizeof(form));
+        (void)SHA256_Update(&sha, trust->pins[i].sha256, PQL_SHA256_SIZE);
+    }
+    (void)SHA256_Final(out, &sha);
 }
 
 uint8_t pqi_trust_alert(pql_status refusal)

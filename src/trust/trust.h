@@ -53,6 +53,9 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
 pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
                             bool hybrid, pql_error *err);
 
+/* A digest of the way of trust and its pins, to tell apart what was learnt under different ones. */
+void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE]);
+
 /* TLS alert for a refusal: bad_certificate (42), unknown_ca (48), insufficient_security (71). */
 uint8_t pqi_trust_alert(pql_status refusal);
 
