@@ -73,6 +73,11 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     pqi_mine_view_events.answered(&((program *)user)->view, ack);
 }
 
+static void on_rotation(void *user, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_view_events.rotation(&((program *)user)->view, rotation);
+}
+
 static void on_disconnected(void *user, const pql_close *why)
 {
     pqi_mine_view_events.disconnected(&((program *)user)->view, why);
@@ -100,6 +105,7 @@ static const pqi_mine_events events = {.connected = on_connected,
                                        .cancelled = on_cancelled,
                                        .found = on_found,
                                        .answered = on_answered,
+                                       .rotation = on_rotation,
                                        .disconnected = on_disconnected,
                                        .retrying = on_retrying,
                                        .ended = on_ended};

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/node.h"
+#include "cmd/node_rotation.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
 #include "miner/devchain.h"
@@ -22,13 +23,14 @@
 /* A start after this age makes a new one.  Old Retry tokens have long expired by then; peers of
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
+#define MS_PER_SEC 1000
 
 /* All that a running node owns, in the order in which it is made. */
 typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
-    pql_identity *identity;
+    pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
     pqi_source *source;
     pqi_node_metrics *metrics;
@@ -60,19 +62,28 @@ static pql_status open_identity(node *n, pql_error *err)
 {
     const char *dir = n->options->dir.text;
     const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
+    pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
     pql_status status = pqi_store_check_directory(dir, err);
     if (status == PQL_OK) {
-        status = pql_identity_open(&n->identity, dir, &opts, err);
+        status = pql_identity_open(&id, dir, &opts, err);
     }
-    if (status != PQL_OK) {
-        return status;
-    }
-    if (pql_identity_created(n->identity)) {
+    if (status == PQL_OK && pql_identity_created(id)) {
         pqi_log(PQI_LOG_INFO, SERVICE, "identity_created", PQI_STR("dir", dir));
     }
-    pqi_health_set_ok(n->rt.health, n->ready_identity);
-    return PQL_OK;
+    pql_identity_free(id);
+    return status;
+}
+
+/* After the store, so that a second node on the directory changes nothing. */
+static pql_status open_rotation(node *n, pql_error *err)
+{
+    const pql_status status = pqi_node_rotation_open(&n->rotation, n->options->dir.text,
+                                                     pqi_clock_unix_ms() / MS_PER_SEC, err);
+    if (status == PQL_OK) {
+        pqi_health_set_ok(n->rt.health, n->ready_identity);
+    }
+    return status;
 }
 
 static pql_status fill_random(void *user, uint8_t *out, size_t len)
@@ -114,7 +125,7 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
-        const pql_context_opts opts = {.identity = n->identity,
+        const pql_context_opts opts = {.identity = n->rotation.in_use.current,
                                        .policy = n->options->policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
@@ -142,9 +153,17 @@ static pql_status open_service(node *n, pql_error *err)
             pqi_node_service_listen(n->service, n->ctx, n->options->listen.text, &n->listener, err);
     }
     if (status == PQL_OK) {
+        status = pqi_node_rotation_start(&n->rotation, n->ctx, n->service, n->metrics, err);
+    }
+    if (status == PQL_OK) {
         pqi_health_set_ok(n->rt.health, n->ready_listener);
     }
     return status;
+}
+
+static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
+{
+    return pqi_node_rotation_status(user, out, err);
 }
 
 static pql_status node_open(node *n, pql_error *err)
@@ -160,6 +179,9 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_store(n, err);
     }
     if (status == PQL_OK) {
+        status = open_rotation(n, err);
+    }
+    if (status == PQL_OK) {
         status = open_source(n, err);
     }
     if (status == PQL_OK) {
@@ -169,8 +191,7 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status =
-            pqi_runtime_admin(&n->rt, &n->options->admin, pqi_node_service_status, n->service, err);
+        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, &n->rotation, err);
     }
     return status;
 }
@@ -184,7 +205,7 @@ static void node_close(node *n)
     pqi_node_metrics_free(n->metrics);
     pqi_source_destroy(n->source);
     pqi_store_close(n->store);
-    pql_identity_free(n->identity);
+    pqi_node_rotation_close(&n->rotation);
     pqi_runtime_close(&n->rt);
 }
 
@@ -195,11 +216,12 @@ static void announce(const node *n, bool terminal)
     char pin[PQL_FINGERPRINT_SIZE];
     const pqi_url *listen = &n->options->listen;
     const unsigned port = pql_listener_port(n->listener);
-    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    const pql_identity *id = n->rotation.in_use.current;
+    pql_identity_fingerprint(id, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
     pql_fingerprint_format(&fp, pin);
     pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", listen->host),
             PQI_U64("port", port), PQI_STR("fingerprint", pin),
-            PQI_STR("algo", pql_identity_algorithm(n->identity, PQL_LEAF_PQ)),
+            PQI_STR("algo", pql_identity_algorithm(id, PQL_LEAF_PQ)),
             PQI_STR("policy", pql_policy_name(n->options->policy)),
             PQI_U64("workers", pql_context_workers(n->ctx)),
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
@@ -212,40 +234,15 @@ static void announce(const node *n, bool terminal)
     }
 }
 
-/* SIGHUP: the identity is read again.  Only an unchanged one is taken: a pin that changes by
- * accident locks miners out, so a changed one is refused loudly and the old one stays. */
-static void reload(const node *n)
-{
-    pql_identity *again = NULL;
-    pql_error err = {0};
-    pql_fingerprint before;
-    pql_fingerprint after;
-    const pql_status status = pql_identity_open(&again, n->options->dir.text,
-                                                &(pql_identity_opts){.must_exist = true}, &err);
-    if (status != PQL_OK) {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
-        return;
-    }
-    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &before);
-    pql_identity_fingerprint(again, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &after);
-    if (memcmp(before.sha256, after.sha256, sizeof(before.sha256)) != 0) {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused",
-                PQI_STR("reason", "The identity on disk is another one than the one in use.  "
-                                  "Restart the node if that is meant; miners then need the new "
-                                  "fingerprint."));
-    } else {
-        pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", n->options->dir.text));
-    }
-    pql_identity_free(again);
-}
-
 static void serve(node *n)
 {
     for (;;) {
-        const uint64_t deadline = pqi_node_service_tick(n->service);
-        const int signal_number = pqi_runtime_wait_signal(deadline);
+        const uint64_t jobs = pqi_node_service_tick(n->service);
+        const uint64_t rotation = pqi_node_rotation_tick(
+            &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
+        const int signal_number = pqi_runtime_wait_signal(jobs < rotation ? jobs : rotation);
         if (signal_number == SIGHUP) {
-            reload(n);
+            pqi_node_rotation_reload(&n->rotation);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cmd/mine_status.h"
+#include "cmd/rotation_view.h"
 #include "cmd/runtime.h"
 
 #include <stdio.h>
@@ -223,6 +224,66 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     }
 }
 
+static bool is_pinned(const pqi_mine_options *o, const pql_fingerprint *fp)
+{
+    for (size_t i = 0; i < o->pin_count; i++) {
+        if (o->pins[i].form == fp->form &&
+            memcmp(o->pins[i].sha256, fp->sha256, sizeof(fp->sha256)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define ASK_FIRST "Ask its operator whether this is right, and then "
+
+/* What to do about the node's next certificate, with the words to type. */
+static void rotation_advice(char *out, size_t size, const pqi_mine_options *o,
+                            const pqi_miner_rotation *rotation)
+{
+    char next[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(&rotation->next, next);
+    if (is_pinned(o, &rotation->next) || is_pinned(o, &rotation->next_spki)) {
+        (void)snprintf(out, size, "It is pinned already; nothing is to be done.");
+    } else if (o->pin_count > 0) {
+        (void)snprintf(out, size, ASK_FIRST "start this miner with one more option: --pin %s",
+                       next);
+    } else if (o->tofu) {
+        (void)snprintf(out, size,
+                       ASK_FIRST "when the old certificate is refused, run 'pqlink forget', or use "
+                                 "--pin %s instead of --tofu.",
+                       next);
+    } else {
+        (void)snprintf(out, size, "This miner pins nothing; nothing is to be done.");
+    }
+}
+
+static void on_rotation(void *user, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_view *view = user;
+    const pqi_mine_options *o = view->options;
+    char next[PQL_FINGERPRINT_SIZE];
+    char spki[PQL_FINGERPRINT_SIZE];
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    char advice[PQL_ERROR_MESSAGE_SIZE];
+    if (!rotation->any) {
+        SAY_BOUNDED(view, PQI_LOG_WARN, "rotation_over",
+                    PQI_STR("message", "The node has no other certificate than the one in use."));
+        return;
+    }
+    const bool ready = is_pinned(o, &rotation->next) || is_pinned(o, &rotation->next_spki);
+    pql_fingerprint_format(&rotation->next, next);
+    pql_fingerprint_format(&rotation->next_spki, spki);
+    pqi_time_format(switch_at, rotation->switch_at);
+    pqi_time_format(drop_at, rotation->drop_at);
+    rotation_advice(advice, sizeof(advice), o, rotation);
+    SAY_BOUNDED(view, ready ? PQI_LOG_INFO : PQI_LOG_WARN, "rotation_announced",
+                PQI_STR("next", next), PQI_STR("next_spki", spki), PQI_STR("switch_at", switch_at),
+                PQI_STR("previous_until", drop_at), PQI_BOOL("pinned", ready),
+                PQI_STR("message", advice));
+}
+
 static const char *reason_of(const pql_close *why)
 {
     if (why->reason[0] != '\0') {
@@ -250,6 +311,7 @@ const pqi_mine_events pqi_mine_view_events = {.connected = on_connected,
                                               .cancelled = on_cancelled,
                                               .found = on_found,
                                               .answered = on_answered,
+                                              .rotation = on_rotation,
                                               .disconnected = on_disconnected,
                                               .retrying = on_retrying};
 

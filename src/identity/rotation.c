@@ -6,8 +6,10 @@
 #include "identity/leaf.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the plan as text ---- */
@@ -147,6 +149,34 @@ pql_status pqi_rotation_enter(const char *dir, bool alone, int *fd, pql_error *e
 
 /* ---- reading ---- */
 
+/* One step of FNV-1a over the bytes of |value|. */
+static uint64_t mix(uint64_t digest, uint64_t value)
+{
+    for (unsigned i = 0; i < sizeof(value); i++) {
+        digest = (digest ^ (uint8_t)(value >> (8 * i))) * UINT64_C(0x100000001b3);
+    }
+    return digest;
+}
+
+uint64_t pqi_rotation_mark(const char *dir)
+{
+    static const char *const names[] = {PQI_IDENTITY_CURRENT, PQI_IDENTITY_NEXT,
+                                        PQI_IDENTITY_PREVIOUS};
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[PATH_MAX];
+        struct stat st = {0};
+        const int need = snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        if (need < 0 || (size_t)need >= sizeof(path) || stat(path, &st) != 0) {
+            st = (struct stat){0};
+        }
+        digest = mix(digest, st.st_ino);
+        digest = mix(digest, (uint64_t)st.st_ctim.tv_sec);
+        digest = mix(digest, (uint64_t)st.st_ctim.tv_nsec);
+    }
+    return digest;
+}
+
 static pql_status load_one(pql_identity **out, const char *dir, const char *name, pql_error *err)
 {
     pqi_leaf leaves[2] = {{0}, {0}};
@@ -193,6 +223,7 @@ pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, pql_error *err)
         return status;
     }
     status = load_all(out, dir, err);
+    out->mark = pqi_rotation_mark(dir);
     (void)close(fd);
     if (status != PQL_OK) {
         pqi_rotation_clear(out);

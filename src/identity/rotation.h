@@ -38,7 +38,12 @@ typedef struct pqi_rotation {
     /* Meant when next or previous is there.  A plan of a previous identity that cannot be read has
      * drop_at 0: it then stays until somebody ends it. */
     pqi_rotation_plan plan;
+    uint64_t mark; /* pqi_rotation_mark at that moment */
 } pqi_rotation;
+
+/* A number that is another one after anything was prepared, switched, dropped or exchanged in DIR:
+ * for looking often and reading seldom.  Takes no lock and opens no file. */
+uint64_t pqi_rotation_mark(const char *dir);
 
 /* Reads all that is in DIR at one moment.  On success the identities are owned by the caller
  * (pqi_rotation_clear, or taken out one by one); on failure *out is empty.  Errors are those of

@@ -54,11 +54,13 @@ struct pqi_node_service {
     worker_miners workers[WORKERS_MAX];
     unsigned worker_count;
     pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the five below */
+    pthread_mutex_t job_lock;    /* guards the seven below */
     bool has_job;
     pqi_job job;
     bool draining;
     uint64_t news;               /* grows with each change of the three above */
+    pqi_miner_rotation rotation; /* of our certificate */
+    uint64_t rotation_news;      /* grows with each change of it */
     bool job_changed;            /* not every worker was told of it */
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     node_miner *all;
@@ -84,7 +86,8 @@ struct node_miner {
     uint64_t rate_at;   /* of the last Stats that was taken over */
     uint64_t jobs_sent; /* those that were counted */
     uint64_t told;      /* number of the news that it knows */
-    uint64_t leave_at;  /* when its link ends in a drain */
+    uint64_t told_rotation;
+    uint64_t leave_at; /* when its link ends in a drain */
     atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
     atomic_uint_fast64_t hash_rate;
 };
@@ -190,6 +193,8 @@ typedef struct news {
     uint64_t number;
     bool draining, has_job;
     pqi_miner_job job;
+    uint64_t rotation_number;
+    pqi_miner_rotation rotation;
 } news;
 
 static news newest(pqi_node_service *s)
@@ -198,7 +203,9 @@ static news newest(pqi_node_service *s)
     const news n = {.number = s->news,
                     .draining = s->draining,
                     .has_job = s->has_job,
-                    .job = to_wire_job(&s->job)};
+                    .job = to_wire_job(&s->job),
+                    .rotation_number = s->rotation_news,
+                    .rotation = s->rotation};
     pthread_mutex_unlock(&s->job_lock);
     return n;
 }
@@ -209,9 +216,19 @@ static void send_away(node_miner *miner)
     pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
 }
 
+static void tell_rotation(node_miner *miner, const news *n, uint64_t now)
+{
+    if (miner->told_rotation != n->rotation_number) {
+        miner->told_rotation = n->rotation_number;
+        pqi_session_node_rotation(&miner->session, &n->rotation, now);
+        settle(miner, now);
+    }
+}
+
 /* Nothing is said twice: a link may open between a change and its fan-out. */
 static void tell(node_miner *miner, const news *n, uint64_t now)
 {
+    tell_rotation(miner, n, now);
     if (miner->told == n->number) {
         return;
     }
@@ -284,6 +301,16 @@ uint64_t pqi_node_service_tick(pqi_node_service *service)
     }
     const uint64_t again = pqi_clock_monotonic() + BROADCAST_AGAIN;
     return again < deadline ? again : deadline;
+}
+
+void pqi_node_service_rotation(pqi_node_service *service, const pqi_miner_rotation *rotation)
+{
+    pthread_mutex_lock(&service->job_lock);
+    service->rotation = *rotation;
+    service->rotation_news++;
+    service->job_changed = true;
+    pthread_mutex_unlock(&service->job_lock);
+    (void)broadcast_if_changed(service); /* or the next tick does it */
 }
 
 void pqi_node_service_drain(pqi_node_service *service)

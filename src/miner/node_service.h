@@ -17,6 +17,7 @@
 #define PQI_MINER_NODE_SERVICE_H
 
 #include "base/buf.h"
+#include "miner/session.h"
 #include "miner/source.h"
 #include "observe/miner_metrics.h"
 #include "observe/pq_metrics.h"
@@ -44,6 +45,11 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
 /* Does what is due, and answers when it wants to be called again (monotonic ns; PQI_TIME_NEVER for
  * not at all).  One thread. */
 uint64_t pqi_node_service_tick(pqi_node_service *service);
+
+/* Tells every miner, also those that come from now on, of the node's next certificate, or that
+ * there is none any more (pqi_session_node_rotation).  |rotation| is copied.  Any thread but a
+ * worker. */
+void pqi_node_service_rotation(pqi_node_service *service, const pqi_miner_rotation *rotation);
 
 /* Tells every miner that the node goes away (Cancel, then close code 6), also those that come from
  * now on.  Does not wait for the links to end: pql_context_drain does.  Blocks while the queue of a

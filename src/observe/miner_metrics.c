@@ -10,6 +10,10 @@ enum { CHAIN_HEIGHT, CHAIN_DIFFICULTY, CHAIN_BLOCK_TIME, CHAIN_BLOCK_DURATION, C
 static const char *const chain_names[CHAIN_COUNT] = {"chain_height", "difficulty",
                                                      "last_block_time", "last_block_duration"};
 
+/* In the order of IDENTITY_*. */
+static const char *const change_names[] = {"switch", "drop_previous"};
+enum { IDENTITY_SWITCH, IDENTITY_DROP, IDENTITY_CHANGES };
+
 static pqi_family *plain(pqi_metrics *r, pqi_metric_type type, const char *name, const char *help)
 {
     return pqi_metrics_register(r, &(pqi_metric_desc){.type = type, .name = name, .help = help});
@@ -25,6 +29,7 @@ struct pqi_node_metrics {
     pqi_counter *jobs_sent;
     pqi_counter *blocks;
     pqi_family *chain;
+    pqi_family *identity;
 };
 
 struct pqi_node_miner {
@@ -71,6 +76,16 @@ static void node_register_chain(pqi_node_metrics *m, pqi_metrics *r)
                               .labels = {{"data_group", chain_names, CHAIN_COUNT}}});
 }
 
+static void node_register_identity(pqi_node_metrics *m, pqi_metrics *r)
+{
+    m->identity = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_GAUGE,
+                              .name = "pqlink_identity_change_timestamp_seconds",
+                              .help = "When a rotation changes the identity next, in Unix seconds; "
+                                      "0: no such change is planned.",
+                              .labels = {{"change", change_names, IDENTITY_CHANGES}}});
+}
+
 pql_status pqi_node_metrics_new(pqi_node_metrics **out, pqi_metrics *registry, pql_error *err)
 {
     *out = NULL;
@@ -80,6 +95,7 @@ pql_status pqi_node_metrics_new(pqi_node_metrics **out, pqi_metrics *registry, p
     }
     node_register_miners(m, registry);
     node_register_chain(m, registry);
+    node_register_identity(m, registry);
     const pql_status status = pqi_metrics_check(registry, err);
     if (status != PQL_OK) {
         free(m);
@@ -171,6 +187,14 @@ void pqi_node_metrics_chain(pqi_node_metrics *m, uint64_t height, double difficu
         pqi_gauge_set(pqi_gauge_at(m->chain, CHAIN_DIFFICULTY), difficulty);
         pqi_gauge_set(pqi_gauge_at(m->chain, CHAIN_BLOCK_TIME), (double)block_time_ms);
         pqi_gauge_set(pqi_gauge_at(m->chain, CHAIN_BLOCK_DURATION), (double)block_duration_ms);
+    }
+}
+
+void pqi_node_metrics_rotation(pqi_node_metrics *m, uint64_t switch_at, uint64_t drop_at)
+{
+    if (m != NULL) {
+        pqi_gauge_set(pqi_gauge_at(m->identity, IDENTITY_SWITCH), (double)switch_at);
+        pqi_gauge_set(pqi_gauge_at(m->identity, IDENTITY_DROP), (double)drop_at);
     }
 }
 

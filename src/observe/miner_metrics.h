@@ -56,6 +56,9 @@ void pqi_node_metrics_block_found(pqi_node_metrics *m);
 void pqi_node_metrics_chain(pqi_node_metrics *m, uint64_t height, double difficulty,
                             uint64_t block_time_ms, uint64_t block_duration_ms);
 
+/* When the node's identity changes and when the previous one goes, in Unix seconds; 0: not. */
+void pqi_node_metrics_rotation(pqi_node_metrics *m, uint64_t switch_at, uint64_t drop_at);
+
 /* ---- Miner ---- */
 
 typedef struct pqi_mine_metrics pqi_mine_metrics;

@@ -127,16 +127,45 @@ pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error
     return pqi_policy_apply(&tls->use, ctx, err);
 }
 
+/* The hint of a client without pins: what it remembers of this peer.  0: nothing. */
+static int add_remembered(const pqi_quic_tls *tls, const SSL *ssl, const uint8_t **out,
+                          size_t *out_len)
+{
+    pql_fingerprint remembered;
+    if (!pqi_trust_remembers(tls->trust, pqi_tls_peer_of(ssl)->host_port, &remembered)) {
+        return 0;
+    }
+    uint8_t *hint = malloc(PQI_TLS_HINT_SIZE);
+    if (hint == NULL) {
+        return 0;
+    }
+    *out_len = pqi_tls_hint_write(hint, &remembered, 1);
+    *out = hint;
+    return 1;
+}
+
 static int add_hint(SSL *ssl, unsigned extension, const uint8_t **out, size_t *out_len, int *alert,
                     void *arg)
 {
     const pqi_quic_tls *tls = arg;
-    (void)ssl;
     (void)extension;
     (void)alert;
+    if (tls->hint_len == 0) {
+        return add_remembered(tls, ssl, out, out_len);
+    }
     *out = tls->hint;
     *out_len = tls->hint_len;
     return 1;
+}
+
+static void free_hint(SSL *ssl, unsigned extension, const uint8_t *out, void *arg)
+{
+    const pqi_quic_tls *tls = arg;
+    (void)ssl;
+    (void)extension;
+    if (out != tls->hint) {
+        free((void *)(uintptr_t)out); /* of add_remembered */
+    }
 }
 
 /* Tells a server of ours which leaf is expected: in a rotation it has two. */
@@ -146,8 +175,9 @@ static pql_status setup_hint(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, p
         return PQL_OK;
     }
     tls->hint_len = pqi_tls_hint_write(tls->hint, opts->peer->pins, opts->peer->pin_count);
-    if (tls->hint_len > 0 && SSL_CTX_add_client_custom_ext(tls->client, PQI_TLS_EXTENSION_HINT,
-                                                           add_hint, NULL, tls, NULL, NULL) != 1) {
+    const bool hints = tls->hint_len > 0 || opts->peer->tofu != NULL;
+    if (hints && SSL_CTX_add_client_custom_ext(tls->client, PQI_TLS_EXTENSION_HINT, add_hint,
+                                               free_hint, tls, NULL, NULL) != 1) {
         return pqi_fail(err, PQL_E_CRYPTO,
                         "The TLS library does not let the extension certificate_authorities be "
                         "set; use AWS-LC 5.1.");

@@ -364,6 +364,18 @@ void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE])
     (void)SHA256_Final(out, &sha);
 }
 
+bool pqi_trust_remembers(const pqi_trust *trust, const char *host_port, pql_fingerprint *out)
+{
+    pql_known_peer known = {0};
+    memset(out, 0, sizeof(*out));
+    if (trust->tofu.get == NULL || trust->tofu.get(trust->tofu.user, host_port, &known) != PQL_OK) {
+        return false;
+    }
+    out->form = PQL_FINGERPRINT_CERT;
+    memcpy(out->sha256, known.cert_sha256, sizeof(out->sha256));
+    return true;
+}
+
 uint8_t pqi_trust_alert(pql_status refusal)
 {
     switch (refusal) {

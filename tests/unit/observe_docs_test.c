@@ -88,7 +88,7 @@ static void every_series_is_documented_with_its_type(void **state)
         line++;
     }
 
-    assert_int_equal(families, 31);
+    assert_int_equal(families, 32);
     pqi_buf_free(&text);
     pqi_secret_free(document, len);
     free_everything(&e);
