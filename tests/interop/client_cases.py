@@ -15,15 +15,15 @@ class Dialect:
     def __init__(self, alpn, groups, node_options=(), needs=None):
         self.alpn, self.groups, self.node_options, self.needs = alpn, groups, list(node_options), needs
 
-    def node(self, scene, *more, **settings):
+    def node(self, scene, *more, tokens=True, **settings):
         if self.needs and not scene.world.option_of("node", self.needs):
             raise Skipped(f"this pqlink serves no {self.alpn}: its node has no {self.needs}")
         options = list(self.node_options)
-        if self.alpn == "quantus-miner/2":
-            tokens = scene.directory / "tokens"
-            tokens.write_text(f"rig-1:{TOKEN}\n")
-            tokens.chmod(0o600)
-            options += ["--tokens", tokens]
+        if self.alpn == "quantus-miner/2" and tokens:
+            file = scene.directory / "tokens"
+            file.write_text(f"rig-1:{TOKEN}\n")
+            file.chmod(0o600)
+            options += ["--tokens", file]
         node = scene.node(*options, *more, **settings)
         kind = "pq" if self.groups == "pq" else "classical"
         node.pin = node.shown[kind]["certificate"].removeprefix("sha256:")

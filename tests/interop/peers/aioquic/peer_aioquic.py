@@ -82,6 +82,8 @@ class Talker(QuicConnectionProtocol):
     def quic_event_received(self, event):
         if isinstance(event, events.HandshakeCompleted):
             self.completed = event
+            if not self._quic.configuration.is_client:
+                say(event="open", alpn=event.alpn_protocol, resumed=event.session_resumed)
         elif isinstance(event, events.ConnectionTerminated):
             self.ended = event
         super().quic_event_received(event)
@@ -150,6 +152,11 @@ class Miner:
         alpn, wanted = self.options.text("alpn"), self.options.count("results", 1)
         reader, writer = await talker.create_stream()
         writer.write(frame(ready(alpn, self.options.text("token"))))
+        if self.options.is_set("second-stream"):
+            _, second = await talker.create_stream()
+            second.write(b"?")
+            stream = talker._quic._streams[second.get_extra_info("stream_id")]
+            say(event="second_stream", granted=not stream.is_blocked)
         accepted, job, waiting = 0, None, False
         while accepted < wanted:
             message = await read(reader)
