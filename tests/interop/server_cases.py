@@ -16,14 +16,14 @@ class Upstream:
         self.scheme, self.needs = scheme, needs
 
     def serve(self, scene, shim, results, **options):
-        if self.needs and not scene.world.option_of("mine", self.needs):
-            raise Skipped(f"this pqlink has no miner for {self.alpn}: it has no {self.needs}")
         if self.alpn != "pqlink-miner/1":
             options.setdefault("token", TOKEN)
         return scene.serve(shim, self.certificate, **{"alpn": self.alpn, "groups": self.groups, "results": results,
                                                       "difficulty": DIFFICULTY, **options})
 
     def miner(self, scene, port, *options, pin=None):
+        if self.needs and not scene.world.option_of("mine", self.needs):
+            raise Skipped(f"this pqlink has no miner for {self.alpn}: it has no {self.needs}")
         if self.alpn != "pqlink-miner/1":
             token = scene.directory / "token"
             token.write_text(TOKEN + "\n")

@@ -99,6 +99,14 @@ def loopback_socket():
     return made
 
 
+def own_leaf(options):
+    """The certificate and key that this side shows."""
+    with open(options.text("cert"), "rb") as file:
+        certificate = x509.load_der_x509_certificate(file.read())
+    with open(options.text("key"), "rb") as file:
+        return certificate, serialization.load_der_private_key(file.read(), password=None)
+
+
 class Miner:
     def __init__(self, options):
         self.options = options
@@ -108,6 +116,8 @@ class Miner:
         # The signature of the handshake is checked in this mode too; the pin is ours to check.
         configuration = QuicConfiguration(is_client=True, alpn_protocols=[self.options.text("alpn")],
                                           verify_mode=ssl.CERT_NONE, server_name="localhost")
+        if self.options.text("cert"):
+            configuration.certificate, configuration.private_key = own_leaf(self.options)
         if self.ticket is not None:
             configuration.session_ticket = self.ticket
         return configuration
@@ -211,14 +221,14 @@ def job(number, difficulty):
 class Node:
     def __init__(self, options):
         self.options = options
+        self.tickets = {}
+
+    def keep(self, ticket):
+        self.tickets[ticket.ticket] = ticket
 
     def configuration(self):
-        with open(self.options.text("cert"), "rb") as file:
-            certificate = x509.load_der_x509_certificate(file.read())
-        with open(self.options.text("key"), "rb") as file:
-            key = serialization.load_der_private_key(file.read(), password=None)
         configuration = QuicConfiguration(is_client=False, alpn_protocols=[self.options.text("alpn")])
-        configuration.certificate, configuration.private_key = certificate, key
+        configuration.certificate, configuration.private_key = own_leaf(self.options)
         return configuration
 
     async def serve(self, reader, writer):
@@ -252,7 +262,8 @@ class Node:
 
     async def run(self):
         server = await serve("127.0.0.1", 0, configuration=self.configuration(), create_protocol=Talker,
-                             retry=self.options.is_set("retry"), stream_handler=self.start)
+                             retry=self.options.is_set("retry"), stream_handler=self.start,
+                             session_ticket_handler=self.keep, session_ticket_fetcher=self.tickets.get)
         say(event="listening", port=server._transport.get_extra_info("sockname")[1])
         await asyncio.Event().wait()
 
