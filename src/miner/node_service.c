@@ -790,7 +790,8 @@ static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MIN
 
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
 {
-    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY;
+    /* Official programs have neither ML-KEM nor a certificate of their own. */
+    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY && opts->clients == NULL;
     switch (dialect) {
     case PQI_MINER_V2:
         return classical && opts->tokens != NULL;
@@ -803,20 +804,27 @@ bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialec
 
 static const char no_v1[] = "A miner before v4 (quantus-miner) was refused, because it sends no "
                             "token: start the node with --allow-v1, or update the miner.";
-static const char no_v2[] = "An official miner was refused: it has no ML-KEM, "
-                            "and the policy of the node is pq-only.";
+static const char no_ml_kem[] = "An official miner was refused: it has no ML-KEM, "
+                                "and the policy of the node is pq-only.";
+
+static const char no_certificate[] =
+    "An official miner was refused: the node lets in listed client "
+    "certificates only (--clients), and official miners have "
+    "none.";
 
 /* What to say to those that are not served. */
 static size_t refusals(pqi_node_service *s)
 {
-    const bool pq_only = s->opts.policy == PQL_POLICY_PQ_ONLY;
+    const char *all = s->opts.policy == PQL_POLICY_PQ_ONLY ? no_ml_kem
+                      : s->opts.clients != NULL            ? no_certificate
+                                                           : NULL;
     size_t count = 0;
-    if (!pqi_node_serves(&s->opts, PQI_MINER_V2) && pq_only) {
-        s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), no_v2};
+    if (all != NULL) {
+        s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), all};
     }
     if (!pqi_node_serves(&s->opts, PQI_MINER_V1)) {
         s->refusals[count++] =
-            (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V1), pq_only ? no_v2 : no_v1};
+            (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V1), all != NULL ? all : no_v1};
     }
     return count;
 }
@@ -846,6 +854,7 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
                                     .alpn_count = protocols(&service->opts, alpn),
                                     .refusals = service->refusals,
                                     .refusal_count = refusals(service),
+                                    .clients = service->opts.clients,
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,
