@@ -18,11 +18,15 @@ _pqlink()
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node '*)
-        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --log-format --log-level --keylog --qlog --help'
+        words='--listen --dir --source --source-pin --source-pin-file --source-token-file --source-dir --block-time --difficulty --policy --admin --workers --log-format --log-level --keylog --qlog --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
+        --source) return ;;
+        --source-pin) return ;;
+        --source-pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-dir) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;

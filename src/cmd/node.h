@@ -3,16 +3,15 @@
 #define PQI_CMD_NODE_H
 
 #include "cmd/log_options.h"
-
-/* Where jobs come from, in the order of the choices of --source. */
-typedef enum pqi_node_source { PQI_NODE_SOURCE_DEV } pqi_node_source;
+#include "cmd/login_list.h"
 
 typedef struct pqi_node_options {
     pqi_url listen;
     pqi_dir dir;
-    pqi_node_source source;
-    uint64_t block_time_ns; /* target between blocks */
-    uint64_t difficulty;    /* of the first block; at least 1 */
+    bool source_dev;        /* jobs come from the embedded development chain, */
+    pqi_login_list sources; /* or else from these nodes: at least one then */
+    uint64_t block_time_ns; /* target between blocks of the development chain */
+    uint64_t difficulty;    /* of its first block; at least 1 */
     pql_policy policy;
     pqi_endpoint admin;
     uint64_t workers; /* 0: one per processor */
