@@ -22,9 +22,9 @@
 #define STATS_EVERY (10 * PQI_NS_PER_SEC)
 /* How long an orderly end waits for the nodes' part of it. */
 #define GOODBYE (2 * PQI_NS_PER_SEC)
-/* A job that comes so soon after a result is taken for its effect, where there is no answer.  An
- * official node looks for results twice a second. */
-#define PRESUMED_WITHIN (3 * PQI_NS_PER_SEC)
+/* An official node looks for results twice a second, and gives another job soon after it took one.
+ */
+#define PRESUME (3 * PQI_NS_PER_SEC)
 /* Two that live and two that are being closed; more would mean that closing hangs. */
 #define LINKS_MAX 4
 #define AGENT "pqlink/" PQLINK_VERSION
@@ -225,7 +225,7 @@ static void on_ack(void *user, const pqi_miner_ack *ack)
 static void presume(client_link *l, const pqi_miner_job *job)
 {
     const bool other = memcmp(job->mining_hash, l->result_hash, sizeof(l->result_hash)) != 0;
-    const bool soon = pqi_clock_monotonic() - l->result_at < PRESUMED_WITHIN;
+    const bool soon = pqi_clock_monotonic() - l->result_at < l->client->opts.presume_ns;
     const bool waited = l->result_waits;
     l->result_waits = false;
     if (!waited || !other || !soon || l->session.dialect == PQI_MINER_PQ1) {
@@ -940,6 +940,7 @@ static pql_status fill(pqi_miner_client *c, const pqi_miner_client_opts *opts, p
     }
     pqi_miner_name_clean(c->name, opts->name != NULL ? opts->name : host);
     c->opts = *opts;
+    c->opts.presume_ns = time_or(opts->presume_ns, PRESUME);
     c->opts.links.workers = 1; /* all links are on one worker: no lock between them */
     c->opts.timing = (pqi_failover_timing){.first = time_or(opts->timing.first, RETRY_FIRST),
                                            .most = time_or(opts->timing.most, RETRY_MOST),
