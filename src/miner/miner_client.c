@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "crypto/random.h"
 
 #include <pthread.h>
@@ -64,7 +65,7 @@ struct client_link {
 struct pqi_miner_client {
     pqi_miner_client_opts opts;
     char name[PQI_MINER_NAME_MAX + 1];
-    pqi_login logins[PQI_FAILOVER_NODES_MAX]; /* the thread alone, after the start */
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX]; /* never changes after the start */
     pql_context *ctx;
     pthread_t thread;
     bool thread_runs; /* for the functions of the owner */
@@ -72,6 +73,7 @@ struct pqi_miner_client {
     pthread_mutex_t lock; /* for what follows; never held while an event is told */
     pthread_cond_t change;
     pqi_failover failover;
+    pqi_login logins[PQI_FAILOVER_NODES_MAX]; /* written by the thread alone */
     client_link *links;
     client_link *giver; /* the link of the newest job; NULL: there is no job */
     uint64_t serial;    /* of the newest job */
@@ -262,7 +264,7 @@ static bool may_take(client_link *l)
 static void tell_connected(client_link *l)
 {
     pqi_miner_client *c = l->client;
-    const pqi_login_opts *login = &c->logins[l->node].opts;
+    const pqi_login_opts *login = &c->nodes[l->node];
     pqi_client_connected event = {.node = l->node,
                                   .text = login->text,
                                   .dialect = login->dialect,
@@ -402,15 +404,29 @@ static uint64_t hashes_of(const pqi_miner_client *c)
     return c->opts.events.hashes != NULL ? c->opts.events.hashes(c->opts.user) : 0;
 }
 
+/* Sends Ready. */
+static pql_status introduce(client_link *l, pql_error *err)
+{
+    pqi_miner_client *c = l->client;
+    char token[PQI_MINER_TOKEN_MAX + 1] = "";
+    pthread_mutex_lock(&c->lock);
+    const char *given = pqi_login_token(&c->logins[l->node]);
+    if (given != NULL) {
+        (void)snprintf(token, sizeof(token), "%s", given);
+    }
+    pthread_mutex_unlock(&c->lock);
+    const pql_status status =
+        pqi_session_miner_open(&l->session, token[0] != '\0' ? token : NULL, c->name, AGENT, err);
+    pqi_secret_wipe(token, sizeof(token));
+    return status;
+}
+
 static void login(client_link *l, pql_link *link, uint64_t now)
 {
     pqi_miner_client *c = l->client;
-    const pqi_login *login = &c->logins[l->node];
     pql_error err = {0};
-    pqi_session_miner_init(&l->session, login->opts.dialect, &session_events, l);
-    if (pql_stream_open(link, &l->stream, &err) != PQL_OK ||
-        pqi_session_miner_open(&l->session, pqi_login_token(login), c->name, AGENT, &err) !=
-            PQL_OK) {
+    pqi_session_miner_init(&l->session, c->nodes[l->node].dialect, &session_events, l);
+    if (pql_stream_open(link, &l->stream, &err) != PQL_OK || introduce(l, &err) != PQL_OK) {
         pql_link_close(link, PQI_CLOSE_DONE, "");
         return;
     }
@@ -573,7 +589,7 @@ static void attend(void *arg)
 static pql_status final_status(const pqi_miner_client *c, const client_link *l,
                                const pql_close *why)
 {
-    const pqi_miner_dialect dialect = c->logins[l->node].opts.dialect;
+    const pqi_miner_dialect dialect = c->nodes[l->node].dialect;
     if (why->by_peer && why->application) {
         const size_t len = strlen(why->reason);
         if (l->brought_job || !pqi_miner_close_is_final(dialect, why->code, why->reason, len)) {
@@ -610,7 +626,7 @@ static void tell_trouble(pqi_miner_client *c, unsigned node, const pql_close *wh
 {
     const pqi_client_trouble what = {
         .node = node,
-        .text = c->logins[node].opts.text,
+        .text = c->nodes[node].text,
         .status = final != PQL_OK ? final : why->status,
         .sentence = why->reason[0] != '\0' ? why->reason : pql_status_text(why->status),
         .why = why,
@@ -688,11 +704,16 @@ static pql_status start_link(pqi_miner_client *c, client_link *l, pql_error *err
 static pql_status read_login(pqi_miner_client *c, unsigned node, bool *changed, pql_error *err)
 {
     pqi_login_change change;
-    const pql_status status = pqi_login_read(&c->logins[node], &change, err);
+    pqi_login fresh = c->logins[node]; /* nobody else writes it */
+    const pql_status status = pqi_login_read(&fresh, &change, err);
+    pthread_mutex_lock(&c->lock);
+    c->logins[node] = fresh;
+    pthread_mutex_unlock(&c->lock);
+    pqi_login_wipe(&fresh);
     *changed = change.any;
     if (change.pins) {
         const pqi_client_pins pins = {
-            .text = c->logins[node].opts.text, .before = change.before, .after = change.after};
+            .text = c->nodes[node].text, .before = change.before, .after = change.after};
         TELL(c, pins_changed, &pins);
     }
     return status;
@@ -950,11 +971,12 @@ static pql_status fill(pqi_miner_client *c, const pqi_miner_client_opts *opts, p
     pqi_failover_init(&c->failover, opts->node_count, &c->opts.timing);
     for (unsigned i = 0; i < opts->node_count && status == PQL_OK; i++) {
         pqi_login_change change;
+        c->nodes[i] = opts->nodes[i];
         pqi_login_init(&c->logins[i], &opts->nodes[i]);
         status = pqi_login_read(&c->logins[i], &change, err);
         status = opts->patient ? PQL_OK : status;
     }
-    c->opts.nodes = NULL; /* the logins have what was in them */
+    c->opts.nodes = c->nodes;
     return status;
 }
 
