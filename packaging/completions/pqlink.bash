@@ -75,11 +75,15 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
+        --source) return ;;
+        --source-pin) return ;;
+        --source-pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-dir) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
         --share-difficulty) return ;;

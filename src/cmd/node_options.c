@@ -2,11 +2,29 @@
 #include "base/clock.h"
 #include "cmd/node.h"
 
+#include <string.h>
+
 #define BLOCK_TIME_MIN (UINT64_C(100) * PQI_NS_PER_MS)
 #define BLOCK_TIME_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
 #define WORKERS_MAX 64 /* pql_context_opts.workers */
 
-static const char *const source_names[] = {"dev", NULL};
+static const char source_dev[] = "dev";
+
+static pql_status source_parse(void *options, const char *value, pql_error *err)
+{
+    pqi_node_options *o = options;
+    if (strcmp(value, source_dev) == 0) {
+        o->source_dev = true;
+        return PQL_OK;
+    }
+    return pqi_login_list_add(&o->sources, value, err);
+}
+
+static pql_status source_pin_parse(void *options, const char *value, pql_error *err)
+{
+    pqi_login_list *sources = &((pqi_node_options *)options)->sources;
+    return pqi_login_pins_parse(sources->pins, &sources->pin_count, value, err);
+}
 
 static pql_status listen_parse(void *options, const char *value, pql_error *err)
 {
@@ -39,12 +57,40 @@ static const pqi_option node_table[] = {
      .help = "Directory of identity and state; made, with a new identity, where there is none.",
      .env = "PQLINK_DIR"},
     {.name = "source",
-     .kind = PQI_OPTION_CHOICE,
-     .at = PQI_AT(pqi_node_options, source, pqi_node_source),
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = source_parse,
      .arg = "SOURCE",
-     .choices = source_names,
-     .help = "Where jobs come from; dev is the embedded development chain.",
-     .fallback = "dev"},
+     .help = "Where jobs come from: dev is the embedded development chain; quantus://HOST:PORT is "
+             "an official node, which is logged in to as one miner; quic://HOST:PORT another "
+             "pqlink node.  Give it several times to have others to fall back on, the preferred "
+             "one first.  URL#PIN is a node with a pin of its own.",
+     .fallback = source_dev,
+     .repeatable = true},
+    {.name = "source-pin",
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = source_pin_parse,
+     .arg = "FINGERPRINT",
+     .help = "Fingerprint of the source: 64 hexadecimal digits, sha256:HEX or spki-sha256:HEX.  Of "
+             "several pins any one suffices.",
+     .repeatable = true},
+    {.name = "source-pin-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, sources.pin_file, const char *),
+     .arg = "FILE",
+     .help = "Read the pins of the source from a file, such as the miner-tls-cert-sha256 of an "
+             "official node, before each attempt to connect."},
+    {.name = "source-token-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, sources.token_file, const char *),
+     .arg = "FILE",
+     .help = "Log in to the source with the token in a file, which nobody but its owner and group "
+             "may read.  Every source that is named gets it."},
+    {.name = "source-dir",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, sources.dir, const char *),
+     .arg = "DIR",
+     .help = "Read miner-auth-token and miner-tls-cert-sha256 in the directory of an official node "
+             "on this machine, BASE-PATH/chains/CHAIN, before each attempt to connect."},
     {.name = "block-time",
      .kind = PQI_OPTION_DURATION,
      .at = PQI_AT(pqi_node_options, block_time_ns, uint64_t),
@@ -124,6 +170,28 @@ static const pqi_option node_table[] = {
              "much: for debugging only."},
 };
 
+static pql_status source_check(const pqi_node_options *o, pql_error *err)
+{
+    static const pqi_login_words words = {
+        .node = "--source",
+        .pin = "--source-pin",
+        .pin_file = "--source-pin-file",
+        .token_file = "--source-token-file",
+        .dir = "--source-dir",
+        .trust = "--source-pin FINGERPRINT, --source-pin-file FILE, or --source-dir DIR"};
+    const pqi_login_list *s = &o->sources;
+    if (s->count > 0 && o->source_dev) {
+        return pqi_fail(err, PQL_E_USAGE, "--source dev does not go together with other sources.");
+    }
+    if (s->count == 0 &&
+        (s->pin_count > 0 || s->pin_file != NULL || s->token_file != NULL || s->dir != NULL)) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "The options --source-... are about a node: give --source "
+                        "quantus://HOST:PORT or --source quic://HOST:PORT too.");
+    }
+    return s->count > 0 ? pqi_login_list_check(s, &words, err) : PQL_OK;
+}
+
 static pql_status node_check(const void *options, pql_error *err)
 {
     const pqi_node_options *o = options;
@@ -144,7 +212,7 @@ static pql_status node_check(const void *options, pql_error *err)
                         "--allow-v1 and --clients contradict each other: official miners have no "
                         "certificate.  Leave one of them out.");
     }
-    return PQL_OK;
+    return source_check(o, err);
 }
 
 static pql_status node_run(const void *options, pql_error *err)
@@ -169,6 +237,8 @@ const pqi_command pqi_command_node = {
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
     .example = (const char *const[]){"pqlink node --source dev --block-time 2s",
+                                     "pqlink node --source quantus://127.0.0.1:9833 --source-dir "
+                                     "/var/lib/quantus/chains/CHAIN --listen quic://0.0.0.0:9843",
                                      "pqlink node --listen quic://0.0.0.0:9833 --listen "
                                      "quic://[::]:9833 --tokens /etc/pqlink/tokens",
                                      NULL},
