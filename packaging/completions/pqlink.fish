@@ -50,7 +50,7 @@ complete -c pqlink -n '__fish_seen_subcommand_from mine' -l qlog -r -F -d 'Write
 complete -c pqlink -n '__fish_use_subcommand' -a keygen -d 'Make the keys and certificates of this endpoint'
 complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l dir -x -a '(__fish_complete_directories)' -d 'Directory of this endpoint\'s state; the identity goes to DIR/identity'
 complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l sign -x -a 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -d 'Signature algorithm of the post-quantum key'
-complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l import-quantus -r -F -d 'Take the classical certificate and its key from the chain directory of an official quantus-node (miner-tls-cert.der and miner-tls-key.der in BASE/chains/CHAIN), so that official miners go on with the fingerprint that they have pinned'
+complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l import-quantus -r -F -d 'Take the classical certificate and its key from the chain directory of an official quantus-node (miner-tls-cert.der and miner-tls-key.der in BASE/chains/CHAIN), so that official miners go on with the fingerprint that they have pinned; and its token (miner-auth-token) where it has one'
 complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l self-signed -d 'Make a self-signed post-quantum certificate instead of the compact one'
 complete -c pqlink -n '__fish_seen_subcommand_from keygen' -l json -d 'Print the fingerprints as one JSON object'
 complete -c pqlink -n '__fish_use_subcommand' -a fingerprint -d 'Show the fingerprints that peers pin'

@@ -231,9 +231,9 @@ const pqi_command pqi_command_node = {
         "pq-only.  They are started with two files that the node writes, DIR/miner-auth-token and "
         "DIR/miner-tls-cert-sha256.\n"
         "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
-        "with status 0.  SIGHUP makes it read its identity again and say whether it is still the "
-        "one in "
-        "use; another one is not taken without a restart, because miners have pinned the first.",
+        "with status 0.  SIGHUP makes it read its identity again: one that 'pqlink rotate' "
+        "switched to is taken without dropping a link; any other is not taken without a restart, "
+        "because miners have pinned the first.",
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
     .example = (const char *const[]){"pqlink node --source dev --block-time 2s",
