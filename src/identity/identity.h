@@ -24,7 +24,11 @@ pql_status pqi_identity_of_leaves(pql_identity **out, pqi_leaf leaves[2], pql_er
 /* Its two leaves, by pql_leaf; borrowed. */
 const pqi_leaf *pqi_identity_leaves(const pql_identity *id);
 
-/* Both fingerprints of a certificate in DER.  False when it is not an X.509 certificate. */
+/* Both fingerprints of a certificate in DER.  False when it is not an X.509 certificate; both are
+ * then zero.  Reading the certificate costs as much as the hashes: ask for both at once. */
+bool pqi_fingerprints_of_der(const uint8_t *der, size_t len, pql_fingerprint *of_cert,
+                             pql_fingerprint *of_spki);
+/* One of them.  False as above. */
 bool pqi_fingerprint_of_der(const uint8_t *der, size_t len, pql_fingerprint_form form,
                             pql_fingerprint *out);
 

@@ -170,6 +170,7 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
         return NULL;
     }
     conn->remote = one->remote;
+    pqi_address_bytes(&conn->remote, conn->peer.address);
     conn->counted_unauthenticated = true;
     endpoint->unauthenticated++;
     if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
