@@ -75,7 +75,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -91,6 +91,7 @@ _pqlink()
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
+        --max-links-per-address) return ;;
         --clients) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;

@@ -277,6 +277,7 @@ static pqi_node_service_opts service_opts(const node *n)
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
+        .max_links_per_address = (unsigned)n->options->max_links_per_address,
         .clients = pqi_node_clients_peer(&n->clients),
     };
 }

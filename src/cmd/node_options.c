@@ -6,6 +6,7 @@
 
 #define BLOCK_TIME_MIN (UINT64_C(100) * PQI_NS_PER_MS)
 #define BLOCK_TIME_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
+#define LINKS_PER_ADDRESS_MAX 1000000
 #define WORKERS_MAX 64 /* pql_context_opts.workers */
 
 static const char source_dev[] = "dev";
@@ -145,6 +146,16 @@ static const pqi_option node_table[] = {
      .min = 0,
      .max = WORKERS_MAX,
      .help = "Threads that serve links; 0 is one per processor.",
+     .fallback = "0"},
+    {.name = "max-links-per-address",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(pqi_node_options, max_links_per_address, uint64_t),
+     .arg = "N",
+     .min = 0,
+     .max = LINKS_PER_ADDRESS_MAX,
+     .help = "Miners that may be connected from one IPv4 address, or one /64 of IPv6, to each "
+             "address of --listen; more are refused.  Miners behind one NAT have one address.  0 "
+             "is no limit.",
      .fallback = "0"},
     {.name = "clients",
      .kind = PQI_OPTION_FILE,

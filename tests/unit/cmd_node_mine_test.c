@@ -73,6 +73,7 @@ static void a_node_without_options_serves_this_machine_only(void **state)
     assert_true(node.block_time_ns == 12 * PQI_NS_PER_SEC);
     assert_int_equal(node.difficulty, 4000000);
     assert_int_equal(node.workers, 0);
+    assert_int_equal(node.max_links_per_address, 0);
     assert_int_equal(node.log.format, PQI_LOG_CHOICE_AUTO);
     assert_int_equal(node.log.level, PQI_LOG_INFO);
     assert_null(node.keylog_file);
@@ -83,13 +84,14 @@ static void a_node_without_options_serves_this_machine_only(void **state)
 static void every_option_of_node_arrives(void **state)
 {
     (void)state;
-    assert_int_equal(run(&pqi_command_node,
-                         WORDS("--listen", "quic://[::]:1", "--dir", "/d", "--source", "dev",
-                               "--block-time", "500ms", "--difficulty", "7", "--policy", "pq-only",
-                               "--admin", "off", "--workers", "3", "--log-format", "json",
-                               "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
-                         NULL),
-                     PQL_OK);
+    assert_int_equal(
+        run(&pqi_command_node,
+            WORDS("--listen", "quic://[::]:1", "--dir", "/d", "--source", "dev", "--block-time",
+                  "500ms", "--difficulty", "7", "--policy", "pq-only", "--admin", "off",
+                  "--workers", "3", "--max-links-per-address", "5", "--log-format", "json",
+                  "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
+            NULL),
+        PQL_OK);
     assert_string_equal(node.listen[0].host, "::");
     assert_string_equal(node.dir.text, "/d");
     assert_true(node.block_time_ns == 500 * PQI_NS_PER_MS);
@@ -97,6 +99,7 @@ static void every_option_of_node_arrives(void **state)
     assert_int_equal(node.policy, PQL_POLICY_PQ_ONLY);
     assert_true(node.admin.off);
     assert_int_equal(node.workers, 3);
+    assert_int_equal(node.max_links_per_address, 5);
     assert_int_equal(node.log.format, PQI_LOG_CHOICE_JSON);
     assert_int_equal(node.log.level, PQI_LOG_DEBUG);
     assert_string_equal(node.keylog_file, "/k");
