@@ -8,6 +8,7 @@ _pqlink()
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
+    'node') words+=' status' ;;&
     'rotate') words+=' prepare' ;;&
     'rotate') words+=' status' ;;&
     'rotate') words+=' switch' ;;&
@@ -17,17 +18,76 @@ _pqlink()
     'pow') words+=' check' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+    'node status')
+        words+=' --admin --json --help'
+        case $prev in
+        --admin) return ;;
+        esac
+        ;;
+    'rotate prepare')
+        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
+        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
+        --switch-in) return ;;
+        --switch-at) return ;;
+        --keep) return ;;
+        esac
+        ;;
+    'rotate status')
+        words+=' --dir --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate switch')
+        words+=' --dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate cancel')
+        words+=' --dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate finish')
+        words+=' --dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'pow hash')
+        words+=' --mining-hash --nonce --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        esac
+        ;;
+    'pow check')
+        words+=' --mining-hash --nonce --difficulty --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        --difficulty) return ;;
+        esac
+        ;;
     'node '*)
-        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --log-format --log-level --keylog --qlog --help'
+        words+=' --listen --dir --source --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
+        --share-difficulty) return ;;
+        --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
+        --clients) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -35,11 +95,14 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
+        --pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --ca) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --name) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --threads) return ;;
         --max-blocks) return ;;
@@ -54,7 +117,7 @@ _pqlink()
         esac
         ;;
     'keygen '*)
-        words='--dir --sign --import-quantus --self-signed --json --help'
+        words+=' --dir --sign --import-quantus --self-signed --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
@@ -62,7 +125,7 @@ _pqlink()
         esac
         ;;
     'fingerprint '*)
-        words='--dir --remote --alpn --timeout --json --help'
+        words+=' --dir --remote --alpn --timeout --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --remote) return ;;
@@ -70,70 +133,20 @@ _pqlink()
         --timeout) return ;;
         esac
         ;;
-    'rotate prepare')
-        words='--dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
-        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
-        --switch-in) return ;;
-        --switch-at) return ;;
-        --keep) return ;;
-        esac
-        ;;
-    'rotate status')
-        words='--dir --json --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate switch')
-        words='--dir --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate cancel')
-        words='--dir --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate finish')
-        words='--dir --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
     'forget '*)
-        words='--node --dir --help'
+        words+=' --node --dir --help'
         case $prev in
         --node) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         esac
         ;;
-    'pow hash')
-        words='--mining-hash --nonce --help'
-        case $prev in
-        --mining-hash) return ;;
-        --nonce) return ;;
-        esac
-        ;;
-    'pow check')
-        words='--mining-hash --nonce --difficulty --help'
-        case $prev in
-        --mining-hash) return ;;
-        --nonce) return ;;
-        --difficulty) return ;;
-        esac
-        ;;
     'version '*)
-        words='--json --help'
+        words+=' --json --help'
         case $prev in
         esac
         ;;
     'help '*)
-        words='--help'
+        words+=' --help'
         case $prev in
         esac
         ;;

@@ -15,6 +15,9 @@ pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_
  * keys also 0x0503, 0x0807 and 0x0804. */
 uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf);
 
+/* Bytes of the leaf's certificate in DER. */
+size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf);
+
 /* Makes an identity of two leaves, which it takes over, also on failure (PQL_E_NOMEM). */
 pql_status pqi_identity_of_leaves(pql_identity **out, pqi_leaf leaves[2], pql_error *err);
 
