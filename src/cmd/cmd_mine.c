@@ -28,6 +28,7 @@ typedef struct program {
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
+    pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
     pthread_t main;
     atomic_bool ended; /* end_status and end_error are set */
@@ -45,6 +46,28 @@ static pql_status open_tofu(program *p, pql_error *err)
     const pql_status status = pqi_known_peers_open(&p->store, &p->options->dir, err);
     p->tofu = pqi_known_peers_tofu(p->store);
     return status;
+}
+
+/* ---- Identity ---- */
+
+static pql_status open_identity(program *p, pql_error *err)
+{
+    pql_fingerprint fp;
+    char text[PQL_FINGERPRINT_SIZE];
+    if (!p->options->identity) {
+        return PQL_OK;
+    }
+    const char *dir = p->options->dir.text;
+    const pql_status status = pql_identity_open(&p->identity, dir, NULL, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pql_identity_fingerprint(p->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_fingerprint_format(&fp, text);
+    pqi_log(PQI_LOG_INFO, "mine",
+            pql_identity_created(p->identity) ? "identity_created" : "identity",
+            PQI_STR("dir", dir), PQI_STR("fingerprint", text));
+    return PQL_OK;
 }
 
 /* ---- Events go to the view, but the last ---- */
@@ -132,6 +155,7 @@ static pql_status start_service(program *p, pql_error *err)
         .nodes = p->nodes,
         .node_count = o->login.count,
         .name = o->name,
+        .identity = p->identity,
         .links = {.policy = o->policy,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
@@ -177,6 +201,9 @@ static pql_status open_all(program *p, pql_error *err)
     pql_status status = open_runtime(p, err);
     if (status == PQL_OK) {
         status = open_tofu(p, err);
+    }
+    if (status == PQL_OK) {
+        status = open_identity(p, err);
     }
     if (status == PQL_OK) {
         status = start_service(p, err);
@@ -230,6 +257,7 @@ static void close_all(program *p)
     pqi_admin_stop(p->rt.admin);
     p->rt.admin = NULL;
     pqi_mine_service_free(p->service);
+    pql_identity_free(p->identity);
     pqi_store_close(p->store);
     pqi_mine_metrics_free(p->metrics);
     pqi_runtime_close(&p->rt);

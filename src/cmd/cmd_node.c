@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/node.h"
+#include "cmd/node_clients.h"
 #include "cmd/node_rotation.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
@@ -40,6 +41,7 @@ typedef struct node {
     pql_fingerprint classical_pin; /* that the file for official miners has */
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
+    pqi_node_clients clients;
 } node;
 
 static pql_status add_conditions(node *n, pql_error *err)
@@ -178,10 +180,21 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
 }
 
+/* Why official miners cannot be served; NULL when they can. */
+static const char *official_obstacle(const pqi_node_options *options)
+{
+    if (options->policy == PQL_POLICY_PQ_ONLY) {
+        return "The policy is pq-only, and official miners have no ML-KEM.";
+    }
+    return options->clients_file == NULL ? NULL
+                                         : "Only miners with a listed certificate are let in "
+                                           "(--clients), and official miners have none.";
+}
+
 static void follow_rotation(node *n)
 {
     pql_error err = {0};
-    if (n->options->policy != PQL_POLICY_PQ_ONLY && write_classical_pin(n, &err) != PQL_OK) {
+    if (official_obstacle(n->options) == NULL && write_classical_pin(n, &err) != PQL_OK) {
         pqi_log(PQI_LOG_ERROR, SERVICE, "pin_not_written",
                 PQI_STR("file", PQI_AUTH_FINGERPRINT_FILE), PQI_STR("reason", err.message));
     }
@@ -197,7 +210,7 @@ static pql_status open_tokens(node *n, pql_error *err)
             return status;
         }
     }
-    if (n->options->policy == PQL_POLICY_PQ_ONLY) {
+    if (official_obstacle(n->options) != NULL) {
         return PQL_OK;
     }
     const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
@@ -228,6 +241,7 @@ static pqi_node_service_opts service_opts(const node *n)
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
+        .clients = pqi_node_clients_peer(&n->clients),
     };
 }
 
@@ -274,6 +288,9 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_rotation(n, err);
     }
     if (status == PQL_OK) {
+        status = pqi_node_clients_open(&n->clients, n->options->clients_file, err);
+    }
+    if (status == PQL_OK) {
         status = open_source(n, err);
     }
     if (status == PQL_OK) {
@@ -299,6 +316,7 @@ static void node_close(node *n)
     pqi_source_destroy(n->source);
     pqi_store_close(n->store);
     pqi_node_rotation_close(&n->rotation);
+    pqi_node_clients_close(&n->clients);
     pqi_runtime_close(&n->rt);
 }
 
@@ -347,9 +365,9 @@ static void show_how(const node *n, const char *pin)
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
 static void shout_protocols(const node *n)
 {
-    if (n->options->policy == PQL_POLICY_PQ_ONLY) {
-        pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off",
-                PQI_STR("reason", "The policy is pq-only, and official miners have no ML-KEM."));
+    const char *obstacle = official_obstacle(n->options);
+    if (obstacle != NULL) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off", PQI_STR("reason", obstacle));
     }
     if (n->options->allow_v1) {
         pqi_runtime_shout(SERVICE, "v1_on",
@@ -385,6 +403,7 @@ static void serve(node *n)
         if (signal_number == SIGHUP) {
             pqi_node_service_reload_tokens(n->service);
             pqi_node_rotation_reload(&n->rotation);
+            pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return;

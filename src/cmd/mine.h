@@ -8,7 +8,8 @@
 typedef struct pqi_mine_options {
     pqi_login_list login; /* checked; empty with bench */
     const char *name;     /* pqi_miner_name_ok; NULL: that of the host */
-    pqi_dir dir;          /* memory of --tofu */
+    pqi_dir dir;          /* memory of --tofu, identity */
+    bool identity;        /* the one in |dir| is shown to nodes that ask */
     uint64_t threads;     /* 0: one per processor */
     uint64_t max_blocks;  /* 0: no end */
     pql_policy policy;

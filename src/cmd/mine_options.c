@@ -84,8 +84,14 @@ static const pqi_option mine_table[] = {
      .kind = PQI_OPTION_DIR,
      .at = PQI_AT(pqi_mine_options, dir, pqi_dir),
      .arg = "DIR",
-     .help = "Directory where --tofu remembers nodes.",
+     .help = "Directory where --tofu remembers nodes, and of the identity of --identity.",
      .env = "PQLINK_DIR"},
+    {.name = "identity",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(pqi_mine_options, identity, bool),
+     .help = "Show the identity in --dir to a node that asks for a certificate, and prove it; made "
+             "there on first use.  Its fingerprint ('pqlink fingerprint') goes into the node's "
+             "file of --clients."},
     {.name = "threads",
      .kind = PQI_OPTION_NUMBER,
      .at = PQI_AT(pqi_mine_options, threads, uint64_t),

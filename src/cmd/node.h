@@ -22,7 +22,8 @@ typedef struct pqi_node_options {
     uint64_t share_difficulty; /* 0: the block's */
     pql_policy policy;
     pqi_endpoint admin;
-    uint64_t workers; /* 0: one per processor */
+    uint64_t workers;         /* 0: one per processor */
+    const char *clients_file; /* NULL: everybody may connect */
     pqi_log_options log;
     const char *keylog_file; /* NULL: none */
     const char *qlog_dir;    /* NULL: none */

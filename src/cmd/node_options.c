@@ -100,6 +100,14 @@ static const pqi_option node_table[] = {
      .max = WORKERS_MAX,
      .help = "Threads that serve links; 0 is one per processor.",
      .fallback = "0"},
+    {.name = "clients",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, clients_file, const char *),
+     .arg = "FILE",
+     .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
+             "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
+             "starts a comment.  The miner has to run with --identity; official miners have no "
+             "certificate and are not served.  SIGHUP reads the file again."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",
@@ -130,6 +138,11 @@ static pql_status node_check(const void *options, pql_error *err)
         return pqi_fail(err, PQL_E_USAGE,
                         "--allow-v1 and --policy pq-only contradict each other: official miners "
                         "have no ML-KEM.  Leave one of them out.");
+    }
+    if (o->allow_v1 && o->clients_file != NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--allow-v1 and --clients contradict each other: official miners have no "
+                        "certificate.  Leave one of them out.");
     }
     return PQL_OK;
 }

@@ -245,6 +245,7 @@ static pql_status start_client(pqi_mine_service *s, pql_error *err)
     const pqi_miner_client_opts opts = {.nodes = s->opts.nodes,
                                         .node_count = s->opts.node_count,
                                         .links = s->opts.links,
+                                        .identity = s->opts.identity,
                                         .name = s->opts.name,
                                         .timing = s->opts.timing,
                                         .events = client_events,

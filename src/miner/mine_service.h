@@ -41,12 +41,13 @@ typedef struct pqi_mine_events {
 typedef struct pqi_mine_service_opts {
     const pqi_login_opts *nodes; /* as pqi_miner_client_opts.nodes */
     unsigned node_count;
-    pql_context_opts links;     /* policy, debugging, observer; workers is ignored */
-    const char *name;           /* as pqi_miner_client_opts.name */
-    unsigned threads;           /* as pqi_hasher_opts.threads */
-    uint64_t max_blocks;        /* accepted, or presumed to be; 0: no end */
-    pqi_failover_timing timing; /* as pqi_miner_client_opts.timing */
-    pqi_mine_metrics *metrics;  /* borrowed; NULL: none */
+    const pql_identity *identity; /* shown to a node that asks; borrowed; NULL: none */
+    pql_context_opts links;       /* policy, debugging, observer; workers is ignored */
+    const char *name;             /* as pqi_miner_client_opts.name */
+    unsigned threads;             /* as pqi_hasher_opts.threads */
+    uint64_t max_blocks;          /* accepted, or presumed to be; 0: no end */
+    pqi_failover_timing timing;   /* as pqi_miner_client_opts.timing */
+    pqi_mine_metrics *metrics;    /* borrowed; NULL: none */
     pqi_mine_events events;
     void *user;
 } pqi_mine_service_opts;

@@ -669,6 +669,7 @@ static pql_status start_link(pqi_miner_client *c, client_link *l, pql_error *err
     const pql_connect_opts opts = {.alpn = pqi_miner_alpn(login->opts.dialect),
                                    .pq_authentication =
                                        pq1 && c->opts.links.policy != PQL_POLICY_OFF,
+                                   .identity = c->opts.identity,
                                    .handlers = &handlers,
                                    .user = l,
                                    .keep_alive_ms = KEEP_ALIVE_MS,

@@ -97,12 +97,13 @@ typedef struct pqi_client_events {
 } pqi_client_events;
 
 typedef struct pqi_miner_client_opts {
-    const pqi_login_opts *nodes; /* the preferred one first; copied, texts are borrowed */
-    unsigned node_count;         /* 1 to PQI_FAILOVER_NODES_MAX */
-    pql_context_opts links;      /* policy, debugging, observer; workers is ignored */
-    const char *name;            /* copied; NULL: the host's name; either is made fit */
-    pqi_failover_timing timing;  /* members that are 0: 1 s, 30 s, 30 s, 5 s, 20 s */
-    bool patient;                /* see above; files that are missing at the start are waited for */
+    const pqi_login_opts *nodes;  /* the preferred one first; copied, texts are borrowed */
+    unsigned node_count;          /* 1 to PQI_FAILOVER_NODES_MAX */
+    const pql_identity *identity; /* shown to a node that asks; borrowed; NULL: none */
+    pql_context_opts links;       /* policy, debugging, observer; workers is ignored */
+    const char *name;             /* copied; NULL: the host's name; either is made fit */
+    pqi_failover_timing timing;   /* members that are 0: 1 s, 30 s, 30 s, 5 s, 20 s */
+    bool patient; /* see above; files that are missing at the start are waited for */
     pqi_client_events events;
     void *user;
 } pqi_miner_client_opts;

@@ -790,7 +790,8 @@ static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MIN
 
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
 {
-    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY;
+    /* Official programs have neither ML-KEM nor a certificate of their own. */
+    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY && opts->clients == NULL;
     switch (dialect) {
     case PQI_MINER_V2:
         return classical && opts->tokens != NULL;
@@ -824,6 +825,7 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
     pql_alpn alpn[PQI_MINER_DIALECTS];
     const pql_listen_opts listen = {.alpn = alpn,
                                     .alpn_count = protocols(&service->opts, alpn),
+                                    .clients = service->opts.clients,
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,

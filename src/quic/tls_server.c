@@ -27,6 +27,7 @@ static void generation_unref(pqi_tls_generation *generation)
         SSL_CTX_free(generation->ctx[whose][PQL_LEAF_CLASSICAL]);
     }
     pqi_trust_free(generation->clients);
+    pqi_leaf_memory_free(generation->memory);
     free(generation);
 }
 
@@ -127,33 +128,55 @@ static bool names(const uint8_t *hint, size_t len, const pqi_tls_generation *gen
            pqi_tls_hint_names(hint, len, &generation->of_spki[whose][leaf]);
 }
 
-/* The other identity is shown to a client that knows that one only. */
-static tls_whose whose_by_hint(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello,
-                               pql_leaf leaf)
+/* The other identity is shown to a client that knows that one only: because it says so, or, where
+ * it says nothing, because it refused the current one. */
+static tls_whose choose_whose(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello,
+                              pql_leaf leaf, pqi_quic_tls_peer *peer)
 {
     const uint8_t *hint = NULL;
     size_t len = 0;
-    if (generation->ctx[TLS_OTHER][leaf] == NULL ||
-        SSL_early_callback_ctx_extension_get(hello, PQI_TLS_EXTENSION_HINT, &hint, &len) != 1) {
+    if (generation->ctx[TLS_OTHER][leaf] == NULL) {
         return TLS_CURRENT;
     }
-    return !names(hint, len, generation, TLS_CURRENT, leaf) &&
-                   names(hint, len, generation, TLS_OTHER, leaf)
-               ? TLS_OTHER
-               : TLS_CURRENT;
+    if (SSL_early_callback_ctx_extension_get(hello, PQI_TLS_EXTENSION_HINT, &hint, &len) == 1) {
+        return !names(hint, len, generation, TLS_CURRENT, leaf) &&
+                       names(hint, len, generation, TLS_OTHER, leaf)
+                   ? TLS_OTHER
+                   : TLS_CURRENT;
+    }
+    peer->by_memory = true;
+    peer->other_leaf = pqi_leaf_memory_wants_other(generation->memory, peer->address);
+    return peer->other_leaf ? TLS_OTHER : TLS_CURRENT;
 }
 
 static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
     const pqi_tls_generation *generation = SSL_get_ex_data(hello->ssl, generation_index);
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(hello->ssl);
     const pql_leaf leaf = leaf_of_protocol(tls, hello);
-    const tls_whose whose = whose_by_hint(generation, hello, leaf);
+    const tls_whose whose = choose_whose(generation, hello, leaf, peer);
     if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
         return ssl_select_cert_error;
     }
-    pqi_tls_peer_of(hello->ssl)->own_scheme = generation->scheme[whose][leaf];
+    peer->own_scheme = generation->scheme[whose][leaf];
     return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+}
+
+void pqi_tls_server_took(const SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    if (peer->by_memory) {
+        pqi_leaf_memory_took(generation->memory, peer->address, peer->other_leaf);
+    }
+}
+
+void pqi_quic_tls_refused(const SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    if (peer->by_memory) {
+        pqi_leaf_memory_refused(generation->memory, peer->address, peer->other_leaf);
+    }
 }
 
 static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
@@ -258,7 +281,7 @@ static void give_tickets(SSL_CTX *ctx)
 
 /* ---- making ---- */
 
-static pql_status fill_leaf(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+static pql_status fill_leaf(pqi_quic_tls *tls, pqi_tls_generation *generation,
                             const pql_identity *id, tls_whose whose, pql_leaf leaf, pql_error *err)
 {
     SSL_CTX **ctx = &generation->ctx[whose][leaf];
@@ -281,8 +304,7 @@ static pql_status fill_leaf(const pqi_quic_tls *tls, pqi_tls_generation *generat
     } else if (tls->tickets) {
         give_tickets(*ctx);
     }
-    /* The list of names is never changed through it. */
-    SSL_CTX_set_alpn_select_cb(*ctx, select_alpn, (void *)(uintptr_t)tls);
+    SSL_CTX_set_alpn_select_cb(*ctx, select_alpn, tls);
     return PQL_OK;
 }
 
@@ -297,11 +319,17 @@ static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *gene
     return PQL_OK;
 }
 
-static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+static pql_status fill(pqi_quic_tls *tls, pqi_tls_generation *generation,
                        const pqi_tls_change *change, pql_error *err)
 {
     const pql_identity *const whose[] = {change->current, change->other};
     pql_status status = fill_clients(tls, generation, change->clients, err);
+    if (change->other != NULL) {
+        generation->memory = pqi_leaf_memory_new();
+    }
+    if (change->other != NULL && generation->memory == NULL) {
+        status = pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
+    }
     for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
         for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
             if (status == PQL_OK) {
@@ -312,7 +340,7 @@ static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
     return status;
 }
 
-pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pqi_tls_change *change,
+pql_status pqi_quic_tls_prepare(pqi_quic_tls *tls, const pqi_tls_change *change,
                                 pqi_tls_generation **out, pql_error *err)
 {
     *out = NULL;
