@@ -8,6 +8,7 @@ _pqlink()
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
+    'node') words+=' status' ;;&
     'rotate') words+=' prepare' ;;&
     'rotate') words+=' status' ;;&
     'rotate') words+=' switch' ;;&
@@ -17,14 +18,72 @@ _pqlink()
     'pow') words+=' check' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+    'node status')
+        words+=' --admin --json --help'
+        case $prev in
+        --admin) return ;;
+        esac
+        ;;
+    'rotate prepare')
+        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
+        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
+        --switch-in) return ;;
+        --switch-at) return ;;
+        --keep) return ;;
+        esac
+        ;;
+    'rotate status')
+        words+=' --dir --json --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate switch')
+        words+=' --dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate cancel')
+        words+=' --dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate finish')
+        words+=' --dir --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        esac
+        ;;
+    'pow hash')
+        words+=' --mining-hash --nonce --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        esac
+        ;;
+    'pow check')
+        words+=' --mining-hash --nonce --difficulty --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        --difficulty) return ;;
+        esac
+        ;;
     'node '*)
-        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
+        words+=' --listen --dir --source --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
+        --share-difficulty) return ;;
+        --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
@@ -36,7 +95,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words='--node --pin --tofu --ca --insecure --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
+        words+=' --node --pin --tofu --ca --insecure --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
@@ -55,7 +114,7 @@ _pqlink()
         esac
         ;;
     'keygen '*)
-        words='--dir --sign --import-quantus --self-signed --json --help'
+        words+=' --dir --sign --import-quantus --self-signed --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
@@ -63,7 +122,7 @@ _pqlink()
         esac
         ;;
     'fingerprint '*)
-        words='--dir --remote --alpn --timeout --json --help'
+        words+=' --dir --remote --alpn --timeout --json --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --remote) return ;;
@@ -71,70 +130,20 @@ _pqlink()
         --timeout) return ;;
         esac
         ;;
-    'rotate prepare')
-        words='--dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
-        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
-        --switch-in) return ;;
-        --switch-at) return ;;
-        --keep) return ;;
-        esac
-        ;;
-    'rotate status')
-        words='--dir --json --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate switch')
-        words='--dir --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate cancel')
-        words='--dir --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate finish')
-        words='--dir --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        esac
-        ;;
     'forget '*)
-        words='--node --dir --help'
+        words+=' --node --dir --help'
         case $prev in
         --node) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         esac
         ;;
-    'pow hash')
-        words='--mining-hash --nonce --help'
-        case $prev in
-        --mining-hash) return ;;
-        --nonce) return ;;
-        esac
-        ;;
-    'pow check')
-        words='--mining-hash --nonce --difficulty --help'
-        case $prev in
-        --mining-hash) return ;;
-        --nonce) return ;;
-        --difficulty) return ;;
-        esac
-        ;;
     'version '*)
-        words='--json --help'
+        words+=' --json --help'
         case $prev in
         esac
         ;;
     'help '*)
-        words='--help'
+        words+=' --help'
         case $prev in
         esac
         ;;

@@ -130,7 +130,8 @@ const pql_peer *pqi_node_clients_peer(const pqi_node_clients *clients)
     return clients->path != NULL ? &clients->peer : NULL;
 }
 
-void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *listener)
+void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *const *listeners,
+                             size_t count)
 {
     pqi_node_clients again;
     pql_error err = {0};
@@ -138,8 +139,8 @@ void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *listener)
         return;
     }
     pql_status status = pqi_node_clients_open(&again, clients->path, &err);
-    if (status == PQL_OK) {
-        status = pql_listener_set_clients(listener, &again.peer, &err);
+    for (size_t i = 0; status == PQL_OK && i < count; i++) {
+        status = pql_listener_set_clients(listeners[i], &again.peer, &err);
     }
     if (status != PQL_OK) {
         pqi_node_clients_close(&again);

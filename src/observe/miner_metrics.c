@@ -5,6 +5,9 @@
 const char *const pqi_result_names[PQI_RESULT_COUNT] = {"accepted", "rejected",  "stale",
                                                         "invalid",  "duplicate", "flooded"};
 
+static const char *const protocol_names[PQI_PROTOCOL_COUNT] = {"pqlink-miner/1", "quantus-miner/2",
+                                                               "quantus-miner"};
+
 /* The values of data_group in the official node's qpow_metrics. */
 enum { CHAIN_HEIGHT, CHAIN_DIFFICULTY, CHAIN_BLOCK_TIME, CHAIN_BLOCK_DURATION, CHAIN_COUNT };
 static const char *const chain_names[CHAIN_COUNT] = {"chain_height", "difficulty",
@@ -24,6 +27,9 @@ static pqi_family *plain(pqi_metrics *r, pqi_metric_type type, const char *name,
 struct pqi_node_metrics {
     pqi_family *results;
     pqi_family *hash_rate;
+    pqi_family *shares;
+    pqi_family *work;
+    pqi_family *protocols;
     pqi_gauge *miners;
     pqi_counter *jobs;
     pqi_counter *jobs_sent;
@@ -36,7 +42,10 @@ struct pqi_node_miner {
     pqi_node_metrics *metrics;
     pqi_member *results;
     pqi_member *hash_rate;
-    uint64_t rate; /* what this connection put into the gauge */
+    pqi_member *shares;
+    pqi_member *work;
+    pqi_label_protocol protocol; /* PQI_PROTOCOL_COUNT: not said yet */
+    uint64_t rate;               /* what this connection put into the gauge */
     pqi_counter own[PQI_RESULT_COUNT];
 };
 
@@ -55,6 +64,24 @@ static void node_register_miners(pqi_node_metrics *m, pqi_metrics *r)
                               .help = "Present hash rate by miner in hashes per second.",
                               .member_label = "miner",
                               .member_max = PQI_NODE_MINERS_MAX});
+    m->shares = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_COUNTER,
+                              .name = "pqlink_miner_shares_total",
+                              .help = "Accepted results by miner that were too easy for a block.",
+                              .member_label = "miner",
+                              .member_max = PQI_NODE_MINERS_MAX});
+    m->work = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_COUNTER,
+                              .name = "pqlink_miner_work_total",
+                              .help = "Sum of the difficulties of accepted results by miner: the "
+                                      "hashes that they stand for on average.",
+                              .member_label = "miner",
+                              .member_max = PQI_NODE_MINERS_MAX});
+    m->protocols = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_GAUGE,
+                              .name = "pqlink_miners_by_protocol",
+                              .help = "Miners that are connected by what they speak.",
+                              .labels = {{"protocol", protocol_names, PQI_PROTOCOL_COUNT}}});
     m->miners = pqi_gauge_at(plain(r, PQI_GAUGE, "pqlink_miners", "Miners that are connected."), 0);
 }
 
@@ -119,6 +146,9 @@ pqi_node_miner *pqi_node_miner_join(pqi_node_metrics *m, const char *name)
     miner->metrics = m;
     miner->results = pqi_member_join(m->results, name);
     miner->hash_rate = pqi_member_join(m->hash_rate, name);
+    miner->shares = pqi_member_join(m->shares, name);
+    miner->work = pqi_member_join(m->work, name);
+    miner->protocol = PQI_PROTOCOL_COUNT;
     pqi_gauge_add(m->miners, 1);
     return miner;
 }
@@ -131,6 +161,11 @@ void pqi_node_miner_leave(pqi_node_miner *miner)
     pqi_node_miner_hash_rate(miner, 0);
     pqi_member_leave(miner->results);
     pqi_member_leave(miner->hash_rate);
+    pqi_member_leave(miner->shares);
+    pqi_member_leave(miner->work);
+    if (miner->protocol < PQI_PROTOCOL_COUNT) {
+        pqi_gauge_add(pqi_gauge_at(miner->metrics->protocols, miner->protocol), -1);
+    }
     pqi_gauge_add(miner->metrics->miners, -1);
     free(miner);
 }
@@ -140,6 +175,24 @@ void pqi_node_miner_result(pqi_node_miner *miner, pqi_label_result result)
     if (miner != NULL && result < PQI_RESULT_COUNT) {
         pqi_counter_add(pqi_member_counter(miner->results, result), 1);
         pqi_counter_add(&miner->own[result], 1);
+    }
+}
+
+void pqi_node_miner_protocol(pqi_node_miner *miner, pqi_label_protocol protocol)
+{
+    if (miner != NULL && protocol < PQI_PROTOCOL_COUNT) {
+        miner->protocol = protocol;
+        pqi_gauge_add(pqi_gauge_at(miner->metrics->protocols, protocol), 1);
+    }
+}
+
+void pqi_node_miner_share(pqi_node_miner *miner, uint64_t work, bool block)
+{
+    if (miner != NULL) {
+        pqi_counter_add(pqi_member_counter(miner->work, 0), work);
+        if (!block) {
+            pqi_counter_add(pqi_member_counter(miner->shares, 0), 1);
+        }
     }
 }
 

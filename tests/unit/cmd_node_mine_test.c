@@ -64,7 +64,7 @@ static void a_node_without_options_serves_this_machine_only(void **state)
 {
     (void)state;
     assert_int_equal(run(&pqi_command_node, NULL, 0, NULL), PQL_OK);
-    assert_string_equal(node.listen.text, "quic://127.0.0.1:9833");
+    assert_string_equal(node.listen[0].text, "quic://127.0.0.1:9833");
     assert_string_equal(node.admin.host, "127.0.0.1");
     assert_int_equal(node.admin.port, 9834);
     assert_int_equal(node.source, PQI_NODE_SOURCE_DEV);
@@ -89,7 +89,7 @@ static void every_option_of_node_arrives(void **state)
                                "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
                          NULL),
                      PQL_OK);
-    assert_string_equal(node.listen.host, "::");
+    assert_string_equal(node.listen[0].host, "::");
     assert_string_equal(node.dir.text, "/d");
     assert_true(node.block_time_ns == 500 * PQI_NS_PER_MS);
     assert_int_equal(node.difficulty, 7);
