@@ -95,11 +95,14 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words+=' --node --pin --tofu --ca --insecure --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
+        --pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --ca) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --name) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --threads) return ;;
         --max-blocks) return ;;

@@ -27,6 +27,7 @@ typedef struct program {
     pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
     pthread_t main;
@@ -39,7 +40,7 @@ typedef struct program {
 
 static pql_status open_tofu(program *p, pql_error *err)
 {
-    if (!p->options->tofu) {
+    if (!p->options->login.tofu) {
         return PQL_OK;
     }
     const pql_status status = pqi_known_peers_open(&p->store, &p->options->dir, err);
@@ -71,7 +72,7 @@ static pql_status open_identity(program *p, pql_error *err)
 
 /* ---- Events go to the view, but the last ---- */
 
-static void on_connected(void *user, const pqi_mine_connected *link)
+static void on_connected(void *user, const pqi_client_connected *link)
 {
     pqi_mine_view_events.connected(&((program *)user)->view, link);
 }
@@ -96,9 +97,9 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     pqi_mine_view_events.answered(&((program *)user)->view, ack);
 }
 
-static void on_rotation(void *user, const pqi_miner_rotation *rotation)
+static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
 {
-    pqi_mine_view_events.rotation(&((program *)user)->view, rotation);
+    pqi_mine_view_events.rotation(&((program *)user)->view, node, rotation);
 }
 
 static void on_disconnected(void *user, const pql_close *why)
@@ -106,9 +107,19 @@ static void on_disconnected(void *user, const pql_close *why)
     pqi_mine_view_events.disconnected(&((program *)user)->view, why);
 }
 
-static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
+static void on_retrying(void *user, const pqi_client_trouble *what)
 {
-    pqi_mine_view_events.retrying(&((program *)user)->view, delay_ns, why);
+    pqi_mine_view_events.retrying(&((program *)user)->view, what);
+}
+
+static void on_given_up(void *user, const pqi_client_trouble *what)
+{
+    pqi_mine_view_events.given_up(&((program *)user)->view, what);
+}
+
+static void on_pins_changed(void *user, const pqi_client_pins *pins)
+{
+    pqi_mine_view_events.pins_changed(&((program *)user)->view, pins);
 }
 
 /* SIGHUP, which means nothing else to a miner, wakes the main thread. */
@@ -131,6 +142,8 @@ static const pqi_mine_events events = {.connected = on_connected,
                                        .rotation = on_rotation,
                                        .disconnected = on_disconnected,
                                        .retrying = on_retrying,
+                                       .given_up = on_given_up,
+                                       .pins_changed = on_pins_changed,
                                        .ended = on_ended};
 
 /* ---- The run ---- */
@@ -139,12 +152,9 @@ static pql_status start_service(program *p, pql_error *err)
 {
     const pqi_mine_options *o = p->options;
     const pqi_mine_service_opts opts = {
-        .url = o->node.text,
-        .peer = {.pins = o->pin_count > 0 ? o->pins : NULL,
-                 .pin_count = o->pin_count,
-                 .ca_file = o->ca_file,
-                 .tofu = o->tofu ? &p->tofu : NULL,
-                 .insecure = o->insecure},
+        .nodes = p->nodes,
+        .node_count = o->login.count,
+        .name = o->name,
         .identity = p->identity,
         .links = {.policy = o->policy,
                   .keylog_file = o->keylog_file,
@@ -156,6 +166,7 @@ static pql_status start_service(program *p, pql_error *err)
         .events = events,
         .user = p,
     };
+    pqi_login_list_fill(&o->login, &p->tofu, p->nodes);
     return pqi_mine_service_start(&p->service, &opts, err);
 }
 
@@ -181,7 +192,8 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     program *p = user;
     pqi_mine_status status;
     pqi_mine_service_status(p->service, &status);
-    return pqi_mine_status_json(&status, p->options->node.text, pqi_clock_monotonic(), out, err);
+    return pqi_mine_status_json(&status, pqi_mine_node_shown(&status, p->options),
+                                pqi_clock_monotonic(), out, err);
 }
 
 static pql_status open_all(program *p, pql_error *err)

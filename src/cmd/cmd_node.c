@@ -180,10 +180,23 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
 }
 
+/* Why official miners cannot be served; NULL when they can. */
+static const char *official_obstacle(const pqi_node_options *options)
+{
+    if (options->policy == PQL_POLICY_PQ_ONLY) {
+        return "The policy is pq-only, and official miners have no ML-KEM.";
+    }
+    return options->clients_file == NULL || options->tokens_file != NULL
+               ? NULL
+               : "Only miners with a listed certificate are let in (--clients), and official "
+                 "miners "
+                 "have none. With --tokens FILE they are let in by a token.";
+}
+
 static void follow_rotation(node *n)
 {
     pql_error err = {0};
-    if (n->options->policy != PQL_POLICY_PQ_ONLY && write_classical_pin(n, &err) != PQL_OK) {
+    if (official_obstacle(n->options) == NULL && write_classical_pin(n, &err) != PQL_OK) {
         pqi_log(PQI_LOG_ERROR, SERVICE, "pin_not_written",
                 PQI_STR("file", PQI_AUTH_FINGERPRINT_FILE), PQI_STR("reason", err.message));
     }
@@ -199,7 +212,7 @@ static pql_status open_tokens(node *n, pql_error *err)
             return status;
         }
     }
-    if (n->options->policy == PQL_POLICY_PQ_ONLY) {
+    if (official_obstacle(n->options) != NULL) {
         return PQL_OK;
     }
     const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
@@ -226,11 +239,11 @@ static pqi_node_service_opts service_opts(const node *n)
         .metrics = n->metrics,
         .links = n->rt.links,
         .policy = n->options->policy,
-        .clients = pqi_node_clients_peer(&n->clients),
         .tokens = n->tokens,
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
+        .clients = pqi_node_clients_peer(&n->clients),
     };
 }
 
@@ -354,9 +367,9 @@ static void show_how(const node *n, const char *pin)
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
 static void shout_protocols(const node *n)
 {
-    if (n->options->policy == PQL_POLICY_PQ_ONLY) {
-        pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off",
-                PQI_STR("reason", "The policy is pq-only, and official miners have no ML-KEM."));
+    const char *obstacle = official_obstacle(n->options);
+    if (obstacle != NULL) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off", PQI_STR("reason", obstacle));
     }
     if (n->options->allow_v1) {
         pqi_runtime_shout(SERVICE, "v1_on",

@@ -139,7 +139,7 @@ void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *const *lis
         return;
     }
     pql_status status = pqi_node_clients_open(&again, clients->path, &err);
-    for (size_t i = 0; status == PQL_OK && i < count; i++) {
+    for (size_t i = 0; i < count && status == PQL_OK; i++) {
         status = pql_listener_set_clients(listeners[i], &again.peer, &err);
     }
     if (status != PQL_OK) {

@@ -30,8 +30,8 @@ void pqi_node_clients_close(pqi_node_clients *clients);
 /* For pql_listen_opts.clients. */
 const pql_peer *pqi_node_clients_peer(const pqi_node_clients *clients);
 
-/* Reads the file again and gives the list to the listeners; a file with a fault changes nothing.
- * The log says what became of it. */
+/* Reads the file again and gives the list to the |count| listeners: a file that cannot be used
+ * changes nothing.  Said in the log. */
 void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *const *listeners,
                              size_t count);
 

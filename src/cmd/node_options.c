@@ -107,7 +107,7 @@ static const pqi_option node_table[] = {
      .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
              "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
              "starts a comment.  The miner has to run with --identity.  Official miners have no "
-             "certificate and get in with their token.  SIGHUP reads it again."},
+             "certificate; they are served with --tokens only.  SIGHUP reads the file again."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",

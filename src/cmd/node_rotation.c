@@ -31,7 +31,7 @@ static void text_of(char out[PQL_FINGERPRINT_SIZE], const pql_identity *id, pql_
 
 static texts texts_of(const pql_identity *id)
 {
-    texts t;
+    texts t = {.cert = ""};
     text_of(t.cert, id, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT);
     text_of(t.spki, id, PQL_LEAF_PQ, PQL_FINGERPRINT_SPKI);
     text_of(t.classical, id, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT);

@@ -62,8 +62,9 @@ typedef struct pqi_rotation_opts {
 } pqi_rotation_opts;
 
 /* Makes DIR/identity-next.  PQL_E_EXISTS: one is prepared already, or a previous one is still
- * kept; PQL_E_USAGE: no leaf would change, or the plan is out of bounds; PQL_E_IDENTITY, PQL_E_IO,
- * PQL_E_CRYPTO.  After a failure nothing has changed. */
+ * kept; PQL_E_USAGE: no leaf would change, or the plan is out of bounds; PQL_E_IDENTITY: there is
+ * none, it is not fit for use, or it belongs to another user; PQL_E_IO, PQL_E_CRYPTO.  After a
+ * failure nothing has changed. */
 pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err);
 
 /* Takes the next identity at |now| (seconds since 1970).  PQL_E_NOT_FOUND: none is prepared;

@@ -51,6 +51,7 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
     (void)pthread_mutex_init(&ctx->lock, NULL);
     ctx->worker_count = opts->workers != 0 ? opts->workers : default_workers();
     ctx->workers = calloc(ctx->worker_count, sizeof(*ctx->workers));
+    ctx->servers = pqi_servers_new();
     if (opts->secret != NULL) {
         memcpy(ctx->secret, opts->secret, sizeof(ctx->secret));
     } else {
@@ -260,6 +261,10 @@ void pql_context_free(pql_context *ctx)
     }
     pqi_listeners_free(ctx);
     pqi_debug_close(ctx);
+    pqi_servers_free(ctx->servers);
+    for (unsigned i = 0; ctx->workers != NULL && i < ctx->worker_count; i++) {
+        free(ctx->workers[i].send_buffer);
+    }
     free(ctx->workers);
     (void)pthread_mutex_destroy(&ctx->lock);
     pqi_tls_sessions_free(ctx->sessions);

@@ -396,6 +396,7 @@ static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *re
         [PQI_SOURCE_STALE] = PQI_VERDICT_STALE,
         [PQI_SOURCE_INVALID] = PQI_VERDICT_INVALID,
         [PQI_SOURCE_DUPLICATE] = PQI_VERDICT_DUPLICATE,
+        [PQI_SOURCE_PASSED] = PQI_VERDICT_ACCEPTED,
         [PQI_SOURCE_UNAVAILABLE] = PQI_VERDICT_UNAVAILABLE,
     };
     pqi_node_service *s = miner->service;
@@ -793,12 +794,13 @@ static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MIN
 
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
 {
+    /* Official programs have neither ML-KEM nor a certificate of their own. */
     const bool classical = opts->policy != PQL_POLICY_PQ_ONLY;
     switch (dialect) {
     case PQI_MINER_V2:
-        return classical && opts->tokens != NULL;
+        return classical && opts->tokens != NULL && (opts->clients == NULL || opts->token_required);
     case PQI_MINER_V1:
-        return classical && opts->allow_v1;
+        return classical && opts->allow_v1 && opts->clients == NULL;
     default:
         return dialect == PQI_MINER_PQ1;
     }

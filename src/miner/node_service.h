@@ -32,14 +32,15 @@ typedef struct pqi_node_service_opts {
     pqi_node_metrics *metrics; /* borrowed; NULL: none */
     pqi_pq_metrics *links;     /* borrowed; NULL: none */
     pql_policy policy;
-    const pql_peer *clients; /* of pqlink-miner/1, as in pql_listen_opts; read by
-                                pqi_node_service_listen */
     /* Who may mine.  NULL: quantus-miner/2, which has to authenticate, is not served. */
     pqi_tokens *tokens;        /* borrowed */
     bool token_required;       /* of pqlink-miner/1 too; else its tokens are not looked at */
     bool allow_v1;             /* serve quantus-miner, which cannot authenticate */
     pqi_u512 share_difficulty; /* miners get this one where it is below the block's; 0: never */
     unsigned max_waiting;      /* 0: PQI_NODE_WAITING_MAX */
+    /* Of pqlink-miner/1, as in pql_listen_opts; read by pqi_node_service_listen.  Not NULL:
+     * official miners, which have no certificate, are served only when |token_required|. */
+    const pql_peer *clients;
 } pqi_node_service_opts;
 
 /* Links per worker that have not said Ready; one more, and the oldest of them is closed

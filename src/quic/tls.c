@@ -51,10 +51,8 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
 /* The library drops a client's certificate after the handshake. */
 static void take_down(pqi_quic_tls_peer *peer, const pqi_chain *chain)
 {
-    peer->shown = pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_CERT,
-                                         &peer->shown_cert) &&
-                  pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_SPKI,
-                                         &peer->shown_spki);
+    peer->shown =
+        pqi_fingerprints_of_der(chain->der[0], chain->len[0], &peer->shown_cert, &peer->shown_spki);
 }
 
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
@@ -132,15 +130,16 @@ static int add_remembered(const pqi_quic_tls *tls, const SSL *ssl, const uint8_t
                           size_t *out_len)
 {
     pql_fingerprint remembered;
-    if (!pqi_trust_remembers(tls->trust, pqi_tls_peer_of(ssl)->host_port, &remembered)) {
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    if (!pqi_trust_remembers(tls->trust, peer->host_port, &remembered)) {
         return 0;
     }
-    uint8_t *hint = malloc(PQI_TLS_HINT_SIZE);
-    if (hint == NULL) {
+    peer->hint = malloc(PQI_TLS_HINT_SIZE);
+    if (peer->hint == NULL) {
         return 0;
     }
-    *out_len = pqi_tls_hint_write(hint, &remembered, 1);
-    *out = hint;
+    *out_len = pqi_tls_hint_write(peer->hint, &remembered, 1);
+    *out = peer->hint;
     return 1;
 }
 
@@ -160,12 +159,12 @@ static int add_hint(SSL *ssl, unsigned extension, const uint8_t **out, size_t *o
 
 static void free_hint(SSL *ssl, unsigned extension, const uint8_t *out, void *arg)
 {
-    const pqi_quic_tls *tls = arg;
-    (void)ssl;
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
     (void)extension;
-    if (out != tls->hint) {
-        free((void *)(uintptr_t)out); /* of add_remembered */
-    }
+    (void)out;
+    (void)arg;
+    free(peer->hint);
+    peer->hint = NULL;
 }
 
 /* Tells a server of ours which leaf is expected: in a rotation it has two. */

@@ -82,6 +82,7 @@ typedef struct pqi_quic_tls_peer {
     bool settled; /* client: pqi_quic_tls_settle was content; sessions may be kept */
     uint8_t resumed_leaf[PQL_SHA256_SIZE]; /* server: of the session that was resumed */
     uint16_t own_scheme; /* signature scheme that we prove our key with; 0: none yet */
+    uint8_t *hint;       /* while a ClientHello is written, see tls.c */
     pql_error refusal;   /* why the check refused; code PQL_OK when it did not */
 } pqi_quic_tls_peer;
 

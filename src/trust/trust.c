@@ -175,11 +175,11 @@ static shown_name show(const char *host_port)
     return name;
 }
 
-static bool fingerprint_of_leaf(const pqi_chain *chain, pql_fingerprint_form form,
-                                pql_fingerprint *out)
+static bool fingerprints_of_leaf(const pqi_chain *chain, pql_fingerprint *of_cert,
+                                 pql_fingerprint *of_spki)
 {
     return chain->count > 0 && chain->count <= CHAIN_MAX &&
-           pqi_fingerprint_of_der(chain->der[0], chain->len[0], form, out);
+           pqi_fingerprints_of_der(chain->der[0], chain->len[0], of_cert, of_spki);
 }
 
 static bool pinned(const pqi_trust *trust, const pql_fingerprint *came)
@@ -310,8 +310,7 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
     pql_fingerprint of_cert;
     pql_fingerprint of_spki;
     *how = PQL_TRUST_NONE;
-    if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert) ||
-        !fingerprint_of_leaf(chain, PQL_FINGERPRINT_SPKI, &of_spki)) {
+    if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
         return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     const pql_status status =
@@ -326,12 +325,13 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
                             bool hybrid, pql_error *err)
 {
     pql_fingerprint of_cert;
+    pql_fingerprint of_spki;
     pql_known_peer known;
     bool stranger;
     if (trust->how != PQL_TRUST_TOFU) {
         return PQL_OK;
     }
-    if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert)) {
+    if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
         return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     /* Asked again: two first contacts at once may have met two peers. */

@@ -7,6 +7,7 @@ QUANTUS_MINER and QUANTUS_NODE name the official programs, where they are to be 
 """
 import argparse
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ import sys
 import time
 
 import client_cases
+import link_cases
 import program_cases
 import report
 import server_cases
@@ -27,6 +29,7 @@ ROOT = HERE.parent.parent
 INSIDE = "PQLINK_INTEROP_INSIDE"
 
 AT_NODE, AT_PEER, PROBED = "foreign miner, our node", "our miner, foreign node", "our prober"
+LINK_AT_US, LINK_AT_THEM = "foreign client, our listener", "our link, foreign server"
 
 SHIMS = {
     "quinn": Shim("quinn", ["/opt/peers/peer-quinn"], ("pq", "classical")),
@@ -42,6 +45,7 @@ class Place(World):
         build = pathlib.Path(arguments.build)
         super().__init__(arguments.tree, build / "src/cmd/pqlink", build / "tests/relay/udp_relay")
         self.shims = {name: shim for name, shim in SHIMS.items() if (self.tree / shim.command[-1][1:]).exists()}
+        self.link_peer = build / "tests/interop/link_peer"
         self.quantus_miner = os.environ.get("QUANTUS_MINER")
         self.quantus_node = os.environ.get("QUANTUS_NODE")
         self.given = set()
@@ -131,9 +135,25 @@ def shim_rows():
         yield classical, AT_PEER, "wrong token", (miners.wrong_token, shim, miners.V2)
 
 
+def link_rows():
+    """What miner links do without: resumption and client certificates."""
+    nodes, miners, links = client_cases, server_cases, link_cases
+    for name, shim in SHIMS.items():
+        pq = "pq" in shim.groups
+        classical = name + (" classical" if pq else "")
+        for peer, dialect in [(name, nodes.PQ), (classical, nodes.V2)] if pq else [(name, nodes.V2)]:
+            for case, function in links.AT_US.items():
+                yield peer, LINK_AT_US, case, (function, shim, dialect)
+        yield classical, LINK_AT_US, "weak ticket", (links.weak_resumption_at_us, shim, nodes.V2)
+        for peer, upstream in [(name, miners.PQ), (classical, miners.V2)] if pq else [(name, miners.V2)]:
+            for case, function in links.AT_THEM.items():
+                yield peer, LINK_AT_THEM, case, (function, shim, upstream)
+    yield "quic-go", LINK_AT_THEM, "mutual", (links.mutual_at_them, SHIMS["quic-go"], miners.PQ)
+
+
 def rows(place):
     """Every case: (peer, role, case, function of a scene)."""
-    for peer, role, case, (function, shim, how) in shim_rows():
+    for peer, role, case, (function, shim, how) in itertools.chain(shim_rows(), link_rows()):
         if shim.name in place.shims:
             yield peer, role, case, lambda scene, f=function, s=shim, h=how: f(scene, s, h)
         else:

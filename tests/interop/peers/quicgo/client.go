@@ -32,7 +32,17 @@ func pinned(pin string) func([][]byte, [][]*x509.Certificate) error {
 
 func clientTLS(o options) (*tls.Config, error) {
 	curves, err := groups(o)
+	if err != nil {
+		return nil, err
+	}
+	var own []tls.Certificate
+	if o["cert"] != "" {
+		if own, err = ownLeaf(o); err != nil {
+			return nil, err
+		}
+	}
 	return &tls.Config{
+		Certificates:          own,
 		MinVersion:            tls.VersionTLS13,
 		NextProtos:            []string{o["alpn"]},
 		CurvePreferences:      curves,
@@ -40,7 +50,7 @@ func clientTLS(o options) (*tls.Config, error) {
 		InsecureSkipVerify:    true,
 		VerifyPeerCertificate: pinned(o["pin"]),
 		ClientSessionCache:    tls.NewLRUClientSessionCache(8),
-	}, err
+	}, nil
 }
 
 type miner struct {
@@ -165,9 +175,8 @@ func session(ctx context.Context, o options, t *quic.Transport, tc *tls.Config, 
 		return 0, err
 	}
 	state := conn.ConnectionState().TLS
-	leaf := sha256.Sum256(state.PeerCertificates[0].Raw)
 	say(event{"event": "open", "alpn": state.NegotiatedProtocol, "group": state.CurveID.String(),
-		"leaf": hex.EncodeToString(leaf[:]), "resumed": state.DidResume, "early": early,
+		"leaf": leafOf(state), "resumed": state.DidResume, "early": early,
 		"key": state.PeerCertificates[0].PublicKeyAlgorithm.String()})
 	m := miner{o: o, conn: conn, nonce: seed, transport: t}
 	err = m.mine(ctx)
