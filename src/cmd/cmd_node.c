@@ -222,9 +222,11 @@ static const char *official_obstacle(const pqi_node_options *options)
     if (options->policy == PQL_POLICY_PQ_ONLY) {
         return "The policy is pq-only, and official miners have no ML-KEM.";
     }
-    return options->clients_file == NULL ? NULL
-                                         : "Only miners with a listed certificate are let in "
-                                           "(--clients), and official miners have none.";
+    return options->clients_file == NULL || options->tokens_file != NULL
+               ? NULL
+               : "Only miners with a listed certificate are let in (--clients), and official "
+                 "miners "
+                 "have none. With --tokens FILE they are let in by a token.";
 }
 
 static void follow_rotation(node *n)

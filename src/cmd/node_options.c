@@ -163,8 +163,8 @@ static const pqi_option node_table[] = {
      .arg = "FILE",
      .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
              "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
-             "starts a comment.  The miner has to run with --identity; official miners have no "
-             "certificate and are not served.  SIGHUP reads the file again."},
+             "starts a comment.  The miner has to run with --identity.  Official miners have no "
+             "certificate; they are served with --tokens only.  SIGHUP reads the file again."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",
@@ -220,8 +220,8 @@ static pql_status node_check(const void *options, pql_error *err)
     }
     if (o->allow_v1 && o->clients_file != NULL) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "--allow-v1 and --clients contradict each other: official miners have no "
-                        "certificate.  Leave one of them out.");
+                        "--clients and --allow-v1 contradict each other: those official miners can "
+                        "prove nothing, so everybody would get in.  Leave one of them out.");
     }
     return source_check(o, err);
 }

@@ -60,6 +60,30 @@ static void assert_refused(const pqi_command *command, const char *words, char *
     assert_non_null(strstr(err.message, words));
 }
 
+static void a_list_of_clients_and_miners_that_prove_nothing_contradict_each_other(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_node, "--clients and --allow-v1",
+                   WORDS("--clients", "/etc/pqlink/clients", "--allow-v1"));
+    assert_int_equal(run(&pqi_command_node, WORDS("--clients", "/etc/pqlink/clients"), NULL),
+                     PQL_OK);
+    assert_string_equal(node.clients_file, "/etc/pqlink/clients");
+}
+
+static void a_miner_shows_who_it_is_only_when_told(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        run(&pqi_command_mine, WORDS("--node", "quic://node.example:9833", "--pin", PIN), NULL),
+        PQL_OK);
+    assert_false(mine.identity);
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quic://node.example:9833", "--pin", PIN, "--identity"),
+                         NULL),
+                     PQL_OK);
+    assert_true(mine.identity);
+}
+
 static void a_node_without_options_serves_this_machine_only(void **state)
 {
     (void)state;
@@ -356,6 +380,8 @@ static void nothing_that_weakens_a_link_comes_from_the_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_of_clients_and_miners_that_prove_nothing_contradict_each_other),
+        cmocka_unit_test(a_miner_shows_who_it_is_only_when_told),
         cmocka_unit_test(a_node_without_options_serves_this_machine_only),
         cmocka_unit_test(every_option_of_node_arrives),
         cmocka_unit_test(a_node_may_have_other_nodes_as_sources),
