@@ -61,18 +61,22 @@ static bool has_table(const pqi_conf *conf, const pqi_command *command)
 }
 
 /* First every value that stands in the file, then, where the command has a table, the whole as the
- * command would see it. */
+ * command would see it, but for options that have to be given each time. */
 static pql_status check_command(const pqi_command *command, const pqi_conf *conf, pql_error *err)
 {
     const char *const argv[] = {"--config", conf->file};
-    pqi_sources from = {
-        .argc = 2, .argv = argv, .env = bare_env, .load = pqi_config_load, .partial = true};
+    pqi_sources from = {.argc = 2,
+                        .argv = argv,
+                        .env = bare_env,
+                        .load = pqi_config_load,
+                        .optional = true,
+                        .unchecked = true};
     pql_status status = with_settings(command, &from, NULL, NULL, err);
     if (status != PQL_OK || !has_table(conf, command)) {
         return status;
     }
     from.env = pqi_config_started_env();
-    from.partial = false;
+    from.unchecked = false;
     status = with_settings(command, &from, NULL, NULL, err);
     return status == PQL_OK ? status
                             : pqi_fail_context(err, status, "For 'pqlink %s'", command->name);
@@ -198,7 +202,8 @@ static pql_status show_command(show *s, const pqi_command *command, int argc,
                               .argv = argv,
                               .env = pqi_config_started_env(),
                               .load = load_named,
-                              .partial = true};
+                              .optional = true,
+                              .unchecked = true};
     return with_settings(command, &from, show_settings, s, err);
 }
 

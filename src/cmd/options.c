@@ -385,7 +385,7 @@ static pql_status fill_absent(const parse *p, const pqi_option *o, const pqi_con
     if (entry != NULL) {
         return put_file(p, o, conf, entry);
     }
-    if (o->required && !p->from->partial) {
+    if (o->required && !p->from->optional) {
         return pqi_fail(p->err, PQL_E_USAGE, "Option --%s %s is required.", o->name, o->arg);
     }
     if (o->fallback != NULL) {
@@ -478,7 +478,7 @@ static void tell_places(const parse *p, pql_error *err)
 
 static pql_status check_whole(const parse *p)
 {
-    if (p->from->partial || p->command->check == NULL) {
+    if (p->from->unchecked || p->command->check == NULL) {
         return PQL_OK;
     }
     const pql_status status = p->command->check(p->out, p->err);

@@ -27,8 +27,8 @@ typedef struct pqi_sources {
     const char *const *argv;
     pqi_env env;
     pqi_config_loader load; /* NULL: no file is read */
-    /* Neither asks for required options nor calls command->check: for looking at a part alone. */
-    bool partial;
+    bool optional;          /* does not ask for required options */
+    bool unchecked;         /* does not call command->check */
 } pqi_sources;
 
 /* What an option's value comes from; each replaces those before it as a whole. */
