@@ -1,7 +1,7 @@
 # The front door.  CMake does the work; the presets are in CMakePresets.json.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo build check bench fuzz install format lint clean setup
+.PHONY: help demo build check bench interop fuzz install format lint clean setup
 
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
@@ -10,6 +10,8 @@ DESTDIR ?=
 FUZZ_SECONDS ?=
 FUZZ ?=
 BENCH ?=
+PEERS ?=
+CASES ?=
 
 # The commands below see one prefix: the user's PQLINK_DEPS, or the one in the cache.
 with_deps := export PQLINK_DEPS="$$(deps/setup --print-prefix)" &&
@@ -21,6 +23,7 @@ help:
 	@echo 'make build     dependencies and the release build, in build/release'
 	@echo 'make check     every test: release, sanitizers, a short fuzz run, format'
 	@echo 'make bench     build and run the benchmarks   (BENCH=name for one)'
+	@echo 'make interop   foreign peers against pqlink, as root (PEERS=quinn,nginx CASES=retry for some)'
 	@echo 'make fuzz      fuzz until Ctrl-C              (FUZZ_SECONDS=n for each target, FUZZ=name for one)'
 	@echo 'make format    format the source with clang-format-19'
 	@echo 'make lint      format check, clang-tidy-19 and cppcheck'
@@ -49,6 +52,14 @@ bench: setup
 	@$(call configure,release)
 	@cmake --build --preset release --parallel $(JOBS) --target programs benchmarks
 	@scripts/bench.sh build/release/bench $(BENCH)
+
+# Foreign peers, in a tree of Debian unstable that is made once; needs root.
+interop: setup
+	@$(call configure,release)
+	@cmake --build --preset release --parallel $(JOBS) --target programs udp_relay
+	@tests/interop/setup.sh
+	@python3 tests/interop/run.py --tree "$$(tests/interop/setup.sh --print-directory)/root" \
+	    --peers "$(PEERS)" --cases "$(CASES)"
 
 fuzz:
 	@deps/setup --with-check

@@ -2,7 +2,7 @@
  * AT-ONCE at a time, and what the server's process has used is read from /proc before and after. So
  * any QUIC server can be measured, system calls and all, without a change to it.
  *
- *     bench_handshake_load [--count N] [--at-once N] [--to PORT --alpn NAME --pid PID]
+ *     bench_handshake_load [--mutual] [--count N] [--at-once N] [--to PORT --alpn NAME --pid PID]
  *
  * Without --to: a server of its own with one worker.  JSON on standard output.  bench/peers.py runs
  * the whole table, other servers beside ours. */
@@ -22,6 +22,7 @@ typedef struct options {
     unsigned count, at_once, port;
     int pid;
     const char *alpn;
+    bool mutual;
 } options;
 
 /* Nanoseconds that all threads of the process have run (proc_pid_schedstat(5)). */
@@ -49,13 +50,16 @@ static uint64_t process_cpu(int pid)
 
 static options read_options(int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"count", required_argument, NULL, 'c'}, {"at-once", required_argument, NULL, 'o'},
-        {"to", required_argument, NULL, 't'},    {"alpn", required_argument, NULL, 'a'},
-        {"pid", required_argument, NULL, 'p'},   {0}};
+    static const struct option table[] = {{"count", required_argument, NULL, 'c'},
+                                          {"at-once", required_argument, NULL, 'o'},
+                                          {"to", required_argument, NULL, 't'},
+                                          {"alpn", required_argument, NULL, 'a'},
+                                          {"pid", required_argument, NULL, 'p'},
+                                          {"mutual", no_argument, NULL, 'm'},
+                                          {0}};
     options o = {.count = COUNT, .at_once = AT_ONCE, .alpn = BENCH_ALPN};
     for (int which = 0; (which = getopt_long(argc, argv, "", table, NULL)) != -1;) {
-        const unsigned value = which == 'a' ? 0 : (unsigned)strtoul(optarg, NULL, 10);
+        const unsigned value = optarg == NULL ? 0 : (unsigned)strtoul(optarg, NULL, 10);
         switch (which) {
         case 'c':
             o.count = value;
@@ -71,6 +75,9 @@ static options read_options(int argc, char **argv)
             break;
         case 'p':
             o.pid = (int)value;
+            break;
+        case 'm':
+            o.mutual = true;
             break;
         default:
             exit(2);
@@ -88,8 +95,11 @@ int main(int argc, char **argv)
     bench_links result;
     bench_links_opts links = {.alpn = o.alpn, .count = WARM_UP, .at_once = o.at_once};
     const bool own = o.port == 0;
+    pql_identity *client = NULL;
+    check(!o.mutual || pql_identity_ephemeral(&client, NULL, NULL) == PQL_OK, "identity");
+    links.identity = client;
     if (own) {
-        server = bench_server_start();
+        server = bench_server_start(client);
         links.pin = &server.pin;
         o.port = server.port;
         o.pid = (int)server.pid;
@@ -104,11 +114,13 @@ int main(int argc, char **argv)
     const double took = (double)(pqi_clock_monotonic() - began) / (double)PQI_NS_PER_SEC;
     const double spent = (double)(process_cpu(o.pid) - cpu) / (double)PQI_NS_PER_SEC;
     check(result.opened > 0, result.why);
-    (void)printf("{\"bench\":\"handshake_load\",\"count\":%u,\"failed\":%u,\"at_once\":%u,"
-                 "\"per_cpu_second\":%.0f,\"per_second\":%.0f}\n",
-                 o.count, result.failed, o.at_once, (double)result.opened / spent,
-                 (double)result.opened / took);
+    (void)printf(
+        "{\"bench\":\"handshake_load\",\"mutual\":%s,\"count\":%u,\"failed\":%u,\"at_once\":%u,"
+        "\"per_cpu_second\":%.0f,\"per_second\":%.0f}\n",
+        o.mutual ? "true" : "false", o.count, result.failed, o.at_once,
+        (double)result.opened / spent, (double)result.opened / took);
     free(result.ms);
+    pql_identity_free(client);
     if (own) {
         bench_server_stop(&server);
     }

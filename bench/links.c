@@ -22,7 +22,7 @@ pid_t bench_fork(void)
 
 /* ---- The server ---- */
 
-static void serve(int answer)
+static void serve(int answer, const pql_identity *client)
 {
     static const pql_alpn alpn = {BENCH_ALPN, PQL_LEAF_PQ};
     static const pql_handlers silent;
@@ -30,10 +30,18 @@ static void serve(int answer)
     pql_context *ctx = NULL;
     pql_listener *listener = NULL;
     bench_server self;
+    pql_fingerprint pin;
     memset(&self, 0, sizeof(self));
+    if (client != NULL) {
+        pql_identity_fingerprint(client, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
+    }
+    const pql_peer clients = {.pins = &pin, .pin_count = 1};
     check(pql_identity_ephemeral(&identity, NULL, NULL) == PQL_OK, "identity");
     const pql_context_opts opts = {.identity = identity, .workers = 1};
-    const pql_listen_opts listen = {.alpn = &alpn, .alpn_count = 1, .handlers = &silent};
+    const pql_listen_opts listen = {.alpn = &alpn,
+                                    .alpn_count = 1,
+                                    .handlers = &silent,
+                                    .clients = client != NULL ? &clients : NULL};
     check(pql_context_new(&ctx, &opts, NULL) == PQL_OK, "context");
     check(pql_listen(ctx, "quic://127.0.0.1:0", &listen, &listener, NULL) == PQL_OK, "listen");
     self.port = pql_listener_port(listener);
@@ -44,14 +52,14 @@ static void serve(int answer)
     }
 }
 
-bench_server bench_server_start(void)
+bench_server bench_server_start(const pql_identity *client)
 {
     int answer[2];
     bench_server server;
     check(pipe(answer) == 0, "pipe");
     const pid_t child = bench_fork();
     if (child == 0) {
-        serve(answer[1]);
+        serve(answer[1], client);
     }
     check(read(answer[0], &server, sizeof(server)) == (ssize_t)sizeof(server), "no server");
     (void)close(answer[0]);
@@ -121,8 +129,11 @@ void bench_links_run(const bench_links_opts *o, bench_links *out)
     run r = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, out};
     const pql_peer peer = {
         .pins = o->pin, .pin_count = o->pin == NULL ? 0 : 1, .insecure = o->pin == NULL};
-    const pql_connect_opts opts = {
-        .alpn = o->alpn, .handlers = &handlers, .user = &r, .connect_timeout_ms = TIMEOUT_MS};
+    const pql_connect_opts opts = {.alpn = o->alpn,
+                                   .identity = o->identity,
+                                   .handlers = &handlers,
+                                   .user = &r,
+                                   .connect_timeout_ms = TIMEOUT_MS};
     *out = (bench_links){.ms = calloc(o->count, sizeof(double))};
     check(out->ms != NULL, "memory");
     check(pql_context_new(&ctx, &(pql_context_opts){.workers = 1}, NULL) == PQL_OK, "context");

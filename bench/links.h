@@ -20,14 +20,16 @@ typedef struct bench_server {
     pql_fingerprint pin;
 } bench_server;
 
-/* A pqlink server with one worker and a new compact ML-DSA-87 leaf, in a process of its own. */
-bench_server bench_server_start(void);
+/* A pqlink server with one worker and a new compact ML-DSA-87 leaf, in a process of its own.
+ * |client|: the only one that is let in; NULL: nobody is asked. */
+bench_server bench_server_start(const pql_identity *client);
 void bench_server_stop(const bench_server *server);
 
 typedef struct bench_links_opts {
     unsigned port; /* of 127.0.0.1 */
     const char *alpn;
-    const pql_fingerprint *pin; /* NULL: nobody is checked */
+    const pql_fingerprint *pin;   /* NULL: nobody is checked */
+    const pql_identity *identity; /* shown to the server; NULL: none */
     unsigned count;
     unsigned every_ms; /* 0: none; else the pause after each start */
     unsigned at_once;  /* 0: no bound; else links that are not closed yet */

@@ -266,12 +266,28 @@ def round_trip_nginx(peers, programs, runs, certificate):
                 emit(row(client, loss, {"absent": str(why)}))
 
 
+def bytes_of_one(programs, *more):
+    """What one link costs on the wire, opened and closed at once: UDP payload each way."""
+    with tempfile.TemporaryDirectory() as directory:
+        stats = os.path.join(directory, "stats.json")
+        measure_ours(programs, 1, ("--stats", stats), *more)
+        wait_until(lambda: os.path.exists(stats) and os.path.getsize(stats) > 0, "the relay")
+        with open(stats, encoding="ascii") as f:
+            seen = json.load(f)
+    return {"to_server_bytes": seen["to_server"]["bytes"], "to_client_bytes": seen["to_client"]["bytes"]}
+
+
 def round_trip(peers, programs, runs):
     ours = {"client": "pqlink", "server": "pqlink", "certificate": "ML-DSA-87, compact leaf"}
     once = {**ours, "client": "pqlink, first flight once"}
+    mutual = {**ours, "client": "pqlink, mutual", "certificate": "ML-DSA-87, compact leaves"}
     for loss in LOSSES:
-        emit(row(ours, loss, measure_ours(programs, runs, ("--loss", str(loss)))))
-        emit(row(once, loss, measure_ours(programs, runs, ("--loss", str(loss), "--once"))))
+        lossy = ("--loss", str(loss))
+        emit(row(ours, loss, measure_ours(programs, runs, lossy)))
+        emit(row(once, loss, measure_ours(programs, runs, (*lossy, "--once"))))
+        emit(row(mutual, loss, measure_ours(programs, runs, lossy, "--mutual")))
+    emit({"bench": "handshake_bytes", "mutual": False, **bytes_of_one(programs)})
+    emit({"bench": "handshake_bytes", "mutual": True, **bytes_of_one(programs, "--mutual")})
     for make in (lambda: self_signed(peers), lambda: compact(peers, programs)):
         try:
             round_trip_nginx(peers, programs, runs, make())
@@ -374,6 +390,7 @@ def handshake_load(peers, programs, rounds=3):
     rows = {}
     for _ in range(rounds):
         rows.setdefault("pqlink", []).append(load(programs))
+        rows.setdefault("pqlink, mutual", []).append(load(programs, "--mutual"))
         for name, make, alpn in servers:
             try:
                 if alpn is None:
@@ -448,20 +465,37 @@ def openssl(peers, _programs):
 # ---- Hashes ----
 
 
-def hash_rate(_peers, programs):
+def official_rate(program, seconds):
+    """Hashes per second of CPU time of one worker: its count, by what the kernel says it used."""
+    before = os.times()
+    text = run([program, "benchmark", "--cpu-workers", "1", "--gpu-devices", "0", "--duration", str(seconds)])
+    after = os.times()
+    hashes = re.search(r"Total hashes: (\d+)", text)
+    if hashes is None:
+        raise Absent("quantus-miner said something else than before: " + text[-200:])
+    spent = after.children_user - before.children_user + after.children_system - before.children_system
+    return round(int(hashes.group(1)) / spent)
+
+
+def hash_rate(_peers, programs, rounds=3):
     """The official miner's own benchmark beside ours, one thread each, in turn."""
     official = os.environ.get("QUANTUS_MINER") or shutil.which("quantus-miner")
-    for _ in range(3):
+    rates = {}
+    absent = None if official else "quantus-miner is not in the PATH; QUANTUS_MINER names another place"
+    for _ in range(rounds):
         ours = json.loads(run([os.path.join(programs, "bench/bench_pow"), "3", "1"]))
         for result in ours["results"]:
-            emit({"bench": "hash_rate", "program": f"pqlink, {result['backend']}", "threads": 1,
-                  "hashes_per_second": round(result["hashes_per_cpu_second"])})
-        base = {"bench": "hash_rate", "program": "quantus-miner (official)", "threads": 1}
-        if not official:
-            emit({**base, "absent": "quantus-miner is not in the PATH; QUANTUS_MINER names another place"})
-            continue
-        text = run([official, "benchmark", "--cpu-workers", "1", "--gpu-devices", "0", "--duration", "5"])
-        emit({**base, "text": text[-400:]})
+            rates.setdefault(f"pqlink, {result['backend']}", []).append(round(result["hashes_per_cpu_second"]))
+        if absent is None:
+            try:
+                rates.setdefault("quantus-miner (official)", []).append(official_rate(official, 4))
+            except Absent as why:
+                absent = str(why)
+    for program, values in rates.items():
+        emit({"bench": "hash_rate", "program": program, "threads": 1,
+              "hashes_per_cpu_second": sorted(values)[len(values) // 2]})
+    if absent is not None:
+        emit({"bench": "hash_rate", "program": "quantus-miner (official)", "absent": absent})
 
 
 NAMES = {"handshake_load": handshake_load, "openssl": openssl, "hash_rate": hash_rate}

@@ -6,9 +6,10 @@
  * one turn and costs it two more datagrams tls bare     the crypto library: its TLS 1.3 over memory
  * buffers
  *
- * All with the same certificate and policy.  Only the CPU time of the server's calls counts.  They
- * run in turn, handshake by handshake, in the same process; the ratios are what travels between
- * machines, the absolute figures do not.  JSON on standard output, a table on standard error.
+ * Once with a certificate of the server alone, once with one of the client too (mutual).  All with
+ * the same certificates and policy.  Only the CPU time of the server's calls counts.  They run in
+ * turn, handshake by handshake, in the same process; the ratios are what travels between machines,
+ * the absolute figures do not.  JSON on standard output, a table on standard error.
  *
  *     bench_quic_handshake [ROUNDS [HANDSHAKES]] */
 #include "bare_quic.h"
@@ -184,7 +185,7 @@ static void deliver(pqi_quic_endpoint *endpoint, flight *f, const pqi_address *f
 }
 
 /* One turn of the server; its nanoseconds of CPU time. */
-static uint64_t serve(pqi_quic_endpoint *server, quic_pair *pair)
+__attribute__((noinline)) static uint64_t serve(pqi_quic_endpoint *server, quic_pair *pair)
 {
     const uint64_t before = cpu_now();
     deliver(server, &pair->to_server, &pair->client, &pair->server);
@@ -227,17 +228,19 @@ static enum ssl_verify_result_t accept_any(SSL *ssl, uint8_t *alert)
     return ssl_verify_ok;
 }
 
-static SSL_CTX *new_tls(const pql_identity *identity, bool server)
+static SSL_CTX *new_tls(const pql_identity *identity, bool server, bool mutual)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     const pqi_policy_use use = {.policy = PQL_POLICY_HYBRID, .quic = true, .server = server};
     check(pqi_policy_apply(&use, ctx, NULL) == PQL_OK, "policy");
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    if (server) {
+    if (server || mutual) {
         check(pqi_identity_use(identity, PQL_LEAF_PQ, ctx, NULL) == PQL_OK, "identity");
-    } else {
-        SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, accept_any);
+    }
+    if (!server || mutual) {
+        SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                                  accept_any);
     }
     return ctx;
 }
@@ -285,24 +288,28 @@ typedef struct contestants {
     SSL_CTX *tls_server, *tls_client;
 } contestants;
 
-static void prepare(contestants *all, const pql_identity *identity)
+static void prepare(contestants *all, const pql_identity *identity, bool mutual)
 {
     static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
     pql_fingerprint pin;
     pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
     const pql_peer peer = {.pins = &pin, .pin_count = 1};
-    const pqi_quic_tls_opts server_opts = {
-        .server = true, .identity = identity, .alpn = &alpn, .alpn_count = 1};
-    const pqi_quic_tls_opts client_opts = {.alpn = &alpn, .alpn_count = 1, .peer = &peer};
+    const pqi_quic_tls_opts server_opts = {.server = true,
+                                           .identity = identity,
+                                           .alpn = &alpn,
+                                           .alpn_count = 1,
+                                           .peer = mutual ? &peer : NULL};
+    const pqi_quic_tls_opts client_opts = {
+        .alpn = &alpn, .alpn_count = 1, .peer = &peer, .identity = mutual ? identity : NULL};
     check(pqi_quic_tls_new(&all->server_tls, &server_opts, NULL) == PQL_OK, "server TLS");
     check(pqi_quic_tls_new(&all->client_tls, &client_opts, NULL) == PQL_OK, "client TLS");
     all->server = new_endpoint(&all->pair, all->server_tls, true);
     (void)pqi_address_from_literal(&all->pair.client, "127.0.0.1", 40000);
     (void)pqi_address_from_literal(&all->pair.server, "127.0.0.1", 9833);
-    all->tls_server = new_tls(identity, true);
-    all->tls_client = new_tls(identity, false);
-    all->quic_server = new_tls(identity, true);
-    all->quic_client = new_tls(identity, false);
+    all->tls_server = new_tls(identity, true, mutual);
+    all->tls_client = new_tls(identity, false, mutual);
+    all->quic_server = new_tls(identity, true, mutual);
+    all->quic_client = new_tls(identity, false, mutual);
     bare_quic_setup(all->quic_server, ALPN, true);
     bare_quic_setup(all->quic_client, ALPN, false);
 }
@@ -332,7 +339,7 @@ static uint64_t one_handshake(contestants *all, int kind)
     }
 }
 
-static void report(double rates[KINDS][ROUNDS_MAX], size_t rounds, unsigned handshakes)
+static void report(double rates[KINDS][ROUNDS_MAX], size_t rounds, unsigned handshakes, bool mutual)
 {
     double rate[KINDS];
     double ratio[KINDS];
@@ -353,25 +360,20 @@ static void report(double rates[KINDS][ROUNDS_MAX], size_t rounds, unsigned hand
         (void)fprintf(stderr, "  %-34s %7.0f   %.3f\n", names[kind], rate[kind], ratio[kind]);
     }
     (void)printf("{\"bench\":\"quic_handshake\",\"group\":\"X25519MLKEM768\",\"signature\":"
-                 "\"ML-DSA-87\",\"mutual\":false,\"quic_per_core\":%.0f,"
+                 "\"ML-DSA-87\",\"mutual\":%s,\"quic_per_core\":%.0f,"
                  "\"ngtcp2_bare_per_core\":%.0f,\"ngtcp2_bare_doubled_per_core\":%.0f,"
                  "\"tls_bare_per_core\":%.0f,\"ratio_ngtcp2\":%.3f,"
                  "\"ratio_ngtcp2_doubled\":%.3f,\"ratio_tls\":%.3f,\"target_ratio_ngtcp2\":0.92}\n",
-                 rate[QUIC], rate[NGTCP2], rate[NGTCP2_DOUBLED], rate[TLS], ratio[NGTCP2],
-                 ratio[NGTCP2_DOUBLED], ratio[TLS]);
+                 mutual ? "true" : "false", rate[QUIC], rate[NGTCP2], rate[NGTCP2_DOUBLED],
+                 rate[TLS], ratio[NGTCP2], ratio[NGTCP2_DOUBLED], ratio[TLS]);
 }
 
-int main(int argc, char **argv)
+static void measure(const pql_identity *identity, size_t rounds, unsigned handshakes, bool mutual)
 {
     static contestants all;
     static double rates[KINDS][ROUNDS_MAX];
-    const size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS;
-    const unsigned handshakes = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : HANDSHAKES;
-    pql_identity *identity = NULL;
-    check(rounds > 0 && rounds <= ROUNDS_MAX && handshakes > 0,
-          "usage: bench_quic_handshake [ROUNDS [HANDSHAKES]]");
-    check(pql_identity_ephemeral(&identity, NULL, NULL) == PQL_OK, "identity");
-    prepare(&all, identity);
+    all = (contestants){0};
+    prepare(&all, identity, mutual);
     for (size_t round = 0; round <= rounds; round++) { /* the first warms up */
         uint64_t spent[KINDS] = {0};
         for (unsigned i = 0; i < handshakes; i++) {
@@ -383,8 +385,20 @@ int main(int argc, char **argv)
             rates[kind][round - 1] = handshakes * (double)PQI_NS_PER_SEC / (double)spent[kind];
         }
     }
-    report(rates, rounds, handshakes);
+    report(rates, rounds, handshakes, mutual);
     clean_up(&all);
+}
+
+int main(int argc, char **argv)
+{
+    const size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS;
+    const unsigned handshakes = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : HANDSHAKES;
+    pql_identity *identity = NULL;
+    check(rounds > 0 && rounds <= ROUNDS_MAX && handshakes > 0,
+          "usage: bench_quic_handshake [ROUNDS [HANDSHAKES]]");
+    check(pql_identity_ephemeral(&identity, NULL, NULL) == PQL_OK, "identity");
+    measure(identity, rounds, handshakes, false);
+    measure(identity, rounds, handshakes, true);
     pql_identity_free(identity);
     return 0;
 }

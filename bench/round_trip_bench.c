@@ -2,13 +2,15 @@
  * links through the relay of the tests, one started every EVERY milliseconds so that they do not
  * wait for each other's signatures.
  *
- *     bench_round_trip [--runs N] [--every MS] [--to HOST:PORT --alpn NAME] [-- RELAY-OPTION...]
+ *     bench_round_trip [--mutual] [--runs N] [--every MS] [--to HOST:PORT --alpn NAME] [--
+ * RELAY-OPTION...]
  *
  * Without --to it measures against a server of its own in a second process, with a compact
- * ML-DSA-87 leaf that the client has pinned; with it against any QUIC server, whose certificate is
- * then not checked.  The relay (UDP_RELAY, or ../tests/relay/udp_relay beside this program) gets
- * the options behind "--"; without any it delays 50 ms each way.  JSON on standard output.
- * bench/peers.py runs the whole table, other programs beside ours. */
+ * ML-DSA-87 leaf that the client has pinned, and with --mutual asks for the client's; with it
+ * against any QUIC server, whose certificate is then not checked.  The relay (UDP_RELAY, or
+ * ../tests/relay/udp_relay beside this program) gets the options behind "--"; without any it delays
+ * 50 ms each way.  JSON on standard output. bench/peers.py runs the whole table, other programs
+ * beside ours. */
 #include "bench.h"
 #include "links.h"
 
@@ -23,11 +25,15 @@
 #define RUNS_MAX 100000
 #define EVERY_MS 15
 #define WORDS_MAX 64
+/* What is under way when the last link has closed still counts in the relay. */
+#define LAST_WORDS_US 300000
 #define TARGET_MS 107
+#define MUTUAL_TARGET_MS 110
 
 typedef struct options {
     unsigned runs, every;
     const char *to, *alpn;
+    bool mutual;
     char **relay_words;
     int relay_count;
 } options;
@@ -87,16 +93,18 @@ static pid_t start_relay(const options *o, const char *to, unsigned *port)
     return child;
 }
 
-static void report(bench_links *r)
+static void report(bench_links *r, bool mutual)
 {
     check(r->opened > 0, r->why);
     const double p50 = quantile(r->ms, r->opened, 0.5);
     const double p95 = quantile(r->ms, r->opened, 0.95);
     const double p99 = quantile(r->ms, r->opened, 0.99);
-    (void)printf("{\"bench\":\"round_trip\",\"runs\":%zu,\"failed\":%u,\"p50_ms\":%.1f,"
-                 "\"p95_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f,\"target_ms\":%d,"
-                 "\"round_trips\":{",
-                 r->opened + r->failed, r->failed, p50, p95, p99, r->ms[r->opened - 1], TARGET_MS);
+    (void)printf(
+        "{\"bench\":\"round_trip\",\"mutual\":%s,\"runs\":%zu,\"failed\":%u,\"p50_ms\":%.1f,"
+        "\"p95_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f,\"target_ms\":%d,"
+        "\"round_trips\":{",
+        mutual ? "true" : "false", r->opened + r->failed, r->failed, p50, p95, p99,
+        r->ms[r->opened - 1], mutual ? MUTUAL_TARGET_MS : TARGET_MS);
     const char *comma = "";
     for (unsigned i = 0; i <= BENCH_ROUND_TRIPS_MAX; i++) {
         if (r->round_trips[i] > 0) {
@@ -109,11 +117,10 @@ static void report(bench_links *r)
 
 static options read_options(int argc, char **argv)
 {
-    static const struct option table[] = {{"runs", required_argument, NULL, 'r'},
-                                          {"every", required_argument, NULL, 'e'},
-                                          {"to", required_argument, NULL, 't'},
-                                          {"alpn", required_argument, NULL, 'a'},
-                                          {0}};
+    static const struct option table[] = {
+        {"runs", required_argument, NULL, 'r'}, {"every", required_argument, NULL, 'e'},
+        {"to", required_argument, NULL, 't'},   {"alpn", required_argument, NULL, 'a'},
+        {"mutual", no_argument, NULL, 'm'},     {0}};
     options o = {.runs = RUNS, .every = EVERY_MS, .alpn = BENCH_ALPN};
     for (int which = 0; (which = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         switch (which) {
@@ -128,6 +135,9 @@ static options read_options(int argc, char **argv)
             break;
         case 'a':
             o.alpn = optarg;
+            break;
+        case 'm':
+            o.mutual = true;
             break;
         default:
             exit(2);
@@ -147,19 +157,24 @@ int main(int argc, char **argv)
     bench_server server = {0};
     char to[64];
     bench_links_opts links = {.alpn = o.alpn, .count = o.runs, .every_ms = o.every};
+    pql_identity *client = NULL;
+    check(!o.mutual || pql_identity_ephemeral(&client, NULL, NULL) == PQL_OK, "identity");
+    links.identity = client;
     if (o.to == NULL) {
-        server = bench_server_start();
+        server = bench_server_start(client);
         links.pin = &server.pin;
         (void)snprintf(to, sizeof(to), "127.0.0.1:%u", (unsigned)server.port);
     }
     const pid_t relay = start_relay(&o, o.to == NULL ? to : o.to, &links.port);
     bench_links_run(&links, &result);
-    report(&result);
+    report(&result, o.mutual);
+    (void)usleep(LAST_WORDS_US);
     (void)kill(relay, SIGTERM);
     (void)waitpid(relay, NULL, 0);
     if (o.to == NULL) {
         bench_server_stop(&server);
     }
     free(result.ms);
+    pql_identity_free(client);
     return 0;
 }

@@ -23,6 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (pqi_url_parse(&again, url.text, NULL) != PQL_OK || strcmp(url.text, again.text) != 0)) {
         abort();
     }
+    pqi_node_url node;
+    pqi_node_url node_again;
+    if (pqi_node_url_parse(&node, text, NULL) == PQL_OK &&
+        (pqi_node_url_parse(&node_again, node.text, NULL) != PQL_OK ||
+         strcmp(node.text, node_again.text) != 0 || node_again.fragment != NULL)) {
+        abort();
+    }
     (void)pqi_endpoint_parse(&endpoint, text, NULL);
     free(text);
     return 0;

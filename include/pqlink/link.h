@@ -64,6 +64,9 @@ typedef struct pql_observer {
     void (*link_count)(const pql_posture *posture, int change, void *user);
     /* Rejected before authentication; |reason| is a static name from a closed list. */
     void (*reject)(const char *reason, void *user);
+    /* What strangers were answered since the last call: proof of their address was asked for
+     * (Retry), a lost link was reported (stateless reset), another QUIC version was offered. */
+    void (*strangers)(uint64_t retries, uint64_t resets, uint64_t version_negotiations, void *user);
     void (*traffic)(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams_in,
                     uint64_t datagrams_out, void *user);
     void *user;
@@ -134,14 +137,19 @@ typedef struct pql_peer {
 typedef struct pql_listen_opts {
     const pql_alpn *alpn; /* copied; at least one, at most 8 */
     size_t alpn_count;
-    const pql_peer *clients;      /* whose certificates are asked for and needed: pins, CA file, or
-                                     insecure (any certificate); copied; NULL: none is asked for */
-    bool pq_authentication;       /* accept ML-DSA from clients only */
+    const pql_peer *clients; /* whose certificates are asked for and needed: pins, CA file, or
+                                insecure (any certificate); copied; NULL: none is asked for */
+    bool pq_authentication;  /* accept ML-DSA from clients only */
+    bool tickets; /* let clients resume their sessions (docs/identity.md): cheaper handshakes
+                     without a new proof of our key; never with |clients| */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     unsigned max_links;           /* 0: 65,536 per worker */
     unsigned max_unauthenticated; /* half-open handshakes per worker before new ones are refused; 0:
-                                     1,024 */
+                                     1,024.  One address gets a share of them only */
+    /* Links that one address may have, on all workers together: an IPv4 address, or the first 64
+     * bits of an IPv6 address.  0: no limit.  Machines behind one NAT have one address. */
+    unsigned max_links_per_address;
     unsigned retry_threshold; /* half-open handshakes per worker from which Retry is sent; 0: 128 */
     unsigned max_streams;     /* streams that a peer may have open; 0: 16 */
     uint64_t idle_timeout_ms; /* 0: 60,000 */
@@ -169,12 +177,22 @@ typedef struct pql_connect_opts {
     const pql_identity *identity; /* its ML-DSA leaf is shown to a server that asks, and proven;
                                      used up by the call; NULL: none is shown.  A server that does
                                      not accept it ends the link soon after link_open */
+    bool resume; /* resume a session with this peer, of the same policy, protocol and trust, when
+                    there is one, and keep those that it gives; not with |identity| */
     const pql_handlers *handlers; /* borrowed; must outlive the context */
     void *user;
     uint64_t connect_timeout_ms; /* 0: 10,000: name look-up and handshake together */
     uint64_t idle_timeout_ms;    /* 0: 60,000 */
     uint64_t keep_alive_ms;      /* 0: none */
     unsigned max_streams;        /* streams that the peer may have open; 0: 16 */
+    /* How often the first datagrams are sent, 1 to 4.  Until it has heard a client twice, a server
+     * may send three times what it has received (RFC 9000, 8.1); copies make that cover an ML-DSA
+     * certificate, and the handshake then takes one round trip instead of two.  0: as many as the
+     * server will need.  That is 2 for protocols of our own ("pqlink-...", certificates of 2.8 kB)
+     * and 3 for others (7.4 kB), where the first flight is two datagrams because of ML-KEM; 1 where
+     * it is one, and for a server whose address token is at hand; one more for a server that did
+     * not get along with that. */
+    unsigned first_flight_copies;
 } pql_connect_opts;
 
 /* Starts to connect; the outcome comes to link_open or link_close.  Any thread.  The link that is

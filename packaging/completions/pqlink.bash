@@ -8,6 +8,7 @@ _pqlink()
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
+    'node') words+=' status' ;;&
     'rotate') words+=' prepare' ;;&
     'rotate') words+=' status' ;;&
     'rotate') words+=' switch' ;;&
@@ -19,17 +20,93 @@ _pqlink()
     'pow') words+=' check' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+    'node status')
+        words+=' --admin --json --config --help'
+        case $prev in
+        --admin) return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate prepare')
+        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
+        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
+        --switch-in) return ;;
+        --switch-at) return ;;
+        --keep) return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate status')
+        words+=' --dir --json --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate switch')
+        words+=' --dir --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate cancel')
+        words+=' --dir --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'rotate finish')
+        words+=' --dir --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'config check')
+        words+=' --help'
+        case $prev in
+        esac
+        ;;
+    'config show')
+        words+=' --config --json --help'
+        case $prev in
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'pow hash')
+        words+=' --mining-hash --nonce --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        esac
+        ;;
+    'pow check')
+        words+=' --mining-hash --nonce --difficulty --help'
+        case $prev in
+        --mining-hash) return ;;
+        --nonce) return ;;
+        --difficulty) return ;;
+        esac
+        ;;
     'node '*)
-        words='--listen --dir --source --block-time --difficulty --policy --admin --workers --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
+        --share-difficulty) return ;;
+        --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
+        --clients) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -38,11 +115,14 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words='--node --pin --tofu --ca --insecure --dir --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
+        --pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --ca) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --name) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --threads) return ;;
         --max-blocks) return ;;
@@ -58,7 +138,7 @@ _pqlink()
         esac
         ;;
     'keygen '*)
-        words='--dir --sign --import-quantus --self-signed --json --config --help'
+        words+=' --dir --sign --import-quantus --self-signed --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
@@ -67,7 +147,7 @@ _pqlink()
         esac
         ;;
     'fingerprint '*)
-        words='--dir --remote --alpn --timeout --json --config --help'
+        words+=' --dir --remote --alpn --timeout --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --remote) return ;;
@@ -76,87 +156,21 @@ _pqlink()
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
-    'rotate prepare')
-        words='--dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --config --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
-        --sign) COMPREPLY=($(compgen -W 'same ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
-        --switch-in) return ;;
-        --switch-at) return ;;
-        --keep) return ;;
-        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate status')
-        words='--dir --json --config --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate switch')
-        words='--dir --config --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate cancel')
-        words='--dir --config --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        esac
-        ;;
-    'rotate finish')
-        words='--dir --config --help'
-        case $prev in
-        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        esac
-        ;;
     'forget '*)
-        words='--node --dir --config --help'
+        words+=' --node --dir --config --help'
         case $prev in
         --node) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
-    'config check')
-        words='--help'
-        case $prev in
-        esac
-        ;;
-    'config show')
-        words='--config --json --help'
-        case $prev in
-        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        esac
-        ;;
-    'pow hash')
-        words='--mining-hash --nonce --help'
-        case $prev in
-        --mining-hash) return ;;
-        --nonce) return ;;
-        esac
-        ;;
-    'pow check')
-        words='--mining-hash --nonce --difficulty --help'
-        case $prev in
-        --mining-hash) return ;;
-        --nonce) return ;;
-        --difficulty) return ;;
-        esac
-        ;;
     'version '*)
-        words='--json --help'
+        words+=' --json --help'
         case $prev in
         esac
         ;;
     'help '*)
-        words='--help'
+        words+=' --help'
         case $prev in
         esac
         ;;

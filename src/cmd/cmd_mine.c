@@ -27,6 +27,8 @@ typedef struct program {
     pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
+    pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
     pthread_t main;
     atomic_bool ended; /* end_status and end_error are set */
@@ -38,7 +40,7 @@ typedef struct program {
 
 static pql_status open_tofu(program *p, pql_error *err)
 {
-    if (!p->options->tofu) {
+    if (!p->options->login.tofu) {
         return PQL_OK;
     }
     const pql_status status = pqi_known_peers_open(&p->store, &p->options->dir, err);
@@ -46,9 +48,31 @@ static pql_status open_tofu(program *p, pql_error *err)
     return status;
 }
 
+/* ---- Identity ---- */
+
+static pql_status open_identity(program *p, pql_error *err)
+{
+    pql_fingerprint fp;
+    char text[PQL_FINGERPRINT_SIZE];
+    if (!p->options->identity) {
+        return PQL_OK;
+    }
+    const char *dir = p->options->dir.text;
+    const pql_status status = pql_identity_open(&p->identity, dir, NULL, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pql_identity_fingerprint(p->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_fingerprint_format(&fp, text);
+    pqi_log(PQI_LOG_INFO, "mine",
+            pql_identity_created(p->identity) ? "identity_created" : "identity",
+            PQI_STR("dir", dir), PQI_STR("fingerprint", text));
+    return PQL_OK;
+}
+
 /* ---- Events go to the view, but the last ---- */
 
-static void on_connected(void *user, const pqi_mine_connected *link)
+static void on_connected(void *user, const pqi_client_connected *link)
 {
     pqi_mine_view_events.connected(&((program *)user)->view, link);
 }
@@ -73,14 +97,29 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     pqi_mine_view_events.answered(&((program *)user)->view, ack);
 }
 
+static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_view_events.rotation(&((program *)user)->view, node, rotation);
+}
+
 static void on_disconnected(void *user, const pql_close *why)
 {
     pqi_mine_view_events.disconnected(&((program *)user)->view, why);
 }
 
-static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
+static void on_retrying(void *user, const pqi_client_trouble *what)
 {
-    pqi_mine_view_events.retrying(&((program *)user)->view, delay_ns, why);
+    pqi_mine_view_events.retrying(&((program *)user)->view, what);
+}
+
+static void on_given_up(void *user, const pqi_client_trouble *what)
+{
+    pqi_mine_view_events.given_up(&((program *)user)->view, what);
+}
+
+static void on_pins_changed(void *user, const pqi_client_pins *pins)
+{
+    pqi_mine_view_events.pins_changed(&((program *)user)->view, pins);
 }
 
 /* SIGHUP, which means nothing else to a miner, wakes the main thread. */
@@ -100,8 +139,11 @@ static const pqi_mine_events events = {.connected = on_connected,
                                        .cancelled = on_cancelled,
                                        .found = on_found,
                                        .answered = on_answered,
+                                       .rotation = on_rotation,
                                        .disconnected = on_disconnected,
                                        .retrying = on_retrying,
+                                       .given_up = on_given_up,
+                                       .pins_changed = on_pins_changed,
                                        .ended = on_ended};
 
 /* ---- The run ---- */
@@ -110,12 +152,10 @@ static pql_status start_service(program *p, pql_error *err)
 {
     const pqi_mine_options *o = p->options;
     const pqi_mine_service_opts opts = {
-        .url = o->node.text,
-        .peer = {.pins = o->pin_count > 0 ? o->pins : NULL,
-                 .pin_count = o->pin_count,
-                 .ca_file = o->ca_file,
-                 .tofu = o->tofu ? &p->tofu : NULL,
-                 .insecure = o->insecure},
+        .nodes = p->nodes,
+        .node_count = o->login.count,
+        .name = o->name,
+        .identity = p->identity,
         .links = {.policy = o->policy,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
@@ -126,6 +166,7 @@ static pql_status start_service(program *p, pql_error *err)
         .events = events,
         .user = p,
     };
+    pqi_login_list_fill(&o->login, &p->tofu, p->nodes);
     return pqi_mine_service_start(&p->service, &opts, err);
 }
 
@@ -151,7 +192,8 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     program *p = user;
     pqi_mine_status status;
     pqi_mine_service_status(p->service, &status);
-    return pqi_mine_status_json(&status, p->options->node.text, pqi_clock_monotonic(), out, err);
+    return pqi_mine_status_json(&status, pqi_mine_node_shown(&status, p->options),
+                                pqi_clock_monotonic(), out, err);
 }
 
 static pql_status open_all(program *p, pql_error *err)
@@ -159,6 +201,9 @@ static pql_status open_all(program *p, pql_error *err)
     pql_status status = open_runtime(p, err);
     if (status == PQL_OK) {
         status = open_tofu(p, err);
+    }
+    if (status == PQL_OK) {
+        status = open_identity(p, err);
     }
     if (status == PQL_OK) {
         status = start_service(p, err);
@@ -212,6 +257,7 @@ static void close_all(program *p)
     pqi_admin_stop(p->rt.admin);
     p->rt.admin = NULL;
     pqi_mine_service_free(p->service);
+    pql_identity_free(p->identity);
     pqi_store_close(p->store);
     pqi_mine_metrics_free(p->metrics);
     pqi_runtime_close(&p->rt);

@@ -2,8 +2,11 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/node.h"
+#include "cmd/node_clients.h"
+#include "cmd/node_rotation.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
+#include "miner/auth_files.h"
 #include "miner/devchain.h"
 #include "miner/node_service.h"
 #include "observe/link_observer.h"
@@ -22,19 +25,23 @@
 /* A start after this age makes a new one.  Old Retry tokens have long expired by then; peers of
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
+#define MS_PER_SEC 1000
 
 /* All that a running node owns, in the order in which it is made. */
 typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
-    pql_identity *identity;
+    pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
     pqi_source *source;
     pqi_node_metrics *metrics;
     pqi_node_service *service;
+    pqi_tokens *tokens;            /* NULL: official miners are not served */
+    pql_fingerprint classical_pin; /* that the file for official miners has */
     pql_context *ctx;
-    pql_listener *listener;
+    pql_listener *listeners[PQI_NODE_LISTEN_MAX];
+    pqi_node_clients clients;
 } node;
 
 static pql_status add_conditions(node *n, pql_error *err)
@@ -60,19 +67,28 @@ static pql_status open_identity(node *n, pql_error *err)
 {
     const char *dir = n->options->dir.text;
     const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
+    pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
     pql_status status = pqi_store_check_directory(dir, err);
     if (status == PQL_OK) {
-        status = pql_identity_open(&n->identity, dir, &opts, err);
+        status = pql_identity_open(&id, dir, &opts, err);
     }
-    if (status != PQL_OK) {
-        return status;
-    }
-    if (pql_identity_created(n->identity)) {
+    if (status == PQL_OK && pql_identity_created(id)) {
         pqi_log(PQI_LOG_INFO, SERVICE, "identity_created", PQI_STR("dir", dir));
     }
-    pqi_health_set_ok(n->rt.health, n->ready_identity);
-    return PQL_OK;
+    pql_identity_free(id);
+    return status;
+}
+
+/* After the store, so that a second node on the directory changes nothing. */
+static pql_status open_rotation(node *n, pql_error *err)
+{
+    const pql_status status = pqi_node_rotation_open(&n->rotation, n->options->dir.text,
+                                                     pqi_clock_unix_ms() / MS_PER_SEC, err);
+    if (status == PQL_OK) {
+        pqi_health_set_ok(n->rt.health, n->ready_identity);
+    }
+    return status;
 }
 
 static pql_status fill_random(void *user, uint8_t *out, size_t len)
@@ -114,7 +130,7 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
-        const pql_context_opts opts = {.identity = n->identity,
+        const pql_context_opts opts = {.identity = n->rotation.in_use.current,
                                        .policy = n->options->policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
@@ -127,24 +143,133 @@ static pql_status open_context(node *n, pql_error *err)
     return status;
 }
 
+/* The one token of a node without a list, where the official node keeps it. */
+static pql_status open_default_token(node *n, pql_error *err)
+{
+    pqi_auth_token token;
+    const char *dir = n->options->dir.text;
+    pql_status status = pqi_auth_token_open(&token, dir, err);
+    if (status == PQL_OK) {
+        status = pqi_tokens_single(&n->tokens, "default", token.text, err);
+    }
+    if (status == PQL_OK && token.created) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "token_created", PQI_STR("file", PQI_AUTH_TOKEN_FILE),
+                PQI_STR("dir", dir));
+    }
+    if (token.repaired) {
+        pqi_log(PQI_LOG_WARN, SERVICE, "token_mode_repaired", PQI_STR("file", PQI_AUTH_TOKEN_FILE),
+                PQI_STR("reason", "Others could read the token.  Its mode is 0600 now; remove the "
+                                  "file and start again for a new token if they should not know "
+                                  "it."));
+    }
+    pqi_secret_wipe(&token, sizeof(token));
+    return status;
+}
+
+/* Writes the file that official miners read their pin from, when it is another one than before: at
+ * the start, and when a rotation has switched. */
+static pql_status write_classical_pin(node *n, pql_error *err)
+{
+    pql_fingerprint leaf;
+    pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT,
+                             &leaf);
+    if (memcmp(leaf.sha256, n->classical_pin.sha256, sizeof(leaf.sha256)) == 0) {
+        return PQL_OK;
+    }
+    n->classical_pin = leaf; /* also when it fails: once is enough to be told */
+    return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
+}
+
+/* Why official miners cannot be served; NULL when they can. */
+static const char *official_obstacle(const pqi_node_options *options)
+{
+    if (options->policy == PQL_POLICY_PQ_ONLY) {
+        return "The policy is pq-only, and official miners have no ML-KEM.";
+    }
+    return options->clients_file == NULL ? NULL
+                                         : "Only miners with a listed certificate are let in "
+                                           "(--clients), and official miners have none.";
+}
+
+static void follow_rotation(node *n)
+{
+    pql_error err = {0};
+    if (official_obstacle(n->options) == NULL && write_classical_pin(n, &err) != PQL_OK) {
+        pqi_log(PQI_LOG_ERROR, SERVICE, "pin_not_written",
+                PQI_STR("file", PQI_AUTH_FINGERPRINT_FILE), PQI_STR("reason", err.message));
+    }
+}
+
+/* What official miners log in with. */
+static pql_status open_tokens(node *n, pql_error *err)
+{
+    const char *file = n->options->tokens_file;
+    if (file != NULL) {
+        const pql_status status = pqi_tokens_open(&n->tokens, file, err);
+        if (status != PQL_OK) {
+            return status;
+        }
+    }
+    if (official_obstacle(n->options) != NULL) {
+        return PQL_OK;
+    }
+    const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
+    if (status != PQL_OK) {
+        return status;
+    }
+    return write_classical_pin(n, err);
+}
+
+static pql_status listen_all(node *n, pql_error *err)
+{
+    pql_status status = PQL_OK;
+    for (size_t i = 0; status == PQL_OK && i < n->options->listen_count; i++) {
+        status = pqi_node_service_listen(n->service, n->ctx, n->options->listen[i].text,
+                                         &n->listeners[i], err);
+    }
+    return status;
+}
+
+static pqi_node_service_opts service_opts(const node *n)
+{
+    return (pqi_node_service_opts){
+        .source = n->source,
+        .metrics = n->metrics,
+        .links = n->rt.links,
+        .policy = n->options->policy,
+        .tokens = n->tokens,
+        .token_required = n->options->tokens_file != NULL,
+        .allow_v1 = n->options->allow_v1,
+        .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
+        .clients = pqi_node_clients_peer(&n->clients),
+    };
+}
+
 static pql_status open_service(node *n, pql_error *err)
 {
     pql_status status = pqi_node_metrics_new(&n->metrics, n->rt.metrics, err);
     if (status == PQL_OK) {
-        const pqi_node_service_opts opts = {.source = n->source,
-                                            .metrics = n->metrics,
-                                            .links = n->rt.links,
-                                            .policy = n->options->policy};
+        status = open_tokens(n, err);
+    }
+    if (status == PQL_OK) {
+        const pqi_node_service_opts opts = service_opts(n);
         status = pqi_node_service_new(&n->service, &opts, err);
     }
     if (status == PQL_OK) {
-        status =
-            pqi_node_service_listen(n->service, n->ctx, n->options->listen.text, &n->listener, err);
+        status = listen_all(n, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_node_rotation_start(&n->rotation, n->ctx, n->service, n->metrics, err);
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(n->rt.health, n->ready_listener);
     }
     return status;
+}
+
+static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
+{
+    return pqi_node_rotation_status(user, out, err);
 }
 
 static pql_status node_open(node *n, pql_error *err)
@@ -160,6 +285,12 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_store(n, err);
     }
     if (status == PQL_OK) {
+        status = open_rotation(n, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_node_clients_open(&n->clients, n->options->clients_file, err);
+    }
+    if (status == PQL_OK) {
         status = open_source(n, err);
     }
     if (status == PQL_OK) {
@@ -169,8 +300,7 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status =
-            pqi_runtime_admin(&n->rt, &n->options->admin, pqi_node_service_status, n->service, err);
+        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, &n->rotation, err);
     }
     return status;
 }
@@ -181,71 +311,99 @@ static void node_close(node *n)
     n->rt.admin = NULL;
     pql_context_free(n->ctx);
     pqi_node_service_free(n->service);
+    pqi_tokens_free(n->tokens);
     pqi_node_metrics_free(n->metrics);
     pqi_source_destroy(n->source);
     pqi_store_close(n->store);
-    pql_identity_free(n->identity);
+    pqi_node_rotation_close(&n->rotation);
+    pqi_node_clients_close(&n->clients);
     pqi_runtime_close(&n->rt);
 }
 
-/* What a miner needs to be told, in the words that it has to type. */
+static void log_listening(const node *n, size_t i, const char *pin)
+{
+    char protocols[64] = "";
+    const pqi_node_service_opts opts = service_opts(n);
+    for (pqi_miner_dialect d = PQI_MINER_PQ1; d < PQI_MINER_DIALECTS; d++) {
+        const size_t used = strlen(protocols);
+        if (pqi_node_serves(&opts, d)) {
+            (void)snprintf(protocols + used, sizeof(protocols) - used, "%s%s", used == 0 ? "" : " ",
+                           pqi_miner_alpn(d));
+        }
+    }
+    pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", n->options->listen[i].host),
+            PQI_U64("port", pql_listener_port(n->listeners[i])), PQI_STR("fingerprint", pin),
+            PQI_STR("algo", pql_identity_algorithm(n->rotation.in_use.current, PQL_LEAF_PQ)),
+            PQI_STR("policy", pql_policy_name(n->options->policy)), PQI_STR("protocols", protocols),
+            PQI_U64("workers", pql_context_workers(n->ctx)),
+            PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
+}
+
+/* The words that a miner has to type; an official one takes no names, only addresses. */
+static void show_how(const node *n, const char *pin)
+{
+    const pqi_url *listen = &n->options->listen[0];
+    const unsigned port = pql_listener_port(n->listeners[0]);
+    const char *dir = n->options->dir.text;
+    const bool all = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+    const bool v6 = listen->host_kind == PQI_HOST_IPV6 && !all;
+    const bool list = n->options->tokens_file != NULL;
+    (void)fprintf(stderr,
+                  "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s%s\n",
+                  v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "", port,
+                  pin, list ? " --token-file FILE" : "");
+    const pqi_node_service_opts opts = service_opts(n);
+    if (pqi_node_serves(&opts, PQI_MINER_V2) && listen->host_kind == PQI_HOST_IPV4) {
+        (void)fprintf(stderr,
+                      "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
+                      "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
+                      all ? "ADDRESS-OF-THIS-MACHINE" : listen->host, port, list ? "FILE" : dir,
+                      list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
+    }
+}
+
+/* Who is not served, and who may come in unasked: nobody should have to find that out. */
+static void shout_protocols(const node *n)
+{
+    const char *obstacle = official_obstacle(n->options);
+    if (obstacle != NULL) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off", PQI_STR("reason", obstacle));
+    }
+    if (n->options->allow_v1) {
+        pqi_runtime_shout(SERVICE, "v1_on",
+                          "official miners before v4 are served; they send no token, so whoever "
+                          "reaches the port may mine");
+    }
+}
+
+/* What a miner needs to be told. */
 static void announce(const node *n, bool terminal)
 {
     pql_fingerprint fp;
     char pin[PQL_FINGERPRINT_SIZE];
-    const pqi_url *listen = &n->options->listen;
-    const unsigned port = pql_listener_port(n->listener);
-    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
     pql_fingerprint_format(&fp, pin);
-    pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", listen->host),
-            PQI_U64("port", port), PQI_STR("fingerprint", pin),
-            PQI_STR("algo", pql_identity_algorithm(n->identity, PQL_LEAF_PQ)),
-            PQI_STR("policy", pql_policy_name(n->options->policy)),
-            PQI_U64("workers", pql_context_workers(n->ctx)),
-            PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
+    for (size_t i = 0; i < n->options->listen_count; i++) {
+        log_listening(n, i, pin);
+    }
+    shout_protocols(n);
     if (terminal) {
-        const bool all = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
-        const bool v6 = listen->host_kind == PQI_HOST_IPV6 && !all;
-        (void)fprintf(
-            stderr, "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s\n",
-            v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "", port, pin);
+        show_how(n, pin);
     }
-}
-
-/* SIGHUP: the identity is read again.  Only an unchanged one is taken: a pin that changes by
- * accident locks miners out, so a changed one is refused loudly and the old one stays. */
-static void reload(const node *n)
-{
-    pql_identity *again = NULL;
-    pql_error err = {0};
-    pql_fingerprint before;
-    pql_fingerprint after;
-    const pql_status status = pql_identity_open(&again, n->options->dir.text,
-                                                &(pql_identity_opts){.must_exist = true}, &err);
-    if (status != PQL_OK) {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
-        return;
-    }
-    pql_identity_fingerprint(n->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &before);
-    pql_identity_fingerprint(again, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &after);
-    if (memcmp(before.sha256, after.sha256, sizeof(before.sha256)) != 0) {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused",
-                PQI_STR("reason", "The identity on disk is another one than the one in use.  "
-                                  "Restart the node if that is meant; miners then need the new "
-                                  "fingerprint."));
-    } else {
-        pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", n->options->dir.text));
-    }
-    pql_identity_free(again);
 }
 
 static void serve(node *n)
 {
     for (;;) {
-        const uint64_t deadline = pqi_node_service_tick(n->service);
-        const int signal_number = pqi_runtime_wait_signal(deadline);
+        const uint64_t jobs = pqi_node_service_tick(n->service);
+        const uint64_t rotation = pqi_node_rotation_tick(
+            &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
+        follow_rotation(n);
+        const int signal_number = pqi_runtime_wait_signal(jobs < rotation ? jobs : rotation);
         if (signal_number == SIGHUP) {
-            reload(n);
+            pqi_node_service_reload_tokens(n->service);
+            pqi_node_rotation_reload(&n->rotation);
+            pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return;

@@ -7,12 +7,12 @@
 #include <string.h>
 
 static const pqi_command *const commands[] = {
-    &pqi_command_node,          &pqi_command_mine,           &pqi_command_keygen,
-    &pqi_command_fingerprint,   &pqi_command_rotate_prepare, &pqi_command_rotate_status,
-    &pqi_command_rotate_switch, &pqi_command_rotate_cancel,  &pqi_command_rotate_finish,
-    &pqi_command_forget,        &pqi_command_config_check,   &pqi_command_config_show,
-    &pqi_command_pow_hash,      &pqi_command_pow_check,      &pqi_command_version,
-    &pqi_command_help,
+    &pqi_command_node,          &pqi_command_node_status,   &pqi_command_mine,
+    &pqi_command_keygen,        &pqi_command_fingerprint,   &pqi_command_rotate_prepare,
+    &pqi_command_rotate_status, &pqi_command_rotate_switch, &pqi_command_rotate_cancel,
+    &pqi_command_rotate_finish, &pqi_command_forget,        &pqi_command_config_check,
+    &pqi_command_config_show,   &pqi_command_pow_hash,      &pqi_command_pow_check,
+    &pqi_command_version,       &pqi_command_help,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -30,12 +30,14 @@ bool pqi_command_in_family(const pqi_command *command, const char *word)
 
 bool pqi_command_is_family(const char *word)
 {
+    bool family = false;
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (pqi_command_in_family(commands[i], word)) {
-            return true;
+        if (strcmp(commands[i]->name, word) == 0) {
+            return false; /* a command of its own, such as node beside "node status" */
         }
+        family = family || pqi_command_in_family(commands[i], word);
     }
-    return false;
+    return family;
 }
 
 /* Words of |name| that argv begins with: all of them (1 or 2), or 0. */
@@ -91,11 +93,13 @@ pql_status pqi_command_find(const pqi_command **out, int argc, const char *const
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         const int matched = words_matched(commands[i]->name, argc, argv);
-        if (matched > 0) {
+        if (matched > *used) { /* "node status" rather than node */
             *out = commands[i];
             *used = matched;
-            return PQL_OK;
         }
+    }
+    if (*used > 0) {
+        return PQL_OK;
     }
     return pqi_command_is_family(argv[0]) ? fail_family(argv[0], argc >= 2 ? argv[1] : NULL, err)
                                           : fail_unknown(argv[0], err);

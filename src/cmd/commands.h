@@ -12,13 +12,15 @@ const pqi_command *const *pqi_commands(size_t *count);
 pql_status pqi_command_find(const pqi_command **out, int argc, const char *const argv[], int *used,
                             pql_error *err);
 
-/* True when |word| is the first word of subcommands of two words ("pow"). */
+/* True when |word| is the first word of subcommands of two words ("pow"), and no subcommand itself
+ * (node is one, beside "node status"). */
 bool pqi_command_is_family(const char *word);
 
 /* True when |command| is of the family |word|. */
 bool pqi_command_in_family(const pqi_command *command, const char *word);
 
 /* Each defined in the file cmd_NAME.c. */
+extern const pqi_command pqi_command_node_status;
 extern const pqi_command pqi_command_keygen;
 extern const pqi_command pqi_command_fingerprint;
 extern const pqi_command pqi_command_rotate_prepare;

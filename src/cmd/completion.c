@@ -59,6 +59,21 @@ static bool has_two_words(const pqi_command *command)
     return strchr(command->name, ' ') != NULL;
 }
 
+/* Calls |each| for every subcommand, those of two words first: the pattern of node fits "node
+ * status" too, and the first that fits is taken. */
+static void for_each_case(FILE *out, void (*each)(FILE *out, const pqi_command *command))
+{
+    size_t count = 0;
+    const pqi_command *const *commands = pqi_commands(&count);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < count; i++) {
+            if (has_two_words(commands[i]) == (pass == 0)) {
+                each(out, commands[i]);
+            }
+        }
+    }
+}
+
 /* Ends a case pattern over the first two words of the command line, begun with "'NAME". */
 static const char *case_end(const pqi_command *command)
 {
@@ -133,7 +148,7 @@ static void bash_value(FILE *out, const pqi_command *command, const pqi_option *
 
 static void bash_command(FILE *out, const pqi_command *command)
 {
-    fprintf(out, "    '%s%s)\n        words='", command->name, case_end(command));
+    fprintf(out, "    '%s%s)\n        words+=' ", command->name, case_end(command));
     for_each_option(out, command, bash_option_name);
     fputs("--help'\n        case $prev in\n", out);
     for_each_option(out, command, bash_value);
@@ -155,7 +170,7 @@ static void bash_script(FILE *out)
           out);
     for_each_command(out, bash_member);
     fputs("    esac\n    case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n", out);
-    for_each_command(out, bash_command);
+    for_each_case(out, bash_command);
     fputs("    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
           "complete -F _pqlink pqlink\n",
           out);
@@ -226,7 +241,7 @@ static void zsh_script(FILE *out)
     fputs("    (($#members)) && _describe command members && return\n  fi\n"
           "  case \"${words[2]} ${words[3]}\" in\n",
           out);
-    for_each_command(out, zsh_command);
+    for_each_case(out, zsh_command);
     fputs("  esac\n}\n_pqlink \"$@\"\n", out);
 }
 
@@ -235,9 +250,16 @@ static void zsh_script(FILE *out)
 static void fish_condition(FILE *out, const pqi_command *command)
 {
     const int len = (int)first_word(command->name);
+    size_t count = 0;
+    const pqi_command *const *commands = pqi_commands(&count);
     fprintf(out, "'__fish_seen_subcommand_from %.*s", len, command->name);
     if (has_two_words(command)) {
         fprintf(out, "; and __fish_seen_subcommand_from %s", command->name + len + 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (pqi_command_in_family(commands[i], command->name)) {
+            fprintf(out, "; and not __fish_seen_subcommand_from %s", commands[i]->name + len + 1);
+        }
     }
     fputs("'", out);
 }

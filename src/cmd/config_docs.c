@@ -22,7 +22,7 @@ const char pqi_config_about[] =
     "A value in the environment replaces that of the file, and one on the command line replaces "
     "both; the values of an array are replaced as a whole.  The variable of an option is PQLINK, "
     "its table and its key in capitals, with underscores between them: PQLINK_NODE_BLOCK_TIME.  "
-    "Several values in one variable are separated by commas.  A flag that is true in the file is "
+    "Several values in one variable are separated by spaces.  A flag that is true in the file is "
     "turned off with --flag=false.\n"
     "Options that weaken a link or are for debugging, such as --insecure and --keylog, are not "
     "keys: they have to be typed.\n"

@@ -3,22 +3,15 @@
 #define PQI_CMD_MINE_H
 
 #include "cmd/log_options.h"
-
-#include <pqlink/identity.h>
-
-/* As pql_peer.pin_count. */
-#define PQI_MINE_PINS_MAX ((size_t)8)
+#include "cmd/login_list.h"
 
 typedef struct pqi_mine_options {
-    pqi_url node; /* port is not 0; all zero with bench */
-    pql_fingerprint pins[PQI_MINE_PINS_MAX];
-    size_t pin_count;
-    bool tofu;
-    const char *ca_file; /* NULL: none */
-    bool insecure;       /* of these four exactly one is given, except with bench */
-    pqi_dir dir;         /* memory of --tofu */
-    uint64_t threads;    /* 0: one per processor */
-    uint64_t max_blocks; /* 0: no end */
+    pqi_login_list login; /* checked; empty with bench */
+    const char *name;     /* pqi_miner_name_ok; NULL: that of the host */
+    pqi_dir dir;          /* memory of --tofu, identity */
+    bool identity;        /* the one in |dir| is shown to nodes that ask */
+    uint64_t threads;     /* 0: one per processor */
+    uint64_t max_blocks;  /* 0: no end */
     pql_policy policy;
     pqi_endpoint admin;
     bool bench;

@@ -6,57 +6,93 @@
 #define BENCH_SECONDS_MAX 3600
 #define STATUS_INTERVAL_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
 
+static pql_status node_parse(void *options, const char *value, pql_error *err)
+{
+    return pqi_login_list_add(&((pqi_mine_options *)options)->login, value, err);
+}
+
 static pql_status pin_parse(void *options, const char *value, pql_error *err)
 {
-    pqi_mine_options *o = options;
-    if (o->pin_count == PQI_MINE_PINS_MAX) {
-        return pqi_fail(err, PQL_E_USAGE, "There may be at most %zu pins.", PQI_MINE_PINS_MAX);
+    pqi_login_list *login = &((pqi_mine_options *)options)->login;
+    return pqi_login_pins_parse(login->pins, &login->pin_count, value, err);
+}
+
+static pql_status name_parse(void *options, const char *value, pql_error *err)
+{
+    if (!pqi_miner_name_ok(value)) {
+        return pqi_fail(err, PQL_E_USAGE, "A name is 1 to %d characters of a-z A-Z 0-9 . _ -",
+                        PQI_MINER_NAME_MAX);
     }
-    const pql_status status = pql_fingerprint_parse(&o->pins[o->pin_count], value, err);
-    if (status == PQL_OK) {
-        o->pin_count++;
-    }
-    return status;
+    ((pqi_mine_options *)options)->name = value;
+    return PQL_OK;
 }
 
 static const pqi_option mine_table[] = {
     {.name = "node",
-     .kind = PQI_OPTION_URL,
-     .at = PQI_AT(pqi_mine_options, node, pqi_url),
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = node_parse,
      .arg = "URL",
-     .help = "The node to mine for, quic://HOST:PORT; HOST is a name, an IPv4 address or an IPv6 "
-             "address in brackets.",
-     .env = "PQLINK_NODE"},
+     .help = "The node to mine for, quic://HOST:PORT, or quantus://HOST:PORT for an official node; "
+             "HOST is a name, an IPv4 address or an IPv6 address in brackets.  Give it several "
+             "times to have others to fall back on, the preferred one first.  URL#PIN is a node "
+             "with a pin of its own.",
+     .env = "PQLINK_NODE",
+     .repeatable = true},
     {.name = "pin",
      .kind = PQI_OPTION_CUSTOM,
      .parse = pin_parse,
      .arg = "FINGERPRINT",
      .help = "Fingerprint of the node, sha256:HEX or spki-sha256:HEX, as 'pqlink fingerprint' "
              "shows it there.  Several pins, of which any one suffices, help while a node changes "
-             "its keys.",
+             "its keys.  They hold for every node without one in its URL.",
      .env = "PQLINK_PIN",
      .repeatable = true},
+    {.name = "pin-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_mine_options, login.pin_file, const char *),
+     .arg = "FILE",
+     .help = "Read the pins from a file, such as the miner-tls-cert-sha256 of an official node, "
+             "before each attempt to connect."},
     {.name = "tofu",
      .kind = PQI_OPTION_FLAG,
-     .at = PQI_AT(pqi_mine_options, tofu, bool),
+     .at = PQI_AT(pqi_mine_options, login.tofu, bool),
      .help = "Trust the certificate that the node shows at the first contact, remember it, and "
              "refuse any other later."},
     {.name = "ca",
      .kind = PQI_OPTION_FILE,
-     .at = PQI_AT(pqi_mine_options, ca_file, const char *),
+     .at = PQI_AT(pqi_mine_options, login.ca_file, const char *),
      .arg = "FILE",
      .help = "Trust certificates for the node's name from the authorities in a PEM file."},
     {.name = "insecure",
      .typed_only = true,
      .kind = PQI_OPTION_FLAG,
-     .at = PQI_AT(pqi_mine_options, insecure, bool),
+     .at = PQI_AT(pqi_mine_options, login.insecure, bool),
      .help = "Do not check who the node is.  Anybody on the way can then take your work."},
+    {.name = "token-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_mine_options, login.token_file, const char *),
+     .arg = "FILE",
+     .help = "Log in with the token in a file, which nobody but its owner and group may read.  "
+             "Official nodes want one: their miner-auth-token.  Every node that is named gets it.",
+     .env = "PQLINK_TOKEN_FILE"},
+    {.name = "name",
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = name_parse,
+     .arg = "NAME",
+     .help = "What the node is to call this miner, where it has no name for its token: 1 to 32 of "
+             "a-z A-Z 0-9 . _ - .  The host's name when it is not given."},
     {.name = "dir",
      .kind = PQI_OPTION_DIR,
      .at = PQI_AT(pqi_mine_options, dir, pqi_dir),
      .arg = "DIR",
-     .help = "Directory where --tofu remembers nodes.",
+     .help = "Directory where --tofu remembers nodes, and of the identity of --identity.",
      .env = "PQLINK_DIR"},
+    {.name = "identity",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(pqi_mine_options, identity, bool),
+     .help = "Show the identity in --dir to a node that asks for a certificate, and prove it; made "
+             "there on first use.  Its fingerprint ('pqlink fingerprint') goes into the node's "
+             "file of --clients."},
     {.name = "threads",
      .kind = PQI_OPTION_NUMBER,
      .at = PQI_AT(pqi_mine_options, threads, uint64_t),
@@ -122,35 +158,23 @@ static const pqi_option mine_table[] = {
              "much: for debugging only."},
 };
 
-static pql_status trust_check(const pqi_mine_options *o, pql_error *err)
-{
-    const int ways = (o->pin_count > 0) + o->tofu + (o->ca_file != NULL) + o->insecure;
-    if (ways == 0) {
-        return pqi_fail(err, PQL_E_USAGE,
-                        "Say how the node is recognised: --pin FINGERPRINT (shown by 'pqlink "
-                        "fingerprint' on the node), --tofu, --ca FILE, or --insecure.");
-    }
-    if (ways > 1) {
-        return pqi_fail(err, PQL_E_USAGE,
-                        "Only one of --pin, --tofu, --ca and --insecure can be given.");
-    }
-    return PQL_OK;
-}
-
 static pql_status mine_check(const void *options, pql_error *err)
 {
+    static const pqi_login_words words = {
+        .node = "--node",
+        .pin = "--pin",
+        .pin_file = "--pin-file",
+        .token_file = "--token-file",
+        .trust = "--pin FINGERPRINT (shown by 'pqlink fingerprint' on the node), --pin-file FILE, "
+                 "--tofu, --ca FILE, or --insecure"};
     const pqi_mine_options *o = options;
-    const bool node_given = o->node.host[0] != '\0';
     if (o->bench) {
         return PQL_OK;
     }
-    if (!node_given) {
+    if (o->login.count == 0) {
         return pqi_fail(err, PQL_E_USAGE, "Option --node URL is required (or --bench).");
     }
-    if (o->node.port == 0) {
-        return pqi_fail(err, PQL_E_USAGE, "The port of --node must not be 0.");
-    }
-    return trust_check(o, err);
+    return pqi_login_list_check(&o->login, &words, err);
 }
 
 static pql_status mine_run(const void *options, pql_error *err)
@@ -164,14 +188,18 @@ const pqi_command pqi_command_mine = {
     .description =
         "Connects to a node, checks that it is the one that was meant, and computes proofs of work "
         "for its jobs.  A node that cannot be reached is tried again for ever, with growing "
-        "pauses; a node with another fingerprint than the pinned one ends the program with status "
-        "3.\n"
+        "pauses; with several nodes the next one takes its place, and it is looked at every 30 s "
+        "whether a preferred one gives work again.  A node with another fingerprint than the "
+        "pinned one, or one that refuses the token, is not tried again; when no other is left, the "
+        "program ends with status 3 or 9.\n"
         "On a terminal, standard error shows a live status line; otherwise one JSON object per "
         "event.",
     PQI_OPTIONS(mine_table),
     .options_size = sizeof(pqi_mine_options),
     .example = (const char *const[]){"pqlink mine --node quic://node.example:9833 --pin "
                                      "sha256:0123...cdef",
+                                     "pqlink mine --node quantus://node.example:9833 --pin-file "
+                                     "miner-tls-cert-sha256 --token-file miner-auth-token",
                                      "pqlink mine --bench --threads 4", NULL},
     .check = mine_check,
     .run = mine_run,

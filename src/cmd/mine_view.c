@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cmd/mine_status.h"
+#include "cmd/rotation_view.h"
 #include "cmd/runtime.h"
 
 #include <stdio.h>
@@ -107,7 +108,14 @@ static void difficulty_format(char out[PQI_U512_TEXT_SIZE], const pqi_u512 *diff
     }
 }
 
-static void status_line(char out[PQI_MINE_LINE_SIZE], const pqi_mine_status *status, uint64_t now)
+const char *pqi_mine_node_shown(const pqi_mine_status *status, const pqi_mine_options *options)
+{
+    return status->node[0] != '\0' ? status->node : options->login.nodes[0].url.text;
+}
+
+/* With a node to choose from, the line says which one it is. */
+static void status_line(char out[PQI_MINE_LINE_SIZE], const pqi_mine_status *status,
+                        const pqi_mine_options *options, uint64_t now)
 {
     char rate[PQI_RATE_SIZE];
     char difficulty[PQI_U512_TEXT_SIZE] = "-";
@@ -120,15 +128,18 @@ static void status_line(char out[PQI_MINE_LINE_SIZE], const pqi_mine_status *sta
     if (status->height != PQI_MINER_NO_NUMBER) {
         (void)snprintf(height, sizeof(height), "%llu", (unsigned long long)status->height);
     }
-    (void)snprintf(out, PQI_MINE_LINE_SIZE,
-                   "%s  %s  accepted %llu  rejected %llu  stale %llu  height %s  difficulty %.20s"
-                   "  up %llu:%02u:%02u",
-                   pqi_mine_state_name(status), rate,
-                   (unsigned long long)status->verdicts[PQI_VERDICT_ACCEPTED],
-                   (unsigned long long)pqi_mine_rejected(status),
-                   (unsigned long long)status->verdicts[PQI_VERDICT_STALE], height, difficulty,
-                   (unsigned long long)(seconds / 3600), (unsigned)(seconds / 60 % 60),
-                   (unsigned)(seconds % 60));
+    const bool several = options->login.count > 1;
+    (void)snprintf(
+        out, PQI_MINE_LINE_SIZE,
+        "%s%s%.60s  %s  accepted %llu  rejected %llu  stale %llu  height %s  difficulty %.20s"
+        "  up %llu:%02u:%02u",
+        pqi_mine_state_name(status), several ? " for " : "",
+        several ? pqi_mine_node_shown(status, options) : "", rate,
+        (unsigned long long)status->verdicts[PQI_VERDICT_ACCEPTED],
+        (unsigned long long)pqi_mine_rejected(status),
+        (unsigned long long)status->verdicts[PQI_VERDICT_STALE], height, difficulty,
+        (unsigned long long)(seconds / 3600), (unsigned)(seconds / 60 % 60),
+        (unsigned)(seconds % 60));
 }
 
 static void status_event(pqi_mine_view *view, const pqi_mine_status *status, uint64_t now)
@@ -152,20 +163,21 @@ void pqi_mine_view_tick(pqi_mine_view *view, const pqi_mine_status *status, uint
         return;
     }
     pthread_mutex_lock(&view->lock);
-    status_line(view->line, status, now);
+    status_line(view->line, status, view->options, now);
     draw(view);
     pthread_mutex_unlock(&view->lock);
 }
 
 /* ---- Events ---- */
 
-static void on_connected(void *user, const pqi_mine_connected *link)
+static void on_connected(void *user, const pqi_client_connected *link)
 {
     pqi_mine_view *view = user;
     const pql_posture *p = &link->posture;
     char certificate[PQL_FINGERPRINT_SIZE];
     pql_fingerprint_format(&link->certificate, certificate);
-    SAY(view, PQI_LOG_INFO, "connected", PQI_STR("address", link->address),
+    SAY(view, PQI_LOG_INFO, "connected", PQI_STR("node", link->text),
+        PQI_STR("address", link->address), PQI_STR("alpn", pqi_miner_alpn(link->dialect)),
         PQI_STR("group", pql_group_name(p->group)),
         PQI_STR("signature", pql_signature_name(p->peer_signature)),
         PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_STR("trust", pql_trust_name(p->trust)),
@@ -177,7 +189,7 @@ static void on_connected(void *user, const pqi_mine_connected *link)
         SAY(view, PQI_LOG_WARN, "classical", PQI_STR("reason", pql_downgrade_name(p->downgrade)),
             PQI_STR("message", classical_sentence));
     }
-    if (view->options->insecure) {
+    if (view->options->login.insecure) {
         screen_begin(view);
         pqi_runtime_shout(SERVICE, "insecure", insecure_sentence);
         screen_end(view);
@@ -213,7 +225,10 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     const pqi_log_level level = usual ? PQI_LOG_INFO : PQI_LOG_WARN;
     const char *verdict = pqi_miner_verdict_name(ack->verdict);
     const char *reason = ack->reason != NULL ? ack->reason : "";
-    if (ack->height != PQI_MINER_NO_NUMBER) {
+    if (ack->presumed) {
+        SAY_BOUNDED(view, level, "result", PQI_STR("verdict", verdict), PQI_BOOL("presumed", true),
+                    PQI_STR("job", ack->job_id), PQI_STR("reason", reason));
+    } else if (ack->height != PQI_MINER_NO_NUMBER) {
         SAY_BOUNDED(view, level, "result", PQI_STR("verdict", verdict),
                     PQI_U64("height", ack->height), PQI_STR("job", ack->job_id),
                     PQI_STR("reason", reason));
@@ -221,6 +236,81 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
         SAY_BOUNDED(view, level, "result", PQI_STR("verdict", verdict), PQI_STR("job", ack->job_id),
                     PQI_STR("reason", reason));
     }
+}
+
+static bool is_among(const pql_fingerprint *pins, size_t count, const pql_fingerprint *fp)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pins[i].form == fp->form &&
+            memcmp(pins[i].sha256, fp->sha256, sizeof(fp->sha256)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The certificate that comes is among the pins of |node|. */
+static bool is_ready(const pqi_login_list *login, unsigned node, const pqi_miner_rotation *rotation)
+{
+    const pqi_login_node *n = &login->nodes[node];
+    const pql_fingerprint *pins = n->pin_count > 0 ? n->pins : login->pins;
+    const size_t count = n->pin_count > 0 ? n->pin_count : login->pin_count;
+    return is_among(pins, count, &rotation->next) || is_among(pins, count, &rotation->next_spki);
+}
+
+#define ASK_FIRST "Ask its operator whether this is right, and then "
+
+/* What to do about the node's next certificate, with the words to type. */
+static void rotation_advice(char *out, size_t size, const pqi_login_list *login, unsigned node,
+                            const pqi_miner_rotation *rotation)
+{
+    char next[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(&rotation->next, next);
+    if (is_ready(login, node, rotation)) {
+        (void)snprintf(out, size, "It is pinned already; nothing is to be done.");
+    } else if (login->nodes[node].pin_count > 0) {
+        (void)snprintf(out, size, ASK_FIRST "add it to the pins in the node's URL: ,%s", next);
+    } else if (login->pin_count > 0) {
+        (void)snprintf(out, size, ASK_FIRST "start this miner with one more option: --pin %s",
+                       next);
+    } else if (login->pin_file != NULL) {
+        (void)snprintf(out, size, ASK_FIRST "see to it that the pin file has the line %s", next);
+    } else if (login->tofu) {
+        (void)snprintf(out, size,
+                       ASK_FIRST "when the old certificate is refused, run 'pqlink forget', or use "
+                                 "--pin %s instead of --tofu.",
+                       next);
+    } else {
+        (void)snprintf(out, size, "This miner pins nothing; nothing is to be done.");
+    }
+}
+
+static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
+{
+    pqi_mine_view *view = user;
+    const pqi_login_list *login = &view->options->login;
+    char next[PQL_FINGERPRINT_SIZE];
+    char spki[PQL_FINGERPRINT_SIZE];
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    char advice[PQL_ERROR_MESSAGE_SIZE];
+    if (!rotation->any) {
+        SAY_BOUNDED(view, PQI_LOG_WARN, "rotation_over",
+                    PQI_STR("node", login->nodes[node].url.text),
+                    PQI_STR("message", "The node has no other certificate than the one in use."));
+        return;
+    }
+    const bool ready = is_ready(login, node, rotation);
+    pql_fingerprint_format(&rotation->next, next);
+    pql_fingerprint_format(&rotation->next_spki, spki);
+    pqi_time_format(switch_at, rotation->switch_at);
+    pqi_time_format(drop_at, rotation->drop_at);
+    rotation_advice(advice, sizeof(advice), login, node, rotation);
+    SAY_BOUNDED(view, ready ? PQI_LOG_INFO : PQI_LOG_WARN, "rotation_announced",
+                PQI_STR("node", login->nodes[node].url.text), PQI_STR("next", next),
+                PQI_STR("next_spki", spki), PQI_STR("switch_at", switch_at),
+                PQI_STR("previous_until", drop_at), PQI_BOOL("pinned", ready),
+                PQI_STR("message", advice));
 }
 
 static const char *reason_of(const pql_close *why)
@@ -238,11 +328,23 @@ static void on_disconnected(void *user, const pql_close *why)
         PQI_U64("code", why->code), PQI_STR("reason", reason_of(why)));
 }
 
-static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
+static void on_retrying(void *user, const pqi_client_trouble *what)
 {
-    SAY((pqi_mine_view *)user, PQI_LOG_WARN, "retry",
-        PQI_F64("in_seconds", (double)delay_ns / (double)PQI_NS_PER_SEC),
-        PQI_STR("status", pql_status_name(why->status)), PQI_STR("reason", reason_of(why)));
+    SAY((pqi_mine_view *)user, PQI_LOG_WARN, "retry", PQI_STR("node", what->text),
+        PQI_F64("in_seconds", (double)what->delay_ns / (double)PQI_NS_PER_SEC),
+        PQI_STR("status", pql_status_name(what->status)), PQI_STR("reason", reason_of(what->why)));
+}
+
+static void on_given_up(void *user, const pqi_client_trouble *what)
+{
+    SAY((pqi_mine_view *)user, PQI_LOG_ERROR, "node_given_up", PQI_STR("node", what->text),
+        PQI_STR("status", pql_status_name(what->status)), PQI_STR("reason", what->sentence));
+}
+
+static void on_pins_changed(void *user, const pqi_client_pins *pins)
+{
+    SAY((pqi_mine_view *)user, PQI_LOG_WARN, "pins_changed", PQI_STR("node", pins->text),
+        PQI_STR("before", pins->before), PQI_STR("after", pins->after));
 }
 
 const pqi_mine_events pqi_mine_view_events = {.connected = on_connected,
@@ -250,8 +352,11 @@ const pqi_mine_events pqi_mine_view_events = {.connected = on_connected,
                                               .cancelled = on_cancelled,
                                               .found = on_found,
                                               .answered = on_answered,
+                                              .rotation = on_rotation,
                                               .disconnected = on_disconnected,
-                                              .retrying = on_retrying};
+                                              .retrying = on_retrying,
+                                              .given_up = on_given_up,
+                                              .pins_changed = on_pins_changed};
 
 /* ---- Start and end ---- */
 
@@ -260,10 +365,11 @@ void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options)
     *view = (pqi_mine_view){.options = options, .live = pqi_runtime_log(&options->log)};
     (void)pthread_mutex_init(&view->lock, NULL);
     view->status_due = pqi_clock_monotonic() + options->status_interval_ns;
-    SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->node.text),
-        PQI_STR("policy", pql_policy_name(options->policy)), PQI_STR("version", PQLINK_VERSION));
+    SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->login.nodes[0].url.text),
+        PQI_U64("nodes", options->login.count), PQI_STR("policy", pql_policy_name(options->policy)),
+        PQI_STR("version", PQLINK_VERSION));
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
-    if (options->insecure) {
+    if (options->login.insecure) {
         pqi_runtime_shout(SERVICE, "insecure", insecure_sentence);
     }
 }

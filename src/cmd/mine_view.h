@@ -26,6 +26,9 @@ typedef struct pqi_mine_view {
  * --insecure, --keylog and --qlog.  All goes to standard error. */
 void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options);
 
+/* The URL of the node that the miner works for, or the preferred one before the first link. */
+const char *pqi_mine_node_shown(const pqi_mine_status *status, const pqi_mine_options *options);
+
 /* Lines a second for jobs, cancels, finds and results; a node that sends more fills no disk.  What
  * is left out is counted, and a line says how much it was. */
 #define PQI_MINE_LINES_PER_SEC 200

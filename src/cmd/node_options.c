@@ -8,15 +8,29 @@
 
 static const char *const source_names[] = {"dev", NULL};
 
+static pql_status listen_parse(void *options, const char *value, pql_error *err)
+{
+    pqi_node_options *o = options;
+    if (o->listen_count == PQI_NODE_LISTEN_MAX) {
+        return pqi_fail(err, PQL_E_USAGE, "A node listens on at most %d addresses.",
+                        PQI_NODE_LISTEN_MAX);
+    }
+    const pql_status status = pqi_url_parse(&o->listen[o->listen_count], value, err);
+    if (status == PQL_OK) {
+        o->listen_count++;
+    }
+    return status;
+}
+
 static const pqi_option node_table[] = {
     {.name = "listen",
-     .kind = PQI_OPTION_URL,
-     .at = PQI_AT(pqi_node_options, listen, pqi_url),
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = listen_parse,
      .arg = "URL",
      .help = "Address that miners connect to, quic://ADDRESS:PORT.  The default is reachable from "
-             "this machine only; type quic://0.0.0.0:9833 to serve others over IPv4, or "
-             "quic://[::]:9833 over "
-             "IPv6.",
+             "this machine only; type quic://0.0.0.0:9833 to serve others over IPv4, and "
+             "quic://[::]:9833 to serve them over IPv6.",
+     .repeatable = true,
      .fallback = "quic://127.0.0.1:9833"},
     {.name = "dir",
      .kind = PQI_OPTION_DIR,
@@ -49,6 +63,27 @@ static const pqi_option node_table[] = {
      .help = "Difficulty that a new development chain begins with: the hashes that a block takes "
              "on average.",
      .fallback = "4000000"},
+    {.name = "share-difficulty",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(pqi_node_options, share_difficulty, uint64_t),
+     .arg = "N",
+     .min = 1,
+     .max = UINT64_MAX,
+     .help = "Give miners this difficulty where it is below the block's.  Results that make no "
+             "block then count as shares, from which the node knows how fast each miner is."},
+    {.name = "tokens",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, tokens_file, const char *),
+     .arg = "FILE",
+     .help = "Let in only miners with a token of this file, which has one NAME:TOKEN a line; "
+             "TOKEN.* takes any TOKEN.WORKER.  A change of the file is taken over by itself, and "
+             "miners whose token is gone are sent away.  Without it, official miners need the "
+             "token in DIR/miner-auth-token, and our own need none."},
+    {.name = "allow-v1",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(pqi_node_options, allow_v1, bool),
+     .help = "Serve official miners before v4 too.  They send no token and check no certificate: "
+             "whoever reaches the port may then mine."},
     PQI_OPTION_POLICY(pqi_node_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
@@ -65,6 +100,14 @@ static const pqi_option node_table[] = {
      .max = WORKERS_MAX,
      .help = "Threads that serve links; 0 is one per processor.",
      .fallback = "0"},
+    {.name = "clients",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, clients_file, const char *),
+     .arg = "FILE",
+     .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
+             "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
+             "starts a comment.  The miner has to run with --identity; official miners have no "
+             "certificate and are not served.  SIGHUP reads the file again."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",
@@ -86,10 +129,22 @@ static const pqi_option node_table[] = {
 static pql_status node_check(const void *options, pql_error *err)
 {
     const pqi_node_options *o = options;
-    if (o->listen.host_kind == PQI_HOST_NAME) {
+    for (size_t i = 0; i < o->listen_count; i++) {
+        if (o->listen[i].host_kind == PQI_HOST_NAME) {
+            return pqi_fail(err, PQL_E_USAGE,
+                            "The host of --listen must be an IP address, such as 127.0.0.1, "
+                            "0.0.0.0 or [::]; names are for those who connect.");
+        }
+    }
+    if (o->allow_v1 && o->policy == PQL_POLICY_PQ_ONLY) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "The host of --listen must be an IP address, such as 127.0.0.1, 0.0.0.0 "
-                        "or [::]; names are for those who connect.");
+                        "--allow-v1 and --policy pq-only contradict each other: official miners "
+                        "have no ML-KEM.  Leave one of them out.");
+    }
+    if (o->allow_v1 && o->clients_file != NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--allow-v1 and --clients contradict each other: official miners have no "
+                        "certificate.  Leave one of them out.");
     }
     return PQL_OK;
 }
@@ -106,15 +161,19 @@ const pqi_command pqi_command_node = {
         "Listens for miners over QUIC, sends them jobs, verifies every result, and answers each "
         "with a reason.  Miners know the node by its fingerprint ('pqlink fingerprint'), which "
         "stays the same after every restart.\n"
+        "Official miners (quantus-miner v4) are served on the same port, unless the policy is "
+        "pq-only.  They are started with two files that the node writes, DIR/miner-auth-token and "
+        "DIR/miner-tls-cert-sha256.\n"
         "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
         "with status 0.  SIGHUP makes it read its identity again and say whether it is still the "
         "one in "
         "use; another one is not taken without a restart, because miners have pinned the first.",
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
-    .example =
-        (const char *const[]){"pqlink node --source dev --block-time 2s",
-                              "pqlink node --listen quic://[::]:9833 --dir /var/lib/pqlink", NULL},
+    .example = (const char *const[]){"pqlink node --source dev --block-time 2s",
+                                     "pqlink node --listen quic://0.0.0.0:9833 --listen "
+                                     "quic://[::]:9833 --tokens /etc/pqlink/tokens",
+                                     NULL},
     .check = node_check,
     .run = node_run,
 };

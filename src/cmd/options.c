@@ -17,8 +17,8 @@
 #define FILE_SHOWN 200
 /* Where a value stands, for messages. */
 #define PLACE_SIZE (FILE_SHOWN + 32)
-/* Separates several values in one environment variable. */
-#define SEPARATOR ','
+/* Separate several values in one environment variable. */
+#define SEPARATORS " \t\n"
 
 /* One parse under way. */
 typedef struct parse {
@@ -317,10 +317,12 @@ static pql_status put_env(const parse *p, const pqi_option *o, const char *value
     if (!o->repeatable) {
         return put(p, o, value, strlen(value));
     }
-    for (const char *at = value; status == PQL_OK && at != NULL;) {
-        const char *end = strchrnul(at, SEPARATOR);
-        status = put(p, o, at, (size_t)(end - at));
-        at = *end == SEPARATOR ? end + 1 : NULL;
+    const char *at = value + strspn(value, SEPARATORS);
+    while (status == PQL_OK && *at != '\0') {
+        const size_t len = strcspn(at, SEPARATORS);
+        status = put(p, o, at, len);
+        at += len;
+        at += strspn(at, SEPARATORS);
     }
     return status;
 }

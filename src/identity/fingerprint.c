@@ -118,19 +118,26 @@ static bool find_spki(const uint8_t *der, size_t len, CBS *spki)
            CBS_get_asn1_element(&tbs, spki, CBS_ASN1_SEQUENCE);
 }
 
-bool pqi_fingerprint_of_der(const uint8_t *der, size_t len, pql_fingerprint_form form,
-                            pql_fingerprint *out)
+bool pqi_fingerprints_of_der(const uint8_t *der, size_t len, pql_fingerprint *of_cert,
+                             pql_fingerprint *of_spki)
 {
     CBS spki;
-    memset(out, 0, sizeof(*out));
-    out->form = form;
+    *of_cert = (pql_fingerprint){.form = PQL_FINGERPRINT_CERT};
+    *of_spki = (pql_fingerprint){.form = PQL_FINGERPRINT_SPKI};
     if (!is_certificate(der, len) || !find_spki(der, len, &spki)) {
         return false;
     }
-    if (form == PQL_FINGERPRINT_SPKI) {
-        pqi_sha256(out->sha256, CBS_data(&spki), CBS_len(&spki));
-    } else {
-        pqi_sha256(out->sha256, der, len);
-    }
+    pqi_sha256(of_cert->sha256, der, len);
+    pqi_sha256(of_spki->sha256, CBS_data(&spki), CBS_len(&spki));
     return true;
+}
+
+bool pqi_fingerprint_of_der(const uint8_t *der, size_t len, pql_fingerprint_form form,
+                            pql_fingerprint *out)
+{
+    pql_fingerprint of_cert;
+    pql_fingerprint of_spki;
+    const bool good = pqi_fingerprints_of_der(der, len, &of_cert, &of_spki);
+    *out = form == PQL_FINGERPRINT_SPKI ? of_spki : of_cert;
+    return good;
 }

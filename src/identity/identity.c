@@ -179,6 +179,11 @@ uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf)
     return id->leaves[leaf].kind->scheme;
 }
 
+size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf)
+{
+    return CRYPTO_BUFFER_len(id->leaves[leaf].cert);
+}
+
 pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_ctx, pql_error *err)
 {
     const pqi_leaf *chosen = &id->leaves[leaf];

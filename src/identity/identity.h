@@ -15,13 +15,20 @@ pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_
  * keys also 0x0503, 0x0807 and 0x0804. */
 uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf);
 
+/* Bytes of the leaf's certificate in DER. */
+size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf);
+
 /* Makes an identity of two leaves, which it takes over, also on failure (PQL_E_NOMEM). */
 pql_status pqi_identity_of_leaves(pql_identity **out, pqi_leaf leaves[2], pql_error *err);
 
 /* Its two leaves, by pql_leaf; borrowed. */
 const pqi_leaf *pqi_identity_leaves(const pql_identity *id);
 
-/* Both fingerprints of a certificate in DER.  False when it is not an X.509 certificate. */
+/* Both fingerprints of a certificate in DER.  False when it is not an X.509 certificate; both are
+ * then zero.  Reading the certificate costs as much as the hashes: ask for both at once. */
+bool pqi_fingerprints_of_der(const uint8_t *der, size_t len, pql_fingerprint *of_cert,
+                             pql_fingerprint *of_spki);
+/* One of them.  False as above. */
 bool pqi_fingerprint_of_der(const uint8_t *der, size_t len, pql_fingerprint_form form,
                             pql_fingerprint *out);
 

@@ -32,9 +32,7 @@ static bool complete(pqi_leaf *leaf, pql_leaf which)
     const uint8_t *der = CRYPTO_BUFFER_data(leaf->cert);
     const size_t len = CRYPTO_BUFFER_len(leaf->cert);
     leaf->kind = pqi_key_kind_of(leaf->key, which);
-    return leaf->kind != NULL &&
-           pqi_fingerprint_of_der(der, len, PQL_FINGERPRINT_CERT, &leaf->of_cert) &&
-           pqi_fingerprint_of_der(der, len, PQL_FINGERPRINT_SPKI, &leaf->of_spki);
+    return leaf->kind != NULL && pqi_fingerprints_of_der(der, len, &leaf->of_cert, &leaf->of_spki);
 }
 
 static bool key_fits_certificate(const pqi_leaf *leaf)

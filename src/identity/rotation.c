@@ -6,8 +6,10 @@
 #include "identity/leaf.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the plan as text ---- */
@@ -89,7 +91,7 @@ static pql_status read_plan(pqi_rotation_plan *out, const char *dir, const char 
 /* True when a switch was decided and its renames are not all done. */
 static bool is_unfinished(const char *dir)
 {
-    pqi_rotation_plan plan;
+    pqi_rotation_plan plan = {0};
     return pqi_identity_is_there(dir, PQI_IDENTITY_NEXT) &&
            read_plan(&plan, dir, PQI_IDENTITY_NEXT, NULL) == PQL_OK && plan.drop_at != 0;
 }
@@ -147,11 +149,67 @@ pql_status pqi_rotation_enter(const char *dir, bool alone, int *fd, pql_error *e
 
 /* ---- reading ---- */
 
+/* One step of FNV-1a over the bytes of |value|. */
+static uint64_t mix(uint64_t digest, uint64_t value)
+{
+    for (unsigned i = 0; i < sizeof(value); i++) {
+        digest = (digest ^ (uint8_t)(value >> (8 * i))) * UINT64_C(0x100000001b3);
+    }
+    return digest;
+}
+
+uint64_t pqi_rotation_mark(const char *dir)
+{
+    static const char *const names[] = {PQI_IDENTITY_CURRENT, PQI_IDENTITY_NEXT,
+                                        PQI_IDENTITY_PREVIOUS};
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[PATH_MAX];
+        struct stat st = {0};
+        const int need = snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        if (need < 0 || (size_t)need >= sizeof(path) || stat(path, &st) != 0) {
+            st = (struct stat){0};
+        }
+        digest = mix(digest, st.st_ino);
+        digest = mix(digest, (uint64_t)st.st_ctim.tv_sec);
+        digest = mix(digest, (uint64_t)st.st_ctim.tv_nsec);
+    }
+    return digest;
+}
+
 static pql_status load_one(pql_identity **out, const char *dir, const char *name, pql_error *err)
 {
     pqi_leaf leaves[2] = {{0}, {0}};
     const pql_status status = pqi_identity_load(dir, name, leaves, err);
     return status == PQL_OK ? pqi_identity_of_leaves(out, leaves, err) : status;
+}
+
+/* The two that are not in use.  Nobody is to be kept from starting by them without being told how
+ * to get rid of them. */
+static pql_status load_next(pqi_rotation *out, const char *dir, pql_error *err)
+{
+    pql_status status = load_one(&out->next, dir, PQI_IDENTITY_NEXT, err);
+    if (status == PQL_OK) {
+        status = read_plan(&out->plan, dir, PQI_IDENTITY_NEXT, err);
+    }
+    return status == PQL_OK ? PQL_OK
+                            : pqi_fail_context(err, status,
+                                               "The next identity cannot be used ('pqlink rotate "
+                                               "cancel' drops it)");
+}
+
+static pql_status load_previous(pqi_rotation *out, const char *dir, pql_error *err)
+{
+    const pql_status status = load_one(&out->previous, dir, PQI_IDENTITY_PREVIOUS, err);
+    if (status != PQL_OK) {
+        return pqi_fail_context(err, status,
+                                "The previous identity cannot be used ('pqlink rotate finish' "
+                                "drops it)");
+    }
+    if (out->next == NULL) {
+        (void)read_plan(&out->plan, dir, PQI_IDENTITY_CURRENT, NULL);
+    }
+    return PQL_OK;
 }
 
 /* Under the lock. */
@@ -165,16 +223,10 @@ static pql_status load_all(pqi_rotation *out, const char *dir, pql_error *err)
                         dir, dir);
     }
     if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_NEXT)) {
-        status = load_one(&out->next, dir, PQI_IDENTITY_NEXT, err);
-        if (status == PQL_OK) {
-            status = read_plan(&out->plan, dir, PQI_IDENTITY_NEXT, err);
-        }
+        status = load_next(out, dir, err);
     }
     if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_PREVIOUS)) {
-        status = load_one(&out->previous, dir, PQI_IDENTITY_PREVIOUS, err);
-        if (status == PQL_OK && out->next == NULL) {
-            (void)read_plan(&out->plan, dir, PQI_IDENTITY_CURRENT, NULL);
-        }
+        status = load_previous(out, dir, err);
     }
     return status;
 }
@@ -193,6 +245,7 @@ pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, pql_error *err)
         return status;
     }
     status = load_all(out, dir, err);
+    out->mark = pqi_rotation_mark(dir);
     (void)close(fd);
     if (status != PQL_OK) {
         pqi_rotation_clear(out);
@@ -280,6 +333,21 @@ static pql_status check_free(const char *dir, pql_error *err)
     return PQL_OK;
 }
 
+/* Keys that another user makes, such as root, could not be read by the node that is to use them. */
+static pql_status check_owner(const char *dir, pql_error *err)
+{
+    struct stat st;
+    char path[PATH_MAX];
+    const int need = snprintf(path, sizeof(path), "%s/" PQI_IDENTITY_CURRENT, dir);
+    if (need > 0 && (size_t)need < sizeof(path) && stat(path, &st) == 0 && st.st_uid != geteuid()) {
+        return pqi_fail(err, PQL_E_IDENTITY,
+                        "%s belongs to the user with the number %u. Run this as that user, for "
+                        "example with 'sudo -u'; else the node could not read the new keys.",
+                        path, (unsigned)st.st_uid);
+    }
+    return PQL_OK;
+}
+
 pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err)
 {
     pqi_rotation now = {0};
@@ -291,7 +359,10 @@ pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, 
     if (status != PQL_OK) {
         return status;
     }
-    status = check_free(dir, err);
+    status = check_owner(dir, err);
+    if (status == PQL_OK) {
+        status = check_free(dir, err);
+    }
     if (status == PQL_OK) {
         status = load_all(&now, dir, err);
     }

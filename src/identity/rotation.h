@@ -38,7 +38,12 @@ typedef struct pqi_rotation {
     /* Meant when next or previous is there.  A plan of a previous identity that cannot be read has
      * drop_at 0: it then stays until somebody ends it. */
     pqi_rotation_plan plan;
+    uint64_t mark; /* pqi_rotation_mark at that moment */
 } pqi_rotation;
+
+/* A number that is another one after anything was prepared, switched, dropped or exchanged in DIR:
+ * for looking often and reading seldom.  Takes no lock and opens no file. */
+uint64_t pqi_rotation_mark(const char *dir);
 
 /* Reads all that is in DIR at one moment.  On success the identities are owned by the caller
  * (pqi_rotation_clear, or taken out one by one); on failure *out is empty.  Errors are those of
@@ -57,8 +62,9 @@ typedef struct pqi_rotation_opts {
 } pqi_rotation_opts;
 
 /* Makes DIR/identity-next.  PQL_E_EXISTS: one is prepared already, or a previous one is still
- * kept; PQL_E_USAGE: no leaf would change, or the plan is out of bounds; PQL_E_IDENTITY, PQL_E_IO,
- * PQL_E_CRYPTO.  After a failure nothing has changed. */
+ * kept; PQL_E_USAGE: no leaf would change, or the plan is out of bounds; PQL_E_IDENTITY: there is
+ * none, it is not fit for use, or it belongs to another user; PQL_E_IO, PQL_E_CRYPTO.  After a
+ * failure nothing has changed. */
 pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err);
 
 /* Takes the next identity at |now| (seconds since 1970).  PQL_E_NOT_FOUND: none is prepared;

@@ -13,6 +13,8 @@
 #define DEFAULT_CONNECT_TIMEOUT_MS 10000
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
 #define DEFAULT_MAX_STREAMS 16
+/* Protocols (ALPN) of our own begin with this: their servers have compact certificates. */
+#define OWN_PROFILE "pqlink-"
 /* One address among several has this long at least, so that a slow one is not given up too soon. */
 #define ATTEMPT_MIN (2 * PQI_NS_PER_SEC)
 
@@ -241,6 +243,7 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
                                    .alpn_count = 1,
                                    .peer = peer,
                                    .identity = opts->identity,
+                                   .sessions = opts->resume ? ctx->sessions : NULL,
                                    .pq_authentication = opts->pq_authentication};
     const uint64_t timeout_ms =
         opts->connect_timeout_ms != 0 ? opts->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
@@ -256,6 +259,10 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
         status = pqi_fail(err, PQL_E_USAGE,
                           "'%.100s' cannot be connected to: its port may not be 0.", url);
     }
+    if (status == PQL_OK && opts->first_flight_copies > PQI_QUIC_COPIES_MAX) {
+        status = pqi_fail(err, PQL_E_USAGE, "The first flight can be sent %d times at most.",
+                          PQI_QUIC_COPIES_MAX);
+    }
     if (status == PQL_OK) {
         status = pqi_quic_tls_new(&connect->tls, &tls, err);
     }
@@ -266,6 +273,10 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
     connect->deadline = pqi_clock_monotonic() + timeout_ms * PQI_NS_PER_MS;
     connect->idle_timeout = idle_ms * PQI_NS_PER_MS;
     connect->keep_alive = opts->keep_alive_ms * PQI_NS_PER_MS;
+    connect->copies = opts->first_flight_copies;
+    connect->own_profile = strncmp(opts->alpn, OWN_PROFILE, strlen(OWN_PROFILE)) == 0;
+    (void)snprintf(connect->host_port, sizeof(connect->host_port), "%.255s:%u", connect->url.host,
+                   (unsigned)connect->url.port);
     connect->max_streams = opts->max_streams != 0 ? opts->max_streams : DEFAULT_MAX_STREAMS;
     *out = connect;
     return PQL_OK;

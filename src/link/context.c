@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "link/internal.h"
 
@@ -15,6 +16,8 @@
 #define WORKERS_MAX 64
 /* How often a drain looks whether the last link has gone. */
 #define DRAIN_STEP (20 * PQI_NS_PER_MS)
+
+static const char ticket_label[] = "pqlink tickets 1";
 
 static unsigned default_workers(void)
 {
@@ -48,15 +51,20 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
     (void)pthread_mutex_init(&ctx->lock, NULL);
     ctx->worker_count = opts->workers != 0 ? opts->workers : default_workers();
     ctx->workers = calloc(ctx->worker_count, sizeof(*ctx->workers));
+    ctx->servers = pqi_servers_new();
     if (opts->secret != NULL) {
         memcpy(ctx->secret, opts->secret, sizeof(ctx->secret));
     } else {
         pqi_random(ctx->secret, sizeof(ctx->secret));
     }
     ctx->opts.secret = NULL;
+    ctx->sessions = pqi_tls_sessions_new();
+    const bool derived =
+        pqi_hkdf(ctx->ticket_secret, sizeof(ctx->ticket_secret), ctx->secret, sizeof(ctx->secret),
+                 NULL, 0, ticket_label, sizeof(ticket_label) - 1);
     pql_status status = pqi_debug_open(ctx, err);
     if (status == PQL_OK) {
-        status = ctx->workers == NULL
+        status = ctx->workers == NULL || ctx->sessions == NULL || !derived
                      ? pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.")
                      : start_workers(ctx, err);
     }
@@ -253,8 +261,14 @@ void pql_context_free(pql_context *ctx)
     }
     pqi_listeners_free(ctx);
     pqi_debug_close(ctx);
+    pqi_servers_free(ctx->servers);
+    for (unsigned i = 0; ctx->workers != NULL && i < ctx->worker_count; i++) {
+        free(ctx->workers[i].send_buffer);
+    }
     free(ctx->workers);
     (void)pthread_mutex_destroy(&ctx->lock);
+    pqi_tls_sessions_free(ctx->sessions);
+    pqi_secret_wipe(ctx->ticket_secret, sizeof(ctx->ticket_secret));
     pqi_secret_wipe(ctx->secret, sizeof(ctx->secret));
     free(ctx);
 }

@@ -2,6 +2,7 @@
 #ifndef PQI_LINK_INTERNAL_H
 #define PQI_LINK_INTERNAL_H
 
+#include "link/servers.h"
 #include "net/url.h"
 #include "net/watch.h"
 #include "net/worker.h"
@@ -40,12 +41,14 @@ struct pql_listener {
     void *user;
     pqi_url url;
     uint16_t port;
+    pqi_sources *sources; /* links by address; NULL without a limit */
     pqi_quic_endpoint_opts endpoint_opts;
 };
 
 typedef struct pqi_context_worker {
     pqi_worker *worker;
     pqi_port *ports;
+    uint8_t *send_buffer;      /* of all endpoints; made with the first; owned */
     pql_link *resolving;       /* client links that have no port yet */
     atomic_size_t handed_over; /* bytes of datagrams from other workers that wait */
     pqi_watch *watch;          /* made with the first client port */
@@ -59,8 +62,11 @@ struct pql_context {
     pql_identity *other_identity;
     pql_listener *listeners;
     uint8_t secret[PQI_QUIC_SECRET_LEN];
-    int keylog_fd;  /* -1: none */
-    char *qlog_dir; /* NULL: none; owned */
+    uint8_t ticket_secret[PQI_TICKET_SECRET_LEN]; /* follows from |secret| */
+    pqi_tls_sessions *sessions;                   /* of clients that may resume */
+    int keylog_fd;                                /* -1: none */
+    char *qlog_dir;                               /* NULL: none; owned */
+    pqi_servers *servers; /* what is remembered of those that links went to */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
     atomic_uint_fast64_t next_link;
@@ -82,6 +88,9 @@ typedef struct pqi_connect {
     uint64_t deadline; /* ns */
     uint64_t idle_timeout, keep_alive;
     unsigned max_streams;
+    unsigned copies; /* of the first flight, as the caller wants it; 0: automatic */
+    bool own_profile;
+    char host_port[sizeof(((pqi_quic_tls_peer *)0)->host_port)]; /* what was dialled */
     pqi_address addresses[PQI_CONNECT_ADDRESSES];
     size_t address_count, address_at;
     pql_close first_failure;

@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "crypto/random.h"
+#include "identity/identity.h"
 #include "link/internal.h"
 
 #include <semaphore.h>
@@ -16,6 +18,9 @@
 #define DEFAULT_MAX_RECEIVE ((size_t)1 << 20)
 #define LEAST_MAX_RECEIVE ((size_t)16 << 10)
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
+/* With a longer certificate and an ML-DSA-87 signature (4,627 bytes), the first flight does not fit
+ * an initial window of 12,000 bytes. */
+#define LONG_LEAF 6000
 #define HANDSHAKE_TIMEOUT (10 * PQI_NS_PER_SEC)
 
 static size_t or_default(size_t value, size_t fallback)
@@ -41,13 +46,24 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .max_links = or_default(opts->max_links, DEFAULT_MAX_LINKS),
         .max_unauthenticated = or_default(opts->max_unauthenticated, DEFAULT_MAX_UNAUTHENTICATED),
         .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
+        .max_links_per_address = opts->max_links_per_address,
+        .link_sources = listener->sources,
         .max_streams = (unsigned)or_default(opts->max_streams, DEFAULT_MAX_STREAMS),
         .max_receive = receive_limit(opts->max_receive),
+        .wide_window = pqi_identity_leaf_len(listener->ctx->opts.identity, PQL_LEAF_PQ) > LONG_LEAF,
         .stream_queue = opts->stream_queue,
         .idle_timeout = idle_ms * PQI_NS_PER_MS,
         .handshake_timeout = HANDSHAKE_TIMEOUT,
     };
     memcpy(listener->endpoint_opts.secret, listener->ctx->secret, PQI_QUIC_SECRET_LEN);
+}
+
+static void listener_free(pql_listener *listener)
+{
+    pqi_quic_tls_free(listener->tls);
+    pqi_sources_free(listener->sources);
+    pqi_secret_wipe(&listener->endpoint_opts, sizeof(listener->endpoint_opts));
+    free(listener);
 }
 
 /* Handing a socket to its worker, and waiting for the outcome. */
@@ -153,13 +169,6 @@ static pql_status open_sockets(pql_listener *listener, const pqi_address *addres
     return status;
 }
 
-static void listener_free(pql_listener *listener)
-{
-    pqi_quic_tls_free(listener->tls);
-    pqi_secret_wipe(&listener->endpoint_opts, sizeof(listener->endpoint_opts));
-    free(listener);
-}
-
 void pqi_listeners_free(pql_context *ctx)
 {
     while (ctx->listeners != NULL) {
@@ -184,6 +193,7 @@ static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pq
                                    .alpn = opts->alpn,
                                    .alpn_count = opts->alpn_count,
                                    .peer = opts->clients,
+                                   .ticket_secret = opts->tickets ? ctx->ticket_secret : NULL,
                                    .pq_authentication = opts->pq_authentication};
     const pql_status status = pqi_quic_tls_new(&listener->tls, &tls, err);
     if (status == PQL_OK) {
@@ -227,8 +237,16 @@ static pql_status make_listener(pql_listener **out, pql_context *ctx, const char
     if (status == PQL_OK) {
         status = enlist(listener, opts, err);
     }
+    if (status == PQL_OK && opts->max_links_per_address > 0) {
+        uint8_t key[16];
+        pqi_random(key, sizeof(key));
+        listener->sources = pqi_sources_new(key);
+        if (listener->sources == NULL) {
+            status = pqi_fail(err, PQL_E_NOMEM, "Out of memory listening.");
+        }
+    }
     if (status != PQL_OK) {
-        free(listener);
+        listener_free(listener);
         return status;
     }
     *out = listener;

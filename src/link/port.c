@@ -11,6 +11,11 @@
 /* recvmmsg calls before other sockets of the worker have their turn. */
 #define RECEIVE_BATCHES 16
 
+/* Copies of a first flight of two datagrams: 4 x 1200 bytes x 3 cover a flight with a compact
+ * ML-DSA-87 certificate (9.3 kB), 6 x 1200 x 3 one with a self-signed or issued one (14.0 kB). */
+#define COPIES_COMPACT 2
+#define COPIES_FOREIGN 3
+
 /* A UDP socket on the worker's loop. */
 struct pqi_socket {
     uv_poll_t poll; /* first member */
@@ -97,6 +102,22 @@ static void io_hand_over(void *user, unsigned worker, const pqi_datagrams *run)
     }
 }
 
+static void io_new_token(void *user, const uint8_t *token, size_t len)
+{
+    const pqi_port *port = user;
+    if (port->link != NULL) {
+        pqi_servers_keep_token(port->ctx->servers, port->link->connect->host_port, token, len);
+    }
+}
+
+static void io_held_up(void *user, unsigned copies)
+{
+    const pqi_port *port = user;
+    if (port->link != NULL) {
+        pqi_servers_held_up(port->ctx->servers, port->link->connect->host_port, copies);
+    }
+}
+
 static pqi_quic_io io_of(pqi_port *port)
 {
     return (pqi_quic_io){.send = io_send,
@@ -105,6 +126,8 @@ static pqi_quic_io io_of(pqi_port *port)
                          .hand_over = io_hand_over,
                          .accept = pqi_link_accept,
                          .rejected = io_rejected,
+                         .new_token = io_new_token,
+                         .held_up = io_held_up,
                          .qlog = port->ctx->qlog_dir != NULL ? pqi_debug_qlog : NULL,
                          .user = port};
 }
@@ -171,7 +194,7 @@ static pqi_socket *socket_open(pqi_port *port, pqi_udp *udp)
     return socket;
 }
 
-static void report_traffic(pqi_port *port)
+static void report_counters(pqi_port *port)
 {
     const pql_observer *observer = &port->ctx->opts.observer;
     const pqi_quic_counters now = pqi_quic_endpoint_counters(port->endpoint);
@@ -181,6 +204,13 @@ static void report_traffic(pqi_port *port)
         observer->traffic(now.bytes_in - before->bytes_in, now.bytes_out - before->bytes_out,
                           now.datagrams_in - before->datagrams_in,
                           now.datagrams_out - before->datagrams_out, observer->user);
+    }
+    if (observer->strangers != NULL &&
+        (now.retries != before->retries || now.resets != before->resets ||
+         now.version_negotiations != before->version_negotiations)) {
+        observer->strangers(now.retries - before->retries, now.resets - before->resets,
+                            now.version_negotiations - before->version_negotiations,
+                            observer->user);
     }
     port->reported = now;
 }
@@ -204,7 +234,7 @@ static void on_task(pqi_task *task, uint64_t now)
     if (port->path_lost) {
         pqi_port_check_path(port);
     }
-    report_traffic(port);
+    report_counters(port);
     if (port->link == NULL && port->listener == NULL && pqi_quic_endpoint_empty(port->endpoint)) {
         pqi_port_free(port);
         return;
@@ -236,6 +266,15 @@ void pqi_port_free(pqi_port *port)
     free(port);
 }
 
+/* NULL without memory: each endpoint then has its own, or fails. */
+static uint8_t *send_buffer(pqi_context_worker *home)
+{
+    if (home->send_buffer == NULL) {
+        home->send_buffer = malloc(PQI_QUIC_BUFFER);
+    }
+    return home->send_buffer;
+}
+
 /* On the worker's thread.  Takes |udp| over, also on failure. */
 static pql_status port_new(pqi_port **out, pql_context *ctx, unsigned worker, pqi_udp *udp,
                            const pqi_quic_endpoint_opts *base, pql_error *err)
@@ -253,6 +292,7 @@ static pql_status port_new(pqi_port **out, pql_context *ctx, unsigned worker, pq
     port->socket = socket_open(port, udp);
     pqi_quic_endpoint_opts opts = *base;
     opts.io = io_of(port);
+    opts.buffer = send_buffer(home);
     port->endpoint = port->socket == NULL ? NULL : pqi_quic_endpoint_new(&opts);
     if (port->endpoint == NULL) {
         if (port->socket != NULL) {
@@ -350,6 +390,19 @@ static void watch_network(pqi_context_worker *home)
     }
 }
 
+/* How often the first flight is sent, or the token that makes copies needless.  |token| is the room
+ * for it. */
+static void plan_first_flight(pql_context *ctx, const pqi_connect *connect, uint8_t *token,
+                              pqi_quic_endpoint_opts *opts)
+{
+    const unsigned known = pqi_servers_copies(ctx->servers, connect->host_port);
+    const unsigned usual = connect->own_profile ? COPIES_COMPACT : COPIES_FOREIGN;
+    opts->copies_long = connect->copies != 0 ? connect->copies : known > usual ? known : usual;
+    opts->copies_short = connect->copies != 0 ? connect->copies : known > 1 ? known : 1;
+    opts->token_len = pqi_servers_take_token(ctx->servers, connect->host_port, token);
+    opts->token = token;
+}
+
 pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,
                             pql_error *err)
 {
@@ -357,7 +410,7 @@ pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t 
     const uint64_t now = pqi_clock_monotonic();
     pqi_udp *udp = NULL;
     pqi_port *port = NULL;
-    char host_port[sizeof(((pqi_quic_tls_peer *)0)->host_port)];
+    uint8_t token[PQI_QUIC_TOKEN_MAX];
     pqi_quic_endpoint_opts opts = {
         .tls = connect->tls,
         .workers = 1,
@@ -372,15 +425,15 @@ pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t 
         return status;
     }
     pqi_random(opts.secret, sizeof(opts.secret));
+    plan_first_flight(link->ctx, connect, token, &opts);
     const pqi_address local = pqi_udp_local(udp);
     status = port_new(&port, link->ctx, link->worker, udp, &opts, err);
     if (status != PQL_OK) {
         return status;
     }
-    (void)snprintf(host_port, sizeof(host_port), "%.255s:%u", connect->url.host,
-                   (unsigned)connect->url.port);
-    status = pqi_quic_endpoint_connect(port->endpoint, &local, remote, connect->url.host, host_port,
-                                       &pqi_link_events, link, now, &link->conn, err);
+    status = pqi_quic_endpoint_connect(port->endpoint, &local, remote, connect->url.host,
+                                       connect->host_port, &pqi_link_events, link, now, &link->conn,
+                                       err);
     if (status != PQL_OK) {
         pqi_port_free(port);
         return status;

@@ -1,22 +1,14 @@
-#include "miner/node_service.h"
-
+/* The node's side of the miner job: links, jobs, results. */
 #include "base/clock.h"
-#include "base/hex.h"
 #include "base/log.h"
+#include "miner/node_inside.h"
 #include "miner/pow.h"
-#include "miner/session_node.h"
 
-#include <jansson.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define SERVICE "node"
-#define ADDRESS_SIZE 96
-#define WORKERS_MAX 64
 /* One stream carries everything; a second one would have no meaning. */
 #define STREAMS_PER_MINER 1
 /* Frames have a kilobyte at most; this is room for the fastest honest miner. */
@@ -36,58 +28,10 @@
 /* A hash rate that was not renewed for so long is taken for 0: three Stats are missing then
  * (docs/protocol-miner.md, STATS_TIME). */
 #define HASH_RATE_VALID (30 * PQI_NS_PER_SEC)
-/* Lines about single miners in a second; strangers can come and go as fast as they like. */
-#define MINER_LINES_PER_SEC 20
-
-typedef struct node_miner node_miner;
-
-/* What one worker has. */
-typedef struct worker_miners {
-    pqi_node_service *service;
-    node_miner *first;          /* touched by the worker's thread only */
-    atomic_bool fan_out_queued; /* a call that sends the newest job is in the worker's queue */
-} worker_miners;
-
-struct pqi_node_service {
-    pqi_node_service_opts opts;
-    pql_context *ctx;
-    worker_miners workers[WORKERS_MAX];
-    unsigned worker_count;
-    pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the five below */
-    bool has_job;
-    pqi_job job;
-    bool draining;
-    uint64_t news;               /* grows with each change of the three above */
-    bool job_changed;            /* not every worker was told of it */
-    pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
-    node_miner *all;
-    uint64_t last_block_ms; /* under source_lock */
-    atomic_uint_fast64_t blocks, height;
-    atomic_uint_fast64_t lines_second; /* the second in which |lines| were logged */
-    atomic_uint lines, lines_left_out;
-};
-
-struct node_miner {
-    pqi_node_service *service;
-    pql_link *link;
-    pql_stream *stream; /* NULL before it was opened and after it was closed */
-    worker_miners *home;
-    node_miner *next, *prev;         /* on its worker */
-    node_miner *all_next, *all_prev; /* of the service, under miners_lock */
-    pqi_session_node session;
-    pqi_node_miner *metrics;
-    char name[PQI_MINER_NAME_MAX + 1]; /* empty before Ready; then unchanged, as the next two */
-    char address[ADDRESS_SIZE];
-    uint64_t connected_ms;
-    bool listed;        /* Ready came */
-    uint64_t rate_at;   /* of the last Stats that was taken over */
-    uint64_t jobs_sent; /* those that were counted */
-    uint64_t told;      /* number of the news that it knows */
-    uint64_t leave_at;  /* when its link ends in a drain */
-    atomic_uint_fast64_t verdicts[PQI_VERDICT_COUNT];
-    atomic_uint_fast64_t hash_rate;
-};
+/* How often the file of tokens is looked at. */
+#define TOKENS_LOOK PQI_NS_PER_SEC
+/* A metric is not to overflow at one absurd difficulty. */
+#define SHARE_WORK_MAX ((double)(UINT64_C(1) << 60))
 
 static pqi_instant instant_now(void)
 {
@@ -124,9 +68,11 @@ static void on_source_idle(void *user)
     pthread_mutex_unlock(&s->job_lock);
 }
 
-static pqi_miner_job to_wire_job(const pqi_job *job)
+/* The job as miners get it: with the difficulty of shares, where that is the easier one. */
+static pqi_miner_job to_wire_job(const pqi_job *job, const pqi_u512 *share)
 {
-    pqi_miner_job wire = {.difficulty = job->difficulty};
+    const bool shares = !pqi_u512_is_zero(share) && pqi_u512_compare(share, &job->difficulty) < 0;
+    pqi_miner_job wire = {.difficulty = shares ? *share : job->difficulty};
     (void)snprintf(wire.id, sizeof(wire.id), "%s", job->id);
     memcpy(wire.mining_hash, job->mining_hash, sizeof(wire.mining_hash));
     return wire;
@@ -139,27 +85,37 @@ static const pqi_label_result result_labels[PQI_VERDICT_COUNT] = {
     [PQI_VERDICT_REJECTED] = PQI_RESULT_REJECTED,
 };
 
-static void show_hash_rate(node_miner *miner, uint64_t rate)
+static uint64_t whole_rate(double rate)
 {
-    atomic_store_explicit(&miner->hash_rate, rate, memory_order_relaxed);
-    pqi_node_miner_hash_rate(miner->metrics, rate);
+    return rate < (double)HASH_RATE_MAX ? (uint64_t)rate : HASH_RATE_MAX;
 }
 
-static void take_hash_rate(node_miner *miner, const pqi_session_node_counters *counters,
+static void show_hash_rate(pqi_node_link *miner, uint64_t rate)
+{
+    if (atomic_load_explicit(&miner->hash_rate, memory_order_relaxed) != rate) {
+        atomic_store_explicit(&miner->hash_rate, rate, memory_order_relaxed);
+        pqi_node_miner_hash_rate(miner->metrics, rate);
+    }
+}
+
+/* What the miner says; official ones say nothing, so what their results prove. */
+static void take_hash_rate(pqi_node_link *miner, const pqi_session_node_counters *counters,
                            uint64_t now)
 {
-    if (counters->hash_rate_at != miner->rate_at) {
-        const double rate = counters->hash_rate;
+    const uint64_t proven = whole_rate(pqi_share_rate_get(&miner->shares_rate, now));
+    atomic_store_explicit(&miner->share_rate, proven, memory_order_relaxed);
+    if (miner->dialect != PQI_MINER_PQ1) {
+        show_hash_rate(miner, proven);
+    } else if (counters->hash_rate_at != miner->rate_at) {
         miner->rate_at = counters->hash_rate_at;
-        show_hash_rate(miner, rate < (double)HASH_RATE_MAX ? (uint64_t)rate : HASH_RATE_MAX);
-    } else if (now - miner->rate_at > HASH_RATE_VALID &&
-               atomic_load_explicit(&miner->hash_rate, memory_order_relaxed) != 0) {
+        show_hash_rate(miner, whole_rate(counters->hash_rate));
+    } else if (now - miner->rate_at > HASH_RATE_VALID) {
         show_hash_rate(miner, 0);
     }
 }
 
 /* Takes what the session counted since the last time over to metrics and status. */
-static void take_counters(node_miner *miner, uint64_t now)
+static void take_counters(pqi_node_link *miner, uint64_t now)
 {
     const pqi_session_node_counters *counters = pqi_session_node_counters_get(&miner->session);
     for (int v = 0; v < PQI_VERDICT_COUNT; v++) {
@@ -169,16 +125,16 @@ static void take_counters(node_miner *miner, uint64_t now)
         }
         atomic_store_explicit(&miner->verdicts[v], counters->verdicts[v], memory_order_relaxed);
     }
-    if (counters->jobs_sent != miner->jobs_sent) {
-        pqi_node_metrics_jobs_sent(miner->service->opts.metrics,
-                                   counters->jobs_sent - miner->jobs_sent);
-        miner->jobs_sent = counters->jobs_sent;
+    const uint64_t jobs = atomic_load_explicit(&miner->jobs_sent, memory_order_relaxed);
+    if (counters->jobs_sent != jobs) {
+        pqi_node_metrics_jobs_sent(miner->service->opts.metrics, counters->jobs_sent - jobs);
+        atomic_store_explicit(&miner->jobs_sent, counters->jobs_sent, memory_order_relaxed);
     }
     take_hash_rate(miner, counters, now);
 }
 
 /* After each call of the session: its counters and its deadline. */
-static void settle(node_miner *miner, uint64_t now)
+static void settle(pqi_node_link *miner, uint64_t now)
 {
     take_counters(miner, now);
     const uint64_t deadline = pqi_session_node_deadline(&miner->session);
@@ -190,6 +146,9 @@ typedef struct news {
     uint64_t number;
     bool draining, has_job;
     pqi_miner_job job;
+    pqi_u512 block_difficulty;
+    uint64_t rotation_number;
+    pqi_miner_rotation rotation;
 } news;
 
 static news newest(pqi_node_service *s)
@@ -198,20 +157,33 @@ static news newest(pqi_node_service *s)
     const news n = {.number = s->news,
                     .draining = s->draining,
                     .has_job = s->has_job,
-                    .job = to_wire_job(&s->job)};
+                    .job = to_wire_job(&s->job, &s->opts.share_difficulty),
+                    .block_difficulty = s->job.difficulty,
+                    .rotation_number = s->rotation_news,
+                    .rotation = s->rotation};
     pthread_mutex_unlock(&s->job_lock);
     return n;
 }
 
-static void send_away(node_miner *miner)
+static void send_away(pqi_node_link *miner)
 {
     miner->leave_at = PQI_TIME_NEVER;
     pqi_session_node_close(&miner->session, PQI_CLOSE_DRAINING);
 }
 
-/* Nothing is said twice: a link may open between a change and its fan-out. */
-static void tell(node_miner *miner, const news *n, uint64_t now)
+static void tell_rotation(pqi_node_link *miner, const news *n, uint64_t now)
 {
+    if (miner->told_rotation != n->rotation_number) {
+        miner->told_rotation = n->rotation_number;
+        pqi_session_node_rotation(&miner->session, &n->rotation, now);
+        settle(miner, now);
+    }
+}
+
+/* Nothing is said twice: a link may open between a change and its fan-out. */
+static void tell(pqi_node_link *miner, const news *n, uint64_t now)
+{
+    tell_rotation(miner, n, now);
     if (miner->told == n->number) {
         return;
     }
@@ -223,6 +195,7 @@ static void tell(node_miner *miner, const news *n, uint64_t now)
             send_away(miner); /* nothing was said that it could miss */
         }
     } else if (n->has_job) {
+        miner->block_difficulty = n->block_difficulty;
         pqi_session_node_job(&miner->session, &n->job, now);
     } else {
         pqi_session_node_cancel(&miner->session, "idle", now);
@@ -230,16 +203,34 @@ static void tell(node_miner *miner, const news *n, uint64_t now)
     settle(miner, now);
 }
 
+/* Ends the link when the token that let it in is there no more: final, and it says so. */
+static void check_token(pqi_node_link *miner, uint64_t now)
+{
+    pqi_node_service *s = miner->service;
+    if (!miner->granted || pqi_tokens_has(s->opts.tokens, &miner->grant)) {
+        return;
+    }
+    pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
+    pqi_node_log_refused(s, miner->link, "its token was taken out of the list");
+    pqi_session_node_close(&miner->session, PQI_CLOSE_REFUSED);
+    settle(miner, now);
+}
+
 /* On a worker: the newest job to each of its miners. */
 static void fan_out(void *arg)
 {
-    worker_miners *home = arg;
+    pqi_node_worker *home = arg;
     pqi_node_service *s = home->service;
     atomic_store(&home->fan_out_queued, false);
+    const bool check_tokens = atomic_exchange(&home->check_tokens, false);
     const news n = newest(s);
     const uint64_t now = pqi_clock_monotonic();
-    for (node_miner *miner = home->first; miner != NULL; miner = miner->next) {
-        tell(miner, &n, now); /* links close from the event loop only, so the list stays */
+    /* Links close from the event loop only, so the list stays. */
+    for (pqi_node_link *miner = home->first; miner != NULL; miner = miner->next) {
+        if (check_tokens) {
+            check_token(miner, now);
+        }
+        tell(miner, &n, now);
     }
 }
 
@@ -273,17 +264,85 @@ static bool broadcast_if_changed(pqi_node_service *s)
     return false;
 }
 
+/* ---- Tokens ---- */
+
+/* What became of a look at the file of tokens.  True when a new list is in use. */
+static bool tell_of_tokens(pqi_node_service *s, pqi_tokens_news became, const pql_error *err)
+{
+    if (became == PQI_TOKENS_REFUSED) {
+        pqi_log(PQI_LOG_ERROR, PQI_NODE_SERVICE, "tokens_refused", PQI_STR("reason", err->message),
+                PQI_U64("tokens", pqi_tokens_count(s->opts.tokens)));
+        return false;
+    }
+    if (became == PQI_TOKENS_TAKEN) {
+        pqi_log(PQI_LOG_INFO, PQI_NODE_SERVICE, "tokens_loaded",
+                PQI_U64("tokens", pqi_tokens_count(s->opts.tokens)));
+    }
+    return became == PQI_TOKENS_TAKEN;
+}
+
+static void look_at_tokens(pqi_node_service *s, bool at_once)
+{
+    pql_error err = {0};
+    if (!tell_of_tokens(s, pqi_tokens_look(s->opts.tokens, at_once, &err), &err)) {
+        return;
+    }
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        atomic_store(&s->workers[i].check_tokens, true);
+    }
+    pthread_mutex_lock(&s->job_lock);
+    s->job_changed = true; /* so that every worker gets a call */
+    pthread_mutex_unlock(&s->job_lock);
+}
+
+/* Answers when the file wants to be looked at again. */
+static uint64_t tick_tokens(pqi_node_service *s)
+{
+    const uint64_t now = pqi_clock_monotonic();
+    if (!pqi_tokens_has_file(s->opts.tokens)) {
+        return PQI_TIME_NEVER;
+    }
+    if (now >= s->tokens_look_at) {
+        s->tokens_look_at = now + TOKENS_LOOK;
+        look_at_tokens(s, false);
+    }
+    return s->tokens_look_at;
+}
+
+void pqi_node_service_reload_tokens(pqi_node_service *service)
+{
+    if (pqi_tokens_has_file(service->opts.tokens)) {
+        look_at_tokens(service, true);
+    }
+}
+
+/* ---- The service's own turns ---- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t pqi_node_service_tick(pqi_node_service *service)
 {
+    const uint64_t look_at = tick_tokens(service);
     pthread_mutex_lock(&service->source_lock);
     pqi_source_tick(service->opts.source, instant_now());
-    const uint64_t deadline = pqi_source_deadline(service->opts.source);
+    const uint64_t deadline = sooner(look_at, pqi_source_deadline(service->opts.source));
     pthread_mutex_unlock(&service->source_lock);
-    if (broadcast_if_changed(service)) {
-        return deadline;
-    }
-    const uint64_t again = pqi_clock_monotonic() + BROADCAST_AGAIN;
-    return again < deadline ? again : deadline;
+    return broadcast_if_changed(service)
+               ? deadline
+               : sooner(deadline, pqi_clock_monotonic() + BROADCAST_AGAIN);
+}
+
+void pqi_node_service_rotation(pqi_node_service *service, const pqi_miner_rotation *rotation)
+{
+    pthread_mutex_lock(&service->job_lock);
+    service->rotation = *rotation;
+    service->rotation_news++;
+    service->job_changed = true;
+    pthread_mutex_unlock(&service->job_lock);
+    (void)broadcast_if_changed(service); /* or the next tick does it */
 }
 
 void pqi_node_service_drain(pqi_node_service *service)
@@ -306,55 +365,79 @@ uint64_t pqi_node_service_blocks(pqi_node_service *service)
 
 /* ---- Results ---- */
 
-static void log_block(const node_miner *miner, const pqi_source_block *block)
-{
-    char hash[2 * PQI_JOB_HASH_SIZE + 1];
-    pqi_hex_encode(hash, block->hash, sizeof(block->hash));
-    pqi_log(PQI_LOG_INFO, SERVICE, "block_accepted", PQI_U64("height", block->height),
-            PQI_STR("hash", hash), PQI_STR("miner", miner->name),
-            PQI_U64("corr_id", pql_link_id(miner->link)));
-}
-
 /* Under the source's lock. */
-static void count_block(pqi_node_service *s, const pqi_miner_job *job, uint64_t height)
+static void count_block(pqi_node_service *s, const pqi_u512 *difficulty, uint64_t height)
 {
     const uint64_t now_ms = pqi_clock_unix_ms();
     atomic_fetch_add(&s->blocks, 1);
     atomic_store(&s->height, height);
     pqi_node_metrics_block_found(s->opts.metrics);
-    pqi_node_metrics_chain(s->opts.metrics, height, pqi_u512_to_double(&job->difficulty), now_ms,
+    pqi_node_metrics_chain(s->opts.metrics, height, pqi_u512_to_double(difficulty), now_ms,
                            s->last_block_ms == 0 ? 0 : now_ms - s->last_block_ms);
     s->last_block_ms = now_ms;
 }
 
-static pqi_miner_verdict judge(node_miner *miner, const pqi_miner_result *result, uint64_t *height)
+/* An accepted result, as evidence of hashing. */
+static void credit(pqi_node_link *miner, const pqi_u512 *difficulty, bool block)
+{
+    const double work = pqi_u512_to_double(difficulty);
+    const double bounded = work < SHARE_WORK_MAX ? work : SHARE_WORK_MAX;
+    pqi_share_rate_add(&miner->shares_rate, work, pqi_clock_monotonic());
+    pqi_node_miner_share(miner->metrics, (uint64_t)bounded, block);
+    atomic_fetch_add_explicit(block ? &miner->blocks : &miner->shares, 1, memory_order_relaxed);
+}
+
+/* A proof that meets the block's difficulty. */
+static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *result,
+                                uint64_t *height)
 {
     static const pqi_miner_verdict verdicts[] = {
         [PQI_SOURCE_ACCEPTED] = PQI_VERDICT_ACCEPTED,
         [PQI_SOURCE_STALE] = PQI_VERDICT_STALE,
         [PQI_SOURCE_INVALID] = PQI_VERDICT_INVALID,
         [PQI_SOURCE_DUPLICATE] = PQI_VERDICT_DUPLICATE,
+        [PQI_SOURCE_PASSED] = PQI_VERDICT_ACCEPTED,
         [PQI_SOURCE_UNAVAILABLE] = PQI_VERDICT_UNAVAILABLE,
     };
     pqi_node_service *s = miner->service;
     pqi_source_block block = {0};
-    pqi_u512 target;
-    if (!pqi_pow_target(&target, &result->job.difficulty) ||
-        !pqi_pow_verify(result->job.mining_hash, result->work, &target)) {
-        return PQI_VERDICT_INVALID;
-    }
     pthread_mutex_lock(&s->source_lock);
     const pqi_source_verdict verdict = pqi_source_submit(
         s->opts.source, result->job.id, result->work, miner->name, instant_now(), &block);
     if (verdict == PQI_SOURCE_ACCEPTED) {
-        count_block(s, &result->job, block.height);
+        count_block(s, &miner->block_difficulty, block.height);
     }
     pthread_mutex_unlock(&s->source_lock);
     if (verdict == PQI_SOURCE_ACCEPTED) {
         *height = block.height;
-        log_block(miner, &block);
+        pqi_node_log_block(miner, &block);
     }
     return verdicts[verdict];
+}
+
+static const char share_reason[] = "share";
+
+/* The session lets only results of the job through that the miner has, which is the one that
+ * |block_difficulty| belongs to. */
+static pqi_miner_verdict judge(pqi_node_link *miner, const pqi_miner_result *result,
+                               uint64_t *height, const char **reason)
+{
+    uint8_t hash[PQI_POW_HASH_SIZE];
+    pqi_u512 share;
+    pqi_u512 block;
+    pqi_pow_hash(hash, result->job.mining_hash, result->work);
+    if (!pqi_pow_target(&share, &result->job.difficulty) || !pqi_pow_meets(hash, &share) ||
+        !pqi_pow_target(&block, &miner->block_difficulty)) {
+        return PQI_VERDICT_INVALID;
+    }
+    const bool meets_block = pqi_pow_meets(hash, &block);
+    const pqi_miner_verdict verdict =
+        meets_block ? submit(miner, result, height) : PQI_VERDICT_ACCEPTED;
+    if (verdict == PQI_VERDICT_ACCEPTED) {
+        *reason = meets_block ? NULL : share_reason;
+        credit(miner, &result->job.difficulty, meets_block);
+    }
+    return verdict;
 }
 
 static void on_result(void *user, const pqi_miner_result *result)
@@ -365,17 +448,27 @@ static void on_result(void *user, const pqi_miner_result *result)
         [PQI_VERDICT_DUPLICATE] = "another miner or this one sent the same solution before",
         [PQI_VERDICT_UNAVAILABLE] = "the node could not store the block; send the result again",
     };
-    node_miner *miner = user;
+    pqi_node_link *miner = user;
     uint64_t height = PQI_MINER_NO_NUMBER;
-    const pqi_miner_verdict verdict = judge(miner, result, &height);
-    (void)pqi_session_node_verdict(&miner->session, result->ticket, verdict, reasons[verdict],
-                                   height, pqi_clock_monotonic());
+    const char *reason = NULL;
+    const pqi_miner_verdict verdict = judge(miner, result, &height, &reason);
+    if (reason == NULL) {
+        reason = reasons[verdict];
+    }
+    const uint64_t now = pqi_clock_monotonic();
+    if (miner->dialect != PQI_MINER_PQ1) {
+        /* An official miner idles until the next job and gets no verdict: when there is a newer
+         * job, the session does not need to send it the old one again. */
+        const news n = newest(miner->service);
+        tell(miner, &n, now);
+    }
+    (void)pqi_session_node_verdict(&miner->session, result->ticket, verdict, reason, height, now);
     (void)broadcast_if_changed(miner->service); /* when it fails, the next tick does it */
 }
 
 /* ---- Links ---- */
 
-static void list_miner(node_miner *miner)
+static void list_miner(pqi_node_link *miner)
 {
     pqi_node_service *s = miner->service;
     pthread_mutex_lock(&s->miners_lock);
@@ -388,7 +481,7 @@ static void list_miner(node_miner *miner)
     pthread_mutex_unlock(&s->miners_lock);
 }
 
-static void unlist_miner(node_miner *miner)
+static void unlist_miner(pqi_node_link *miner)
 {
     pqi_node_service *s = miner->service;
     if (!miner->listed) {
@@ -406,92 +499,106 @@ static void unlist_miner(node_miner *miner)
     pthread_mutex_unlock(&s->miners_lock);
 }
 
-/* ---- What is logged of a miner: at most MINER_LINES_PER_SEC lines a second, and each says how
- * many were left out before it.  A link on which no Ready came is worth a line for debugging only.
- * ---- */
+/* ---- Who has not said Ready yet.  Beyond a bound the oldest goes, not the new one: whoever does
+ * say Ready does so at once, so a crowd of silent strangers pushes out itself. ---- */
 
-static bool may_log(pqi_node_service *s, uint64_t *left_out)
+static void stop_waiting(pqi_node_link *miner)
 {
-    const uint64_t second = pqi_clock_monotonic() / PQI_NS_PER_SEC;
-    if (atomic_exchange(&s->lines_second, second) != second) {
-        atomic_store(&s->lines, 0);
-    }
-    if (atomic_fetch_add(&s->lines, 1) >= MINER_LINES_PER_SEC) {
-        atomic_fetch_add(&s->lines_left_out, 1);
-        return false;
-    }
-    *left_out = atomic_exchange(&s->lines_left_out, 0);
-    return true;
-}
-
-static void log_open(const node_miner *miner, const pqi_miner_hello *hello)
-{
-    const pql_posture *p = pql_link_posture(miner->link);
-    uint64_t left_out = 0;
-    if (!may_log(miner->service, &left_out)) {
+    pqi_node_worker *home = miner->home;
+    if (!miner->waits) {
         return;
     }
-    pqi_log(PQI_LOG_INFO, SERVICE, "link_open", PQI_STR("miner", miner->name),
-            PQI_STR("agent", hello->agent != NULL ? hello->agent : ""),
-            PQI_STR("address", miner->address), PQI_STR("alpn", pql_link_alpn(miner->link)),
-            PQI_STR("algo", pql_group_name(p->group)),
-            PQI_STR("signature", pql_signature_name(p->own_signature)),
-            PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_BOOL("pq", p->pq_key_exchange),
-            PQI_STR("downgrade_reason", pql_downgrade_name(p->downgrade)),
-            PQI_F64("latency_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
-            PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(miner->link)));
+    *(miner->waiting_prev != NULL ? &miner->waiting_prev->waiting_next : &home->oldest_waiting) =
+        miner->waiting_next;
+    *(miner->waiting_next != NULL ? &miner->waiting_next->waiting_prev : &home->newest_waiting) =
+        miner->waiting_prev;
+    miner->waits = false;
+    home->waiting--;
 }
 
-static void log_closed(const node_miner *miner, const pql_close *why)
+static void start_waiting(pqi_node_link *miner)
 {
-    uint64_t left_out = 0;
-    if (miner->listed ? !may_log(miner->service, &left_out) : !pqi_log_enabled(PQI_LOG_DEBUG)) {
-        return;
+    pqi_node_worker *home = miner->home;
+    const unsigned limit = miner->service->opts.max_waiting;
+    if (home->waiting >= (limit != 0 ? limit : PQI_NODE_WAITING_MAX)) {
+        pqi_node_link *oldest = home->oldest_waiting;
+        stop_waiting(oldest);
+        pqi_session_node_close(&oldest->session, PQI_CLOSE_CROWDED);
     }
-    pqi_log(miner->listed ? PQI_LOG_INFO : PQI_LOG_DEBUG, SERVICE, "link_closed",
-            PQI_STR("miner", miner->name), PQI_STR("address", miner->address),
-            PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_peer", why->by_peer),
-            PQI_U64("code", why->code), PQI_STR("reason", why->reason),
-            PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(miner->link)));
+    miner->waiting_prev = home->newest_waiting;
+    *(home->newest_waiting != NULL ? &home->newest_waiting->waiting_next : &home->oldest_waiting) =
+        miner;
+    home->newest_waiting = miner;
+    miner->waits = true;
+    home->waiting++;
 }
 
-static void log_refused(pqi_node_service *s, const pql_link *link, const char *reason)
+/* Lets it in or not; its name is then the operator's where a token gave one. */
+static bool authorise(pqi_node_link *miner, const pqi_miner_hello *hello)
 {
-    uint64_t left_out = 0;
-    if (may_log(s, &left_out)) {
-        pqi_log(PQI_LOG_WARN, SERVICE, "link_refused",
-                PQI_STR("address", pql_link_peer_address(link)), PQI_STR("reason", reason),
-                PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(link)));
+    const pqi_node_service_opts *opts = &miner->service->opts;
+    const char *name = hello->name != NULL ? hello->name : UNNAMED;
+    const bool needed =
+        miner->dialect == PQI_MINER_V2 || (miner->dialect == PQI_MINER_PQ1 && opts->token_required);
+    if (needed) {
+        miner->granted = hello->token != NULL && opts->tokens != NULL &&
+                         pqi_tokens_match(opts->tokens, hello->token, &miner->grant);
+        name = miner->grant.miner;
     }
+    (void)snprintf(miner->name, sizeof(miner->name), "%s", name);
+    return miner->granted || !needed;
 }
+
+static const pqi_label_protocol protocol_labels[PQI_MINER_DIALECTS] = {
+    [PQI_MINER_PQ1] = PQI_PROTOCOL_PQLINK_1,
+    [PQI_MINER_V2] = PQI_PROTOCOL_QUANTUS_2,
+    [PQI_MINER_V1] = PQI_PROTOCOL_QUANTUS_1,
+};
 
 static bool on_hello(void *user, const pqi_miner_hello *hello)
 {
-    node_miner *miner = user;
-    (void)snprintf(miner->name, sizeof(miner->name), "%s",
-                   hello->name != NULL ? hello->name : UNNAMED);
-    miner->metrics = pqi_node_miner_join(miner->service->opts.metrics, miner->name);
+    pqi_node_link *miner = user;
+    pqi_node_service *s = miner->service;
+    stop_waiting(miner);
+    if (!authorise(miner, hello)) {
+        pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
+        pqi_node_log_refused(s, miner->link,
+                             hello->token == NULL ? "it has no token" : "its token is wrong");
+        return false;
+    }
+    if (hello->agent != NULL) {
+        (void)snprintf(miner->agent, sizeof(miner->agent), "%s", hello->agent);
+    }
+    miner->posture = *pql_link_posture(miner->link);
+    miner->metrics = pqi_node_miner_join(s->opts.metrics, miner->name);
+    pqi_node_miner_protocol(miner->metrics, protocol_labels[miner->dialect]);
     list_miner(miner);
-    log_open(miner, hello);
+    pqi_node_log_open(miner);
     return true;
 }
 
 static bool on_write(void *user, const uint8_t *frame, size_t len)
 {
-    node_miner *miner = user;
+    pqi_node_link *miner = user;
     return miner->stream != NULL && pql_stream_write(miner->stream, frame, len, false) == PQL_OK;
 }
 
+/* The code on the wire is 0 for official miners, so the reason counts by what the session meant. */
 static void on_close(void *user, uint64_t code, const char *reason)
 {
-    node_miner *miner = user;
-    pqi_pq_metrics *links = miner->service->opts.links;
-    if (code == PQI_CLOSE_FLOOD) {
-        pqi_pq_metrics_reject(links, PQI_REJECT_FLOOD);
-    } else if (code == PQI_CLOSE_PROTOCOL) {
-        pqi_pq_metrics_reject(links, PQI_REJECT_PROTOCOL);
-    } else if (code == PQI_CLOSE_HELLO_TIMEOUT) {
-        pqi_pq_metrics_reject(links, PQI_REJECT_TIMEOUT);
+    static const struct {
+        bool counts;
+        pqi_label_reject label;
+    } rejects[PQI_CLOSE_COUNT] = {
+        [PQI_CLOSE_FLOOD] = {true, PQI_REJECT_FLOOD},
+        [PQI_CLOSE_PROTOCOL] = {true, PQI_REJECT_PROTOCOL},
+        [PQI_CLOSE_HELLO_TIMEOUT] = {true, PQI_REJECT_TIMEOUT},
+        [PQI_CLOSE_CROWDED] = {true, PQI_REJECT_CAPACITY},
+    };
+    pqi_node_link *miner = user;
+    const pqi_miner_close why = pqi_session_node_why(&miner->session);
+    if (rejects[why].counts) {
+        pqi_pq_metrics_reject(miner->service->opts.links, rejects[why].label);
     }
     pql_link_close(miner->link, code, reason);
 }
@@ -504,15 +611,18 @@ static const char needs_pq[] = "pqlink-miner/1 needs an ML-KEM key exchange";
 static void link_open(pql_link *link, void *user)
 {
     pqi_node_service *s = user;
-    const pql_posture *posture = pql_link_posture(link);
-    if (!posture->pq_key_exchange && s->opts.policy != PQL_POLICY_OFF) {
+    const char *alpn = pql_link_alpn(link);
+    pqi_miner_dialect dialect = PQI_MINER_PQ1;
+    (void)pqi_miner_dialect_find(alpn, strlen(alpn), &dialect);
+    if (dialect == PQI_MINER_PQ1 && !pql_link_posture(link)->pq_key_exchange &&
+        s->opts.policy != PQL_POLICY_OFF) {
         /* The profile promises ML-KEM, whatever else the policy would tolerate. */
         pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
-        log_refused(s, link, needs_pq);
+        pqi_node_log_refused(s, link, needs_pq);
         pql_link_close(link, PQI_CLOSE_POLICY, needs_pq);
         return;
     }
-    node_miner *miner = calloc(1, sizeof(*miner));
+    pqi_node_link *miner = calloc(1, sizeof(*miner));
     if (miner == NULL) {
         pql_link_close(link, PQI_CLOSE_DONE, "out of memory");
         return;
@@ -520,16 +630,19 @@ static void link_open(pql_link *link, void *user)
     const uint64_t now = pqi_clock_monotonic();
     miner->service = s;
     miner->link = link;
+    miner->dialect = dialect;
     miner->leave_at = PQI_TIME_NEVER;
     miner->home = &s->workers[pql_link_worker(link)];
     miner->connected_ms = pqi_clock_unix_ms();
     (void)snprintf(miner->address, sizeof(miner->address), "%s", pql_link_peer_address(link));
-    pqi_session_node_init(&miner->session, PQI_MINER_PQ1, &session_events, miner, now);
+    pqi_session_node_init(&miner->session, dialect, &session_events, miner, now);
+    pqi_share_rate_init(&miner->shares_rate, now);
     miner->next = miner->home->first;
     if (miner->next != NULL) {
         miner->next->prev = miner;
     }
     miner->home->first = miner;
+    start_waiting(miner);
     pql_link_set_data(link, miner);
     const news n = newest(s);
     tell(miner, &n, now);
@@ -538,11 +651,11 @@ static void link_open(pql_link *link, void *user)
 static void link_close(pql_link *link, const pql_close *why, void *user)
 {
     (void)user;
-    node_miner *miner = pql_link_data(link);
+    pqi_node_link *miner = pql_link_data(link);
     if (miner == NULL) {
         return;
     }
-    log_closed(miner, why);
+    pqi_node_log_closed(miner, why);
     if (miner->prev != NULL) {
         miner->prev->next = miner->next;
     } else {
@@ -551,6 +664,7 @@ static void link_close(pql_link *link, const pql_close *why, void *user)
     if (miner->next != NULL) {
         miner->next->prev = miner->prev;
     }
+    stop_waiting(miner);
     unlist_miner(miner);
     pqi_node_miner_leave(miner->metrics);
     free(miner);
@@ -560,7 +674,7 @@ static void link_close(pql_link *link, const pql_close *why, void *user)
 static void link_timer(pql_link *link, uint64_t now, void *user)
 {
     (void)user;
-    node_miner *miner = pql_link_data(link);
+    pqi_node_link *miner = pql_link_data(link);
     if (miner != NULL) {
         pqi_session_node_expire(&miner->session, now);
         if (now >= miner->leave_at) {
@@ -573,7 +687,7 @@ static void link_timer(pql_link *link, uint64_t now, void *user)
 static void stream_open(pql_stream *stream, void *user)
 {
     (void)user;
-    node_miner *miner = pql_link_data(pql_stream_link(stream));
+    pqi_node_link *miner = pql_link_data(pql_stream_link(stream));
     if (miner == NULL || miner->stream != NULL) {
         pql_stream_reset(stream, PQI_CLOSE_PROTOCOL);
         return;
@@ -584,7 +698,7 @@ static void stream_open(pql_stream *stream, void *user)
 static void stream_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
 {
     (void)user;
-    node_miner *miner = pql_link_data(pql_stream_link(stream));
+    pqi_node_link *miner = pql_link_data(pql_stream_link(stream));
     if (miner == NULL || miner->stream != stream) {
         return;
     }
@@ -599,7 +713,7 @@ static void stream_data(pql_stream *stream, const uint8_t *data, size_t len, boo
 static void stream_writable(pql_stream *stream, void *user)
 {
     (void)user;
-    node_miner *miner = pql_link_data(pql_stream_link(stream));
+    pqi_node_link *miner = pql_link_data(pql_stream_link(stream));
     if (miner != NULL && miner->stream == stream) {
         const uint64_t now = pqi_clock_monotonic();
         pqi_session_node_writable(&miner->session, now);
@@ -611,7 +725,7 @@ static void stream_close(pql_stream *stream, uint64_t code, void *user)
 {
     (void)code;
     (void)user;
-    node_miner *miner = pql_link_data(pql_stream_link(stream));
+    pqi_node_link *miner = pql_link_data(pql_stream_link(stream));
     if (miner != NULL && miner->stream == stream) {
         miner->stream = NULL;
         pqi_session_node_fin(&miner->session);
@@ -657,65 +771,66 @@ void pqi_node_service_free(pqi_node_service *service)
     free(service);
 }
 
+/* What is spoken, best first.  Official programs have no post-quantum cryptography: they get the
+ * ECDSA certificate, which they have pinned, and a policy that asks for ML-KEM leaves them out. */
+static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MINER_DIALECTS])
+{
+    size_t count = 0;
+    alpn[count++] = (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_PQ1), .leaf = PQL_LEAF_PQ};
+    if (pqi_node_serves(opts, PQI_MINER_V2)) {
+        alpn[count++] =
+            (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_V2), .leaf = PQL_LEAF_CLASSICAL};
+    }
+    if (pqi_node_serves(opts, PQI_MINER_V1)) {
+        alpn[count++] =
+            (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_V1), .leaf = PQL_LEAF_CLASSICAL};
+    }
+    return count;
+}
+
+bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
+{
+    /* Official programs have neither ML-KEM nor a certificate of their own. */
+    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY && opts->clients == NULL;
+    switch (dialect) {
+    case PQI_MINER_V2:
+        return classical && opts->tokens != NULL;
+    case PQI_MINER_V1:
+        return classical && opts->allow_v1;
+    default:
+        return dialect == PQI_MINER_PQ1;
+    }
+}
+
+/* Before the first listener. */
+static pql_status start_service(pqi_node_service *s, pql_context *ctx, pql_error *err)
+{
+    const pqi_source_events events = {
+        .on_job = on_source_job, .on_idle = on_source_idle, .user = s};
+    s->ctx = ctx;
+    s->worker_count = pql_context_workers(ctx);
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        s->workers[i].service = s;
+    }
+    pthread_mutex_lock(&s->source_lock);
+    const pql_status status = pqi_source_start(s->opts.source, &events, instant_now(), err);
+    pthread_mutex_unlock(&s->source_lock);
+    s->started = status == PQL_OK;
+    return status;
+}
+
 pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, const char *url,
                                    pql_listener **out, pql_error *err)
 {
-    const pqi_source_events events = {
-        .on_job = on_source_job, .on_idle = on_source_idle, .user = service};
-    const pql_alpn alpn = {pqi_miner_alpn(PQI_MINER_PQ1), PQL_LEAF_PQ};
-    const pql_listen_opts listen = {.alpn = &alpn,
-                                    .alpn_count = 1,
+    pql_alpn alpn[PQI_MINER_DIALECTS];
+    const pql_listen_opts listen = {.alpn = alpn,
+                                    .alpn_count = protocols(&service->opts, alpn),
+                                    .clients = service->opts.clients,
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,
                                     .max_receive = RECEIVE_PER_MINER,
                                     .stream_queue = MINER_QUEUE};
-    service->ctx = ctx;
-    service->worker_count = pql_context_workers(ctx);
-    for (unsigned i = 0; i < service->worker_count; i++) {
-        service->workers[i].service = service;
-    }
-    pthread_mutex_lock(&service->source_lock);
-    const pql_status status = pqi_source_start(service->opts.source, &events, instant_now(), err);
-    pthread_mutex_unlock(&service->source_lock);
+    const pql_status status = service->started ? PQL_OK : start_service(service, ctx, err);
     return status == PQL_OK ? pql_listen(ctx, url, &listen, out, err) : status;
-}
-
-static json_t *miner_json(const node_miner *miner)
-{
-    json_t *row = json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", miner->name, "address",
-                            miner->address, "corr_id", (json_int_t)pql_link_id(miner->link),
-                            "connected_ms", (json_int_t)miner->connected_ms, "hash_rate",
-                            (json_int_t)atomic_load(&miner->hash_rate));
-    for (int v = 0; row != NULL && v < PQI_VERDICT_COUNT; v++) {
-        (void)json_object_set_new(row, pqi_miner_verdict_name((pqi_miner_verdict)v),
-                                  json_integer((json_int_t)atomic_load(&miner->verdicts[v])));
-    }
-    return row;
-}
-
-pql_status pqi_node_service_status(void *service, pqi_buf *out, pql_error *err)
-{
-    pqi_node_service *s = service;
-    json_t *miners = json_array();
-    pthread_mutex_lock(&s->miners_lock);
-    for (const node_miner *miner = s->all; miner != NULL; miner = miner->all_next) {
-        (void)json_array_append_new(miners, miner_json(miner));
-    }
-    pthread_mutex_unlock(&s->miners_lock);
-    pthread_mutex_lock(&s->job_lock);
-    const pqi_job job = s->job;
-    const bool has_job = s->has_job;
-    pthread_mutex_unlock(&s->job_lock);
-    char difficulty[PQI_U512_TEXT_SIZE];
-    pqi_u512_to_decimal(difficulty, &job.difficulty);
-    json_t *root =
-        json_pack("{s:I, s:I, s:b, s:s, s:I, s:s, s:o}", "blocks_accepted", (json_int_t)s->blocks,
-                  "height", (json_int_t)s->height, "has_job", (int)has_job, "job_id", job.id,
-                  "job_height", (json_int_t)job.height, "difficulty", difficulty, "miners", miners);
-    char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
-    free(text);
-    return ok ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the status.");
 }

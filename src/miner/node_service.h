@@ -17,7 +17,9 @@
 #define PQI_MINER_NODE_SERVICE_H
 
 #include "base/buf.h"
+#include "miner/session.h"
 #include "miner/source.h"
+#include "miner/tokens.h"
 #include "observe/miner_metrics.h"
 #include "observe/pq_metrics.h"
 
@@ -30,20 +32,50 @@ typedef struct pqi_node_service_opts {
     pqi_node_metrics *metrics; /* borrowed; NULL: none */
     pqi_pq_metrics *links;     /* borrowed; NULL: none */
     pql_policy policy;
+    /* Who may mine.  NULL: quantus-miner/2, which has to authenticate, is not served. */
+    pqi_tokens *tokens;        /* borrowed */
+    bool token_required;       /* of pqlink-miner/1 too; else its tokens are not looked at */
+    bool allow_v1;             /* serve quantus-miner, which cannot authenticate */
+    pqi_u512 share_difficulty; /* miners get this one where it is below the block's; 0: never */
+    unsigned max_waiting;      /* 0: PQI_NODE_WAITING_MAX */
+    /* As in pql_listen_opts; read by pqi_node_service_listen.  Not NULL: official miners, which
+     * have no certificate, are not served. */
+    const pql_peer *clients;
 } pqi_node_service_opts;
+
+/* Links per worker that have not said Ready; one more, and the oldest of them is closed
+ * (PQI_CLOSE_CROWDED).  As many as half-open handshakes: a crowd that comes back after a restart
+ * fits in, and each costs some 40 kB for 10 s at most. */
+#define PQI_NODE_WAITING_MAX 1024
 
 /* Makes the service.  The caller frees it after the context that it listens on. */
 pql_status pqi_node_service_new(pqi_node_service **out, const pqi_node_service_opts *opts,
                                 pql_error *err);
 void pqi_node_service_free(pqi_node_service *service);
 
-/* Starts the source, then listens on |url| for pqlink-miner/1.  Call once. */
+/* True when a node with |opts| speaks |dialect|: pqlink-miner/1 always, quantus-miner/2 with
+ * tokens, quantus-miner on request; the last two never under the policy pq-only, because official
+ * programs have no ML-KEM. */
+bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect);
+
+/* Listens on |url|; the first call starts the source before.  Call it for each address, from one
+ * thread. */
 pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, const char *url,
                                    pql_listener **out, pql_error *err);
 
 /* Does what is due, and answers when it wants to be called again (monotonic ns; PQI_TIME_NEVER for
  * not at all).  One thread. */
 uint64_t pqi_node_service_tick(pqi_node_service *service);
+
+/* Reads the file of tokens again, now; what became of it is logged.  Links whose token is gone are
+ * closed with the next tick.  The tick does the same by itself when the file has changed.  The
+ * tick's thread. */
+void pqi_node_service_reload_tokens(pqi_node_service *service);
+
+/* Tells every miner, also those that come from now on, of the node's next certificate, or that
+ * there is none any more (pqi_session_node_rotation).  |rotation| is copied.  Any thread but a
+ * worker. */
+void pqi_node_service_rotation(pqi_node_service *service, const pqi_miner_rotation *rotation);
 
 /* Tells every miner that the node goes away (Cancel, then close code 6), also those that come from
  * now on.  Does not wait for the links to end: pql_context_drain does.  Blocks while the queue of a

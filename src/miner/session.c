@@ -143,6 +143,7 @@ static const char *const close_reasons[PQI_CLOSE_COUNT] = {
     [PQI_CLOSE_STALLED] = "not reading",
     [PQI_CLOSE_DRAINING] = "draining",
     [PQI_CLOSE_POLICY] = "pqlink-miner/1 needs an ML-KEM key exchange",
+    [PQI_CLOSE_CROWDED] = "too many strangers",
 };
 static const char quantus_refusal[] = "auth failed";
 

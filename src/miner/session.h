@@ -76,6 +76,7 @@ typedef enum pqi_miner_close {
     PQI_CLOSE_STALLED = 5,       /* the peer does not read */
     PQI_CLOSE_DRAINING = 6,      /* the node goes away on purpose: come back, or go elsewhere */
     PQI_CLOSE_POLICY = 7,        /* the link has no ML-KEM, which the profile promises: final */
+    PQI_CLOSE_CROWDED = 8,       /* too many others wait to say Ready */
     PQI_CLOSE_COUNT
 } pqi_miner_close;
 

@@ -243,9 +243,15 @@ void pqi_session_miner_close(pqi_session_miner *s, pqi_miner_close why)
         return;
     }
     s->state = PQI_MINER_CLOSED;
+    s->closed_for = why;
     uint64_t code = 0;
     const char *reason = pqi_miner_close_wire(s->dialect, why, &code);
     s->events->close(s->user, code, reason);
+}
+
+pqi_miner_close pqi_session_miner_closed_for(const pqi_session_miner *s)
+{
+    return s->closed_for;
 }
 
 bool pqi_session_miner_had_job(const pqi_session_miner *s)

@@ -22,6 +22,7 @@ typedef struct pqi_miner_ack {
     pqi_miner_verdict verdict;
     const char *reason;
     uint64_t height; /* of the block it made, or PQI_MINER_NO_NUMBER */
+    bool presumed;   /* no word of the node, which has none for it: judged by what it did next */
 } pqi_miner_ack;
 
 typedef struct pqi_session_miner_events {
@@ -61,7 +62,8 @@ typedef struct pqi_session_miner {
     uint64_t serial;     /* of the newest job; 0 before the first */
     uint64_t unanswered; /* solutions sent, of any job, less the acknowledgements that came */
     bool had_job;
-    pqi_miner_job job; /* meant in PQI_MINER_WORKING */
+    pqi_miner_close closed_for; /* meant in PQI_MINER_CLOSED */
+    pqi_miner_job job;          /* meant in PQI_MINER_WORKING */
 } pqi_session_miner;
 
 /* |events| and |user| are borrowed and must outlive the session.  Nothing to free. */
@@ -97,6 +99,9 @@ pql_status pqi_session_miner_stats(pqi_session_miner *s, uint64_t hashes, uint64
 
 /* Ends the session; calls `close` unless it is closed already. */
 void pqi_session_miner_close(pqi_session_miner *s, pqi_miner_close why);
+
+/* Why the session closed itself; PQI_CLOSE_DONE before. */
+pqi_miner_close pqi_session_miner_closed_for(const pqi_session_miner *s);
 
 /* True once a job came: a node that let us in.  After it, no close is about our token. */
 bool pqi_session_miner_had_job(const pqi_session_miner *s);

@@ -14,6 +14,7 @@ void pqi_session_node_init(pqi_session_node *s, pqi_miner_dialect dialect,
         .user = user,
         .hello_deadline = now + PQI_NODE_HELLO_NS,
         .idle_reason = "idle",
+        .again_at = PQI_TIME_NEVER,
     };
 }
 
@@ -72,6 +73,7 @@ static void send_current(pqi_session_node *s, uint64_t now)
     pqi_writer w;
     pqi_writer_init(&w, frame, sizeof(frame));
     s->unsent = false;
+    s->again_at = PQI_TIME_NEVER;
     if (s->state != PQI_NODE_ACTIVE || !write_current(s, &w)) {
         return;
     }
@@ -120,12 +122,12 @@ static void send_ack(pqi_session_node *s, const pqi_node_claim *claim, pqi_miner
     }
 }
 
-/* Official miners stop at their first hit and idle until the next NewJob (quantus.md 4.2). */
+/* Official miners stop at their first hit and idle until the next NewJob (quantus.md 4.2).  An
+ * accepted result of a job that stays the current one is a share. */
 static bool should_send_again(const pqi_session_node *s, const pqi_node_claim *claim,
                               pqi_miner_verdict verdict)
 {
-    return s->dialect != PQI_MINER_PQ1 && verdict != PQI_VERDICT_ACCEPTED &&
-           verdict != PQI_VERDICT_STALE && verdict != PQI_VERDICT_FLOOD && s->has_job &&
+    return s->dialect != PQI_MINER_PQ1 && verdict != PQI_VERDICT_STALE && s->has_job &&
            strcmp(s->job.id, claim->job_id) == 0;
 }
 
@@ -138,7 +140,11 @@ static void settle(pqi_session_node *s, const pqi_node_claim *claim, pqi_miner_v
     }
     if (s->dialect == PQI_MINER_PQ1) {
         send_ack(s, claim, verdict, reason, height, now);
-    } else if (should_send_again(s, claim, verdict)) {
+    } else if (!should_send_again(s, claim, verdict)) {
+        return;
+    } else if (verdict == PQI_VERDICT_FLOOD) {
+        s->again_at = now + PQI_NODE_FLOOD_PAUSE_NS; /* at once, it would only flood again */
+    } else {
         send_current(s, now);
     }
 }
@@ -402,7 +408,10 @@ uint64_t pqi_session_node_deadline(const pqi_session_node *s)
     if (s->state == PQI_NODE_WAIT_READY) {
         return s->hello_deadline;
     }
-    return s->state == PQI_NODE_ACTIVE && s->blocked ? s->stall_deadline : PQI_TIME_NEVER;
+    if (s->state != PQI_NODE_ACTIVE) {
+        return PQI_TIME_NEVER;
+    }
+    return s->blocked && s->stall_deadline < s->again_at ? s->stall_deadline : s->again_at;
 }
 
 void pqi_session_node_expire(pqi_session_node *s, uint64_t now)
@@ -412,8 +421,10 @@ void pqi_session_node_expire(pqi_session_node *s, uint64_t now)
     }
     if (s->state == PQI_NODE_WAIT_READY) {
         pqi_session_node_close(s, PQI_CLOSE_HELLO_TIMEOUT);
-    } else if (s->state == PQI_NODE_ACTIVE && s->blocked) {
+    } else if (s->blocked && now >= s->stall_deadline) {
         pqi_session_node_close(s, PQI_CLOSE_STALLED);
+    } else {
+        send_current(s, now);
     }
 }
 
@@ -448,9 +459,15 @@ void pqi_session_node_close(pqi_session_node *s, pqi_miner_close why)
         return;
     }
     s->state = PQI_NODE_CLOSED;
+    s->why = why;
     uint64_t code = 0;
     const char *reason = pqi_miner_close_wire(s->dialect, why, &code);
     s->events->close(s->user, code, reason);
+}
+
+pqi_miner_close pqi_session_node_why(const pqi_session_node *s)
+{
+    return s->why;
 }
 
 bool pqi_session_node_active(const pqi_session_node *s)

@@ -32,6 +32,8 @@
 #define PQI_NODE_OTHERS_PER_SEC 1
 #define PQI_NODE_EXCESS_BURST 256
 #define PQI_NODE_EXCESS_PER_SEC 8
+/* When an official miner that was over its rate, and idles now, gets its job again. */
+#define PQI_NODE_FLOOD_PAUSE_NS PQI_NS_PER_SEC
 #define PQI_NODE_PENDING_MAX 8
 /* Results of the current job that are remembered for finding duplicates; the oldest goes first. */
 #define PQI_NODE_SEEN_MAX 64
@@ -113,6 +115,8 @@ typedef struct pqi_session_node {
     pqi_miner_rotation rotation;
     bool rotation_unsent; /* it is still to be written */
     uint64_t stall_deadline;
+    uint64_t again_at;    /* when the job is sent again; PQI_TIME_NEVER: not by time */
+    pqi_miner_close why;  /* once the state is closed */
     uint64_t result_rate; /* the three rates: see rate_take */
     uint64_t other_rate;
     uint64_t excess_rate;
@@ -163,6 +167,9 @@ bool pqi_session_node_verdict(pqi_session_node *s, uint64_t ticket, pqi_miner_ve
 
 /* Ends the session; calls `close` unless it is closed already. */
 void pqi_session_node_close(pqi_session_node *s, pqi_miner_close why);
+
+/* Why it was closed, also where the code on the wire does not say it; from `close` on. */
+pqi_miner_close pqi_session_node_why(const pqi_session_node *s);
 
 /* True from an authorised Ready until the close. */
 bool pqi_session_node_active(const pqi_session_node *s);

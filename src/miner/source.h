@@ -1,8 +1,11 @@
-/* Where mining jobs come from and where solutions go: the embedded development chain today, an
- * upstream node later.  The node service talks to this interface alone.
+/* Where mining jobs come from and where solutions go: the embedded development chain, or another
+ * node (upstream.h).  The node service talks to this interface alone.
  *
  * Time: a source reads no clock.  Every call brings the present as a pqi_instant, and the caller
- * calls pqi_source_tick when pqi_source_deadline has come.
+ * calls pqi_source_tick when pqi_source_deadline has come.  A source that hears from elsewhere,
+ * such as from a link, wakes its caller from there, by a function that it is made with and that may
+ * be called from any thread; the caller then calls pqi_source_tick soon, and the source says there
+ * what it has heard.
  *
  * Threads: a source has no lock.  One thread calls it, or several that hold one mutex of the node
  * service around each call.  Events are called from within start, submit and tick, in the same
@@ -40,9 +43,10 @@ typedef struct pqi_job {
 /* What became of a result. */
 typedef enum pqi_source_verdict {
     PQI_SOURCE_ACCEPTED,    /* it made a block, which is stored durably */
-    PQI_SOURCE_STALE,       /* its job is not the current one */
+    PQI_SOURCE_STALE,       /* its job is not the current one, or a result of it was passed on */
     PQI_SOURCE_INVALID,     /* the nonce does not meet the job's difficulty, or is zero */
     PQI_SOURCE_DUPLICATE,   /* it made a block already */
+    PQI_SOURCE_PASSED,      /* right, and handed on to another node, whose answer is not known */
     PQI_SOURCE_UNAVAILABLE, /* right, but it could not be stored or passed on; the job goes on, and
                                the same result may be sent again */
 } pqi_source_verdict;

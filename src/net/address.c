@@ -55,6 +55,18 @@ void pqi_address_set_port(pqi_address *address, uint16_t port)
     }
 }
 
+void pqi_address_bytes(const pqi_address *address, uint8_t out[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    memset(out, 0, 16);
+    if (address->sa.any.sa_family == AF_INET) {
+        memcpy(out, mapped, sizeof(mapped));
+        memcpy(out + sizeof(mapped), &address->sa.v4.sin_addr, 4);
+    } else if (address->sa.any.sa_family == AF_INET6) {
+        memcpy(out, &address->sa.v6.sin6_addr, 16);
+    }
+}
+
 bool pqi_address_equal(const pqi_address *a, const pqi_address *b)
 {
     if (a->sa.any.sa_family != b->sa.any.sa_family) {

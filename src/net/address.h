@@ -26,6 +26,9 @@ bool pqi_address_from_literal(pqi_address *out, const char *host, uint16_t port)
 void pqi_address_format(const pqi_address *address, char out[PQI_ADDRESS_TEXT_SIZE]);
 uint16_t pqi_address_port(const pqi_address *address);
 void pqi_address_set_port(pqi_address *address, uint16_t port);
+/* The address without its port as 16 bytes, an IPv4 one mapped (RFC 4291, 2.5.5.2); zeros for none.
+ */
+void pqi_address_bytes(const pqi_address *address, uint8_t out[16]);
 bool pqi_address_equal(const pqi_address *a, const pqi_address *b);
 bool pqi_address_is_loopback(const pqi_address *address);
 /* 0.0.0.0 or ::. */

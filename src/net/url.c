@@ -194,6 +194,62 @@ pql_status pqi_url_parse(pqi_url *out, const char *text, pql_error *err)
     return PQL_OK;
 }
 
+static const char *const node_schemes[] = {[PQI_SCHEME_QUIC] = SCHEME,
+                                           [PQI_SCHEME_QUANTUS] = "quantus://",
+                                           [PQI_SCHEME_QUANTUS_V1] = "quantus-v1://"};
+#define NODE_SCHEMES (sizeof(node_schemes) / sizeof(node_schemes[0]))
+
+/* What stands behind the scheme; NULL when it is none of ours. */
+static const char *skip_node_scheme(const char *text, pqi_node_scheme *scheme)
+{
+    for (size_t i = 0; i < NODE_SCHEMES; i++) {
+        const size_t len = strlen(node_schemes[i]);
+        if (strncasecmp(text, node_schemes[i], len) == 0) {
+            *scheme = (pqi_node_scheme)i;
+            return text + len;
+        }
+    }
+    return NULL;
+}
+
+/* Reads the part behind the scheme, |len| bytes, as if quic:// stood before it. */
+static pql_status parse_as_quic(pqi_url *out, const char *rest, size_t len, pql_error *err)
+{
+    char text[2 * PQI_URL_SIZE];
+    if (len >= sizeof(text) - strlen(SCHEME)) {
+        return pqi_fail(err, PQL_E_USAGE, "It is too long.");
+    }
+    (void)snprintf(text, sizeof(text), "%s%.*s", SCHEME, (int)len, rest);
+    const pql_status status = pqi_url_parse(out, text, err);
+    if (status == PQL_OK && out->port == 0) {
+        return pqi_fail(err, PQL_E_USAGE, "The port must not be 0.");
+    }
+    return status;
+}
+
+pql_status pqi_node_url_parse(pqi_node_url *out, const char *text, pql_error *err)
+{
+    pqi_node_url node = {0};
+    memset(out, 0, sizeof(*out));
+    const char *rest = skip_node_scheme(text, &node.scheme);
+    if (rest == NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "It must begin with quic://, quantus:// (an official node) or "
+                        "quantus-v1://, as in quic://host.example:9833.");
+    }
+    const char *hash = strchr(rest, '#');
+    const size_t len = hash != NULL ? (size_t)(hash - rest) : strlen(rest);
+    const pql_status status = parse_as_quic(&node.url, rest, len, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    node.fragment = hash != NULL ? hash + 1 : NULL;
+    (void)snprintf(node.text, sizeof(node.text), "%s%s", node_schemes[node.scheme],
+                   node.url.text + strlen(SCHEME));
+    *out = node;
+    return PQL_OK;
+}
+
 pql_status pqi_endpoint_parse(pqi_endpoint *out, const char *text, pql_error *err)
 {
     pqi_endpoint endpoint = {0};

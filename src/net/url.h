@@ -30,6 +30,28 @@ typedef struct pqi_url {
  * PQL_E_USAGE with a sentence otherwise, and *out is zeroed. */
 pql_status pqi_url_parse(pqi_url *out, const char *text, pql_error *err);
 
+/* The protocol that a node of the miner job speaks, as the scheme of its URL says it. */
+typedef enum pqi_node_scheme {
+    PQI_SCHEME_QUIC,      /* quic://        our own */
+    PQI_SCHEME_QUANTUS,   /* quantus://     official nodes of today, "quantus-miner/2" */
+    PQI_SCHEME_QUANTUS_V1 /* quantus-v1://  official nodes before v0.10: nobody is authenticated */
+} pqi_node_scheme;
+
+/* "quantus-v1://" + brackets + host + ":65535" + NUL, with room to spare. */
+#define PQI_NODE_URL_SIZE (PQI_HOST_SIZE + 24)
+
+typedef struct pqi_node_url {
+    pqi_node_scheme scheme;
+    pqi_url url;                  /* where to connect, always as quic:// */
+    char text[PQI_NODE_URL_SIZE]; /* normal form with its scheme and without the fragment */
+    const char *fragment;         /* what stands behind '#', borrowed from the text; NULL: no '#' */
+} pqi_node_url;
+
+/* Reads "SCHEME://HOST:PORT" or "SCHEME://HOST:PORT#FRAGMENT" with one of the three schemes; the
+ * fragment may be any text.  Port 0 is refused: nobody can connect to it.  Else as pqi_url_parse.
+ */
+pql_status pqi_node_url_parse(pqi_node_url *out, const char *text, pql_error *err);
+
 /* "ADDRESS:PORT" without a scheme, or "off". */
 typedef struct pqi_endpoint {
     bool off;

@@ -72,6 +72,8 @@ static pqi_label_reject reject_of(const pql_close *why, bool server)
         return PQI_REJECT_PROTOCOL;
     case PQL_E_CRYPTO:
         return PQI_REJECT_HANDSHAKE;
+    case PQL_E_LIMIT:
+        return PQI_REJECT_ADDRESS;
     case PQL_E_TIMEOUT:
         return server ? PQI_REJECT_TIMEOUT : PQI_REJECT_COUNT;
     default:
@@ -139,10 +141,9 @@ static void on_reject(const char *reason, void *user)
         const char *name; /* as quic/ says it */
         pqi_label_reject label;
     } reasons[] = {
-        {"draining", PQI_REJECT_DRAINING},
-        {"links", PQI_REJECT_CAPACITY},
-        {"handshakes", PQI_REJECT_CAPACITY},
-        {"token", PQI_REJECT_TOKEN},
+        {"draining", PQI_REJECT_DRAINING},   {"links", PQI_REJECT_CAPACITY},
+        {"handshakes", PQI_REJECT_CAPACITY}, {"token", PQI_REJECT_TOKEN},
+        {"initial", PQI_REJECT_PROTOCOL},    {"address", PQI_REJECT_ADDRESS},
     };
     pqi_label_reject label = PQI_REJECT_OTHER;
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
@@ -151,6 +152,14 @@ static void on_reject(const char *reason, void *user)
         }
     }
     pqi_pq_metrics_reject(user, label);
+}
+
+static void on_strangers(uint64_t retries, uint64_t resets, uint64_t version_negotiations,
+                         void *user)
+{
+    pqi_pq_metrics_answers(user, PQI_ANSWER_RETRY, retries);
+    pqi_pq_metrics_answers(user, PQI_ANSWER_RESET, resets);
+    pqi_pq_metrics_answers(user, PQI_ANSWER_VERSION, version_negotiations);
 }
 
 static void on_traffic(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams_in,
@@ -167,6 +176,7 @@ pql_observer pqi_link_observer(pqi_pq_metrics *metrics)
     return (pql_observer){.handshake = on_handshake,
                           .link_count = on_link_count,
                           .reject = on_reject,
+                          .strangers = on_strangers,
                           .traffic = on_traffic,
                           .user = metrics};
 }

@@ -5,10 +5,17 @@
 const char *const pqi_result_names[PQI_RESULT_COUNT] = {"accepted", "rejected",  "stale",
                                                         "invalid",  "duplicate", "flooded"};
 
+static const char *const protocol_names[PQI_PROTOCOL_COUNT] = {"pqlink-miner/1", "quantus-miner/2",
+                                                               "quantus-miner"};
+
 /* The values of data_group in the official node's qpow_metrics. */
 enum { CHAIN_HEIGHT, CHAIN_DIFFICULTY, CHAIN_BLOCK_TIME, CHAIN_BLOCK_DURATION, CHAIN_COUNT };
 static const char *const chain_names[CHAIN_COUNT] = {"chain_height", "difficulty",
                                                      "last_block_time", "last_block_duration"};
+
+/* In the order of IDENTITY_*. */
+static const char *const change_names[] = {"switch", "drop_previous"};
+enum { IDENTITY_SWITCH, IDENTITY_DROP, IDENTITY_CHANGES };
 
 static pqi_family *plain(pqi_metrics *r, pqi_metric_type type, const char *name, const char *help)
 {
@@ -20,18 +27,25 @@ static pqi_family *plain(pqi_metrics *r, pqi_metric_type type, const char *name,
 struct pqi_node_metrics {
     pqi_family *results;
     pqi_family *hash_rate;
+    pqi_family *shares;
+    pqi_family *work;
+    pqi_family *protocols;
     pqi_gauge *miners;
     pqi_counter *jobs;
     pqi_counter *jobs_sent;
     pqi_counter *blocks;
     pqi_family *chain;
+    pqi_family *identity;
 };
 
 struct pqi_node_miner {
     pqi_node_metrics *metrics;
     pqi_member *results;
     pqi_member *hash_rate;
-    uint64_t rate; /* what this connection put into the gauge */
+    pqi_member *shares;
+    pqi_member *work;
+    pqi_label_protocol protocol; /* PQI_PROTOCOL_COUNT: not said yet */
+    uint64_t rate;               /* what this connection put into the gauge */
     pqi_counter own[PQI_RESULT_COUNT];
 };
 
@@ -50,6 +64,24 @@ static void node_register_miners(pqi_node_metrics *m, pqi_metrics *r)
                               .help = "Present hash rate by miner in hashes per second.",
                               .member_label = "miner",
                               .member_max = PQI_NODE_MINERS_MAX});
+    m->shares = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_COUNTER,
+                              .name = "pqlink_miner_shares_total",
+                              .help = "Accepted results by miner that were too easy for a block.",
+                              .member_label = "miner",
+                              .member_max = PQI_NODE_MINERS_MAX});
+    m->work = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_COUNTER,
+                              .name = "pqlink_miner_work_total",
+                              .help = "Sum of the difficulties of accepted results by miner: the "
+                                      "hashes that they stand for on average.",
+                              .member_label = "miner",
+                              .member_max = PQI_NODE_MINERS_MAX});
+    m->protocols = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_GAUGE,
+                              .name = "pqlink_miners_by_protocol",
+                              .help = "Miners that are connected by what they speak.",
+                              .labels = {{"protocol", protocol_names, PQI_PROTOCOL_COUNT}}});
     m->miners = pqi_gauge_at(plain(r, PQI_GAUGE, "pqlink_miners", "Miners that are connected."), 0);
 }
 
@@ -71,6 +103,16 @@ static void node_register_chain(pqi_node_metrics *m, pqi_metrics *r)
                               .labels = {{"data_group", chain_names, CHAIN_COUNT}}});
 }
 
+static void node_register_identity(pqi_node_metrics *m, pqi_metrics *r)
+{
+    m->identity = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_GAUGE,
+                              .name = "pqlink_identity_change_timestamp_seconds",
+                              .help = "When a rotation changes the identity next, in Unix seconds; "
+                                      "0: no such change is planned.",
+                              .labels = {{"change", change_names, IDENTITY_CHANGES}}});
+}
+
 pql_status pqi_node_metrics_new(pqi_node_metrics **out, pqi_metrics *registry, pql_error *err)
 {
     *out = NULL;
@@ -80,6 +122,7 @@ pql_status pqi_node_metrics_new(pqi_node_metrics **out, pqi_metrics *registry, p
     }
     node_register_miners(m, registry);
     node_register_chain(m, registry);
+    node_register_identity(m, registry);
     const pql_status status = pqi_metrics_check(registry, err);
     if (status != PQL_OK) {
         free(m);
@@ -103,6 +146,9 @@ pqi_node_miner *pqi_node_miner_join(pqi_node_metrics *m, const char *name)
     miner->metrics = m;
     miner->results = pqi_member_join(m->results, name);
     miner->hash_rate = pqi_member_join(m->hash_rate, name);
+    miner->shares = pqi_member_join(m->shares, name);
+    miner->work = pqi_member_join(m->work, name);
+    miner->protocol = PQI_PROTOCOL_COUNT;
     pqi_gauge_add(m->miners, 1);
     return miner;
 }
@@ -115,6 +161,11 @@ void pqi_node_miner_leave(pqi_node_miner *miner)
     pqi_node_miner_hash_rate(miner, 0);
     pqi_member_leave(miner->results);
     pqi_member_leave(miner->hash_rate);
+    pqi_member_leave(miner->shares);
+    pqi_member_leave(miner->work);
+    if (miner->protocol < PQI_PROTOCOL_COUNT) {
+        pqi_gauge_add(pqi_gauge_at(miner->metrics->protocols, miner->protocol), -1);
+    }
     pqi_gauge_add(miner->metrics->miners, -1);
     free(miner);
 }
@@ -124,6 +175,24 @@ void pqi_node_miner_result(pqi_node_miner *miner, pqi_label_result result)
     if (miner != NULL && result < PQI_RESULT_COUNT) {
         pqi_counter_add(pqi_member_counter(miner->results, result), 1);
         pqi_counter_add(&miner->own[result], 1);
+    }
+}
+
+void pqi_node_miner_protocol(pqi_node_miner *miner, pqi_label_protocol protocol)
+{
+    if (miner != NULL && protocol < PQI_PROTOCOL_COUNT) {
+        miner->protocol = protocol;
+        pqi_gauge_add(pqi_gauge_at(miner->metrics->protocols, protocol), 1);
+    }
+}
+
+void pqi_node_miner_share(pqi_node_miner *miner, uint64_t work, bool block)
+{
+    if (miner != NULL) {
+        pqi_counter_add(pqi_member_counter(miner->work, 0), work);
+        if (!block) {
+            pqi_counter_add(pqi_member_counter(miner->shares, 0), 1);
+        }
     }
 }
 
@@ -171,6 +240,14 @@ void pqi_node_metrics_chain(pqi_node_metrics *m, uint64_t height, double difficu
         pqi_gauge_set(pqi_gauge_at(m->chain, CHAIN_DIFFICULTY), difficulty);
         pqi_gauge_set(pqi_gauge_at(m->chain, CHAIN_BLOCK_TIME), (double)block_time_ms);
         pqi_gauge_set(pqi_gauge_at(m->chain, CHAIN_BLOCK_DURATION), (double)block_duration_ms);
+    }
+}
+
+void pqi_node_metrics_rotation(pqi_node_metrics *m, uint64_t switch_at, uint64_t drop_at)
+{
+    if (m != NULL) {
+        pqi_gauge_set(pqi_gauge_at(m->identity, IDENTITY_SWITCH), (double)switch_at);
+        pqi_gauge_set(pqi_gauge_at(m->identity, IDENTITY_DROP), (double)drop_at);
     }
 }
 

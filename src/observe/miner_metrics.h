@@ -24,6 +24,14 @@ typedef enum pqi_label_result {
 
 extern const char *const pqi_result_names[PQI_RESULT_COUNT];
 
+/* What a miner speaks; the names are those of ALPN. */
+typedef enum pqi_label_protocol {
+    PQI_PROTOCOL_PQLINK_1,
+    PQI_PROTOCOL_QUANTUS_2,
+    PQI_PROTOCOL_QUANTUS_1,
+    PQI_PROTOCOL_COUNT
+} pqi_label_protocol;
+
 /* ---- Node ---- */
 
 typedef struct pqi_node_metrics pqi_node_metrics;
@@ -42,6 +50,10 @@ pqi_node_miner *pqi_node_miner_join(pqi_node_metrics *m, const char *name);
 /* Takes its hash rate out of the sum and frees |miner|.  Its results stay exposed. */
 void pqi_node_miner_leave(pqi_node_miner *miner);
 void pqi_node_miner_result(pqi_node_miner *miner, pqi_label_result result);
+/* What it speaks; to be said once, after it joined. */
+void pqi_node_miner_protocol(pqi_node_miner *miner, pqi_label_protocol protocol);
+/* An accepted result that stands for |work| hashes on average; |block|: it made one. */
+void pqi_node_miner_share(pqi_node_miner *miner, uint64_t work, bool block);
 /* The miner's present rate in whole hashes per second.  Calls for one |miner| from one thread at a
  * time. */
 void pqi_node_miner_hash_rate(pqi_node_miner *miner, uint64_t hashes_per_second);
@@ -55,6 +67,9 @@ void pqi_node_metrics_block_found(pqi_node_metrics *m);
  * milliseconds. */
 void pqi_node_metrics_chain(pqi_node_metrics *m, uint64_t height, double difficulty,
                             uint64_t block_time_ms, uint64_t block_duration_ms);
+
+/* When the node's identity changes and when the previous one goes, in Unix seconds; 0: not. */
+void pqi_node_metrics_rotation(pqi_node_metrics *m, uint64_t switch_at, uint64_t drop_at);
 
 /* ---- Miner ---- */
 

@@ -21,7 +21,8 @@ const char *const pqi_downgrade_names[PQI_DOWNGRADE_COUNT] = {"peer_groups", "tl
                                                               "resumed",     "remembered", "other"};
 const char *const pqi_reject_names[PQI_REJECT_COUNT] = {
     "policy",   "trust", "token",    "alpn",     "handshake", "timeout",
-    "capacity", "flood", "protocol", "draining", "other"};
+    "capacity", "flood", "protocol", "draining", "address",   "other"};
+const char *const pqi_answer_names[PQI_ANSWER_COUNT] = {"retry", "reset", "version"};
 const char *const pqi_crypto_op_names[PQI_CRYPTO_OP_COUNT] = {"kex", "sign", "verify"};
 
 typedef struct code_point {

@@ -39,6 +39,7 @@ struct pqi_pq_metrics {
     pqi_family *bytes;
     pqi_family *datagrams;
     pqi_family *rejects;
+    pqi_family *answers;
 };
 
 /* A key exchange has a group, a signature has a signature algorithm; the rest is no series. */
@@ -145,6 +146,11 @@ static void register_links(pqi_pq_metrics *m, pqi_metrics *r)
                               .name = "pqlink_rejects_total",
                               .help = "Peers and requests turned away.",
                               .labels = {LABEL("reason", pqi_reject_names, PQI_REJECT_COUNT)}});
+    m->answers = pqi_metrics_register(
+        r, &(pqi_metric_desc){.type = PQI_COUNTER,
+                              .name = "pqlink_stranger_answers_total",
+                              .help = "QUIC packets that answered a stranger without a handshake.",
+                              .labels = {LABEL("answer", pqi_answer_names, PQI_ANSWER_COUNT)}});
 }
 
 static void register_build_info(pqi_metrics *r, const char *crypto_version)
@@ -292,6 +298,13 @@ void pqi_pq_metrics_datagrams(pqi_pq_metrics *m, pqi_label_direction direction, 
 {
     if (m != NULL) {
         pqi_counter_add(pqi_counter_at(m->datagrams, direction), count);
+    }
+}
+
+void pqi_pq_metrics_answers(pqi_pq_metrics *m, pqi_label_answer answer, uint64_t count)
+{
+    if (m != NULL) {
+        pqi_counter_add(pqi_counter_at(m->answers, answer), count);
     }
 }
 

@@ -87,9 +87,18 @@ typedef enum pqi_label_reject {
     PQI_REJECT_FLOOD,     /* too much too fast */
     PQI_REJECT_PROTOCOL,  /* bytes that the protocol forbids */
     PQI_REJECT_DRAINING,  /* we are shutting down */
+    PQI_REJECT_ADDRESS,   /* one address has all links or half-open handshakes that it may have */
     PQI_REJECT_OTHER,
     PQI_REJECT_COUNT
 } pqi_label_reject;
+
+/* What a stranger is answered without a handshake. */
+typedef enum pqi_label_answer {
+    PQI_ANSWER_RETRY,   /* prove your address */
+    PQI_ANSWER_RESET,   /* that link is gone */
+    PQI_ANSWER_VERSION, /* another QUIC version, please */
+    PQI_ANSWER_COUNT
+} pqi_label_answer;
 
 typedef enum pqi_label_crypto_op {
     PQI_CRYPTO_KEX,
@@ -108,6 +117,7 @@ extern const char *const pqi_direction_names[PQI_DIRECTION_COUNT];
 extern const char *const pqi_signature_failure_names[PQI_SIGFAIL_COUNT];
 extern const char *const pqi_downgrade_names[PQI_DOWNGRADE_COUNT];
 extern const char *const pqi_reject_names[PQI_REJECT_COUNT];
+extern const char *const pqi_answer_names[PQI_ANSWER_COUNT];
 extern const char *const pqi_crypto_op_names[PQI_CRYPTO_OP_COUNT];
 
 /* From the code points of TLS (IANA registries "TLS Supported Groups" and "TLS SignatureScheme");
@@ -160,6 +170,7 @@ void pqi_pq_metrics_bytes(pqi_pq_metrics *m, pqi_label_transport transport,
                           pqi_label_direction direction, uint64_t bytes);
 /* UDP datagrams. */
 void pqi_pq_metrics_datagrams(pqi_pq_metrics *m, pqi_label_direction direction, uint64_t count);
+void pqi_pq_metrics_answers(pqi_pq_metrics *m, pqi_label_answer answer, uint64_t count);
 void pqi_pq_metrics_reject(pqi_pq_metrics *m, pqi_label_reject reason);
 
 #endif

@@ -15,17 +15,14 @@
 #define RESETS_PER_SECOND 100.0
 /* RFC 9000, 14.1: an Initial comes in a datagram of 1200 bytes at least. */
 #define INITIAL_DATAGRAM_MIN 1200
-#define RETRY_TOKEN_LIFE (10 * PQI_NS_PER_SEC)
-#define ADDRESS_TOKEN_LIFE (3600 * PQI_NS_PER_SEC)
-#define ANSWER_SIZE 512
 /* RFC 8999, 5 and 6: form bits, version, two connection IDs of up to 255 bytes behind their
  * lengths (other versions may have longer ones than ours), and the one version that we speak. */
 #define NEGOTIATION_SIZE (1 + 4 + 2 * (1 + 255) + 4)
 /* RFC 8999, 5: the header form bit. */
 #define LONG_HEADER 0x80
 
-static void answer(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const uint8_t *data,
-                   ngtcp2_ssize len)
+void pqi_endpoint_answer(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const uint8_t *data,
+                         ngtcp2_ssize len)
 {
     if (len <= 0) {
         return;
@@ -49,9 +46,10 @@ static void negotiate_version(pqi_quic_endpoint *endpoint, const pqi_datagrams *
     }
     pqi_endpoint_random(endpoint, &random, sizeof(random));
     endpoint->counters.version_negotiations++;
-    answer(endpoint, one, packet,
-           ngtcp2_pkt_write_version_negotiation(packet, sizeof(packet), random, vc->scid,
-                                                vc->scidlen, vc->dcid, vc->dcidlen, versions, 1));
+    pqi_endpoint_answer(endpoint, one, packet,
+                        ngtcp2_pkt_write_version_negotiation(packet, sizeof(packet), random,
+                                                             vc->scid, vc->scidlen, vc->dcid,
+                                                             vc->dcidlen, versions, 1));
 }
 
 static bool reset_allowed(pqi_quic_endpoint *endpoint, uint64_t now)
@@ -73,7 +71,7 @@ static bool reset_allowed(pqi_quic_endpoint *endpoint, uint64_t now)
 static void reset(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
                   const ngtcp2_version_cid *vc, uint64_t now)
 {
-    uint8_t packet[ANSWER_SIZE];
+    uint8_t packet[PQI_ANSWER_SIZE];
     uint8_t random[RESET_RANDOM_MAX];
     ngtcp2_stateless_reset_token token;
     ngtcp2_cid cid;
@@ -91,79 +89,26 @@ static void reset(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
     }
     pqi_endpoint_random(endpoint, random, sizeof(random));
     endpoint->counters.resets++;
-    answer(endpoint, one, packet,
-           ngtcp2_pkt_write_stateless_reset2(packet, sizeof(packet), &token, random, random_len));
+    pqi_endpoint_answer(
+        endpoint, one, packet,
+        ngtcp2_pkt_write_stateless_reset2(packet, sizeof(packet), &token, random, random_len));
 }
 
 static void refuse(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const ngtcp2_pkt_hd *hd,
                    uint64_t code, const char *reason)
 {
-    uint8_t packet[ANSWER_SIZE];
+    uint8_t packet[PQI_ANSWER_SIZE];
     endpoint->counters.refused++;
     endpoint->opts.io.rejected(endpoint->opts.io.user, reason);
-    answer(endpoint, one, packet,
-           ngtcp2_crypto_write_connection_close(packet, sizeof(packet), hd->version, &hd->scid,
-                                                &hd->dcid, code, NULL, 0));
+    pqi_endpoint_answer(endpoint, one, packet,
+                        ngtcp2_crypto_write_connection_close(packet, sizeof(packet), hd->version,
+                                                             &hd->scid, &hd->dcid, code, NULL, 0));
 }
 
-static void send_retry(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
-                       const ngtcp2_pkt_hd *hd, uint64_t wall)
+/* Why a new handshake of |remote| is not taken now; NULL when it is. */
+static const char *refusal(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
 {
-    uint8_t packet[ANSWER_SIZE];
-    uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
-    uint8_t random[PQI_CID_LEN];
-    ngtcp2_cid scid;
-    pqi_endpoint_random(endpoint, random, sizeof(random));
-    pqi_cid_make(&scid, random, endpoint->opts.worker, endpoint->opts.workers);
-    if (ngtcp2_cid_eq(&scid, &hd->dcid)) {
-        /* RFC 9000, 17.2.5.1: "MUST NOT be equal"; ngtcp2 ends the program over it.  The client
-         * comes again and gets another one. */
-        return;
-    }
-    const ngtcp2_ssize token_len = ngtcp2_crypto_generate_retry_token2(
-        token, endpoint->opts.secret, sizeof(endpoint->opts.secret), hd->version,
-        (const ngtcp2_sockaddr *)&one->remote.sa.any, one->remote.len, &scid, &hd->dcid, wall);
-    if (token_len < 0) {
-        return;
-    }
-    endpoint->counters.retries++;
-    answer(endpoint, one, packet,
-           ngtcp2_crypto_write_retry(packet, sizeof(packet), hd->version, &hd->scid, &scid,
-                                     &hd->dcid, token, (size_t)token_len));
-}
-
-/* What the token of an Initial proves.  False: it is a Retry token that proves the contrary. */
-static bool judge_token(const pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
-                        const ngtcp2_pkt_hd *hd, uint64_t wall, ngtcp2_token_type *type,
-                        ngtcp2_cid *original)
-{
-    const uint8_t *secret = endpoint->opts.secret;
-    const ngtcp2_sockaddr *remote = (const ngtcp2_sockaddr *)&one->remote.sa.any;
-    *type = NGTCP2_TOKEN_TYPE_UNKNOWN;
-    if (hd->tokenlen == 0) {
-        return true;
-    }
-    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-        const int rv = ngtcp2_crypto_verify_retry_token2(
-            original, hd->token, hd->tokenlen, secret, sizeof(endpoint->opts.secret), hd->version,
-            remote, one->remote.len, &hd->dcid, RETRY_TOKEN_LIFE, wall);
-        if (rv == 0) {
-            *type = NGTCP2_TOKEN_TYPE_RETRY;
-        }
-        return rv != NGTCP2_CRYPTO_ERR_VERIFY_TOKEN;
-    }
-    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
-        ngtcp2_crypto_verify_regular_token(hd->token, hd->tokenlen, secret,
-                                           sizeof(endpoint->opts.secret), remote, one->remote.len,
-                                           ADDRESS_TOKEN_LIFE, wall) == 0) {
-        *type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
-    }
-    return true;
-}
-
-/* Why a new handshake is not taken now; NULL when it is. */
-static const char *refusal(const pqi_quic_endpoint *endpoint)
-{
+    const pqi_quic_endpoint_opts *opts = &endpoint->opts;
     if (endpoint->draining) {
         return "draining";
     }
@@ -173,7 +118,26 @@ static const char *refusal(const pqi_quic_endpoint *endpoint)
     if (endpoint->unauthenticated >= endpoint->opts.max_unauthenticated) {
         return "handshakes";
     }
+    if (opts->max_links_per_address > 0 &&
+        pqi_sources_count(opts->link_sources, remote) >= opts->max_links_per_address) {
+        return "address";
+    }
     return NULL;
+}
+
+/* True when an address that has not proven to be the sender's has to do so first. */
+static bool must_prove(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
+{
+    return endpoint->unauthenticated >= endpoint->opts.retry_threshold ||
+           pqi_sources_count(endpoint->unproven, remote) >= PQI_QUIC_UNPROVEN_MAX;
+}
+
+/* True when a proven address has its share of the half-open handshakes. */
+static bool has_its_share(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
+{
+    const size_t room = endpoint->opts.max_unauthenticated - endpoint->unauthenticated;
+    return pqi_sources_count(endpoint->proven, remote) >=
+           (room > PQI_QUIC_PROVEN_MIN ? room : PQI_QUIC_PROVEN_MIN);
 }
 
 static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, uint64_t now)
@@ -189,28 +153,44 @@ static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
          * when there is a token, for servers whose own IDs are shorter; ours are not. */
         return;
     }
-    const char *why_not = refusal(endpoint);
+    const char *why_not = refusal(endpoint, &one->remote);
     if (why_not != NULL) {
         refuse(endpoint, one, &hd, NGTCP2_CONNECTION_REFUSED, why_not);
         return;
     }
     /* Tokens live through restarts, so their clock is the wall's. */
     const uint64_t wall = now + endpoint->opts.wall_offset;
-    if (!judge_token(endpoint, one, &hd, wall, &token_type, &original)) {
+    if (!pqi_token_judge(endpoint, one, &hd, wall, &token_type, &original)) {
         refuse(endpoint, one, &hd, NGTCP2_INVALID_TOKEN, "token");
         return;
     }
     if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
         hd.tokenlen = 0;
-        if (endpoint->unauthenticated >= endpoint->opts.retry_threshold) {
-            send_retry(endpoint, one, &hd, wall);
+        if (must_prove(endpoint, &one->remote)) {
+            pqi_token_send_retry(endpoint, one, &hd, wall);
             return;
         }
+    } else if (has_its_share(endpoint, &one->remote)) {
+        endpoint->opts.io.rejected(endpoint->opts.io.user, "address");
+        return;
     }
     pqi_quic_conn *conn = pqi_conn_new_server(endpoint, one, &hd, &original, token_type, now);
-    if (conn != NULL) {
+    if (conn == NULL) {
+        return;
+    }
+    switch (pqi_conn_receive_first(conn, one, now)) {
+    case PQI_FIRST_TAKEN:
         endpoint->counters.accepted++;
-        pqi_conn_receive(conn, one, now);
+        pqi_early_give(endpoint, conn, &hd.dcid, now);
+        break;
+    case PQI_FIRST_TOO_EARLY:
+        pqi_early_keep(endpoint, one, &hd.dcid, now);
+        break;
+    case PQI_FIRST_NONSENSE:
+        endpoint->opts.io.rejected(endpoint->opts.io.user, "initial");
+        break;
+    case PQI_FIRST_NO_OWNER:
+        break;
     }
 }
 

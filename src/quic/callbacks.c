@@ -6,6 +6,17 @@
 
 #include <string.h>
 
+/* False when the peer's address has too many links: others were opened meanwhile. */
+static bool count_link(pqi_quic_conn *conn)
+{
+    const pqi_quic_endpoint_opts *opts = &conn->endpoint->opts;
+    if (opts->max_links_per_address == 0) {
+        return true;
+    }
+    conn->linked = pqi_sources_add(opts->link_sources, &conn->remote, opts->max_links_per_address);
+    return conn->linked != NULL;
+}
+
 static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
 {
     pqi_quic_conn *conn = user_data;
@@ -31,11 +42,19 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
         pqi_conn_abort(conn, status, NGTCP2_CRYPTO_ERROR | pqi_trust_alert(status), err.message);
         return 0;
     }
+    if (!count_link(conn)) {
+        conn->endpoint->counters.refused++;
+        pqi_conn_abort(conn, PQL_E_LIMIT, NGTCP2_CONNECTION_REFUSED,
+                       "The address has as many links as one may have.");
+        return 0;
+    }
     conn->state = CONN_OPEN;
     conn->posture.handshake_ns = ngtcp2_conn_get_timestamp(ngtcp2) - conn->started;
-    if (conn->counted_unauthenticated) {
-        conn->counted_unauthenticated = false;
-        conn->endpoint->unauthenticated--;
+    pqi_conn_not_half_open(conn);
+    if (conn->server) {
+        pqi_token_issue(conn, &conn->remote);
+    } else {
+        pqi_conn_flight_done(conn);
     }
     conn->events->open(conn);
     return 0;
@@ -89,6 +108,8 @@ static int on_stream_acked(ngtcp2_conn *ngtcp2, int64_t id, uint64_t offset, uin
     (void)ngtcp2;
     (void)offset;
     pqi_quic_stream *stream = stream_of(user_data, id, stream_user_data);
+    pqi_quic_conn *conn = user_data;
+    conn->large_at = 0;
     if (stream != NULL) {
         pqi_stream_acked(stream, len);
     }
@@ -166,12 +187,17 @@ static int on_path_validated(ngtcp2_conn *ngtcp2, uint32_t flags, const ngtcp2_p
                              void *user_data)
 {
     (void)ngtcp2;
-    (void)flags;
-    (void)path;
     (void)fallback;
-    (void)result;
     pqi_quic_conn *conn = user_data;
     conn->path_unproven = false;
+    conn->small = false;
+    conn->large_at = 0;
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS &&
+        (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
+        pqi_address remote = {.len = path->remote.addrlen};
+        memcpy(&remote.sa, path->remote.addr, path->remote.addrlen);
+        pqi_token_issue(conn, &remote);
+    }
     return 0;
 }
 
@@ -221,7 +247,19 @@ static int on_retry(ngtcp2_conn *ngtcp2, const ngtcp2_pkt_hd *hd, void *user_dat
 {
     pqi_quic_conn *conn = user_data;
     conn->retried = true;
+    conn->ever_retried = true;
     return ngtcp2_crypto_recv_retry_cb(ngtcp2, hd, user_data);
+}
+
+static int on_new_token(ngtcp2_conn *ngtcp2, const uint8_t *token, size_t len, void *user_data)
+{
+    (void)ngtcp2;
+    const pqi_quic_conn *conn = user_data;
+    const pqi_quic_io *io = &conn->endpoint->opts.io;
+    if (io->new_token != NULL && len <= PQI_QUIC_TOKEN_MAX) {
+        io->new_token(io->user, token, len);
+    }
+    return 0;
 }
 
 void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
@@ -256,5 +294,6 @@ void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server)
     } else {
         callbacks->client_initial = ngtcp2_crypto_client_initial_cb;
         callbacks->recv_retry = on_retry;
+        callbacks->recv_new_token = on_new_token;
     }
 }

@@ -70,7 +70,17 @@ pqi_cid_map *pqi_cid_map_new(const uint8_t key[16])
     return map;
 }
 
+static void keep_owner(void *owner)
+{
+    (void)owner;
+}
+
 void pqi_cid_map_free(pqi_cid_map *map)
+{
+    pqi_cid_map_free_with(map, keep_owner);
+}
+
+void pqi_cid_map_free_with(pqi_cid_map *map, void (*free_owner)(void *owner))
 {
     if (map == NULL) {
         return;
@@ -78,6 +88,7 @@ void pqi_cid_map_free(pqi_cid_map *map)
     for (size_t i = 0; i < map->bucket_count; i++) {
         for (entry *e = map->buckets[i]; e != NULL;) {
             entry *next = e->next;
+            free_owner(e->owner);
             free(e);
             e = next;
         }

@@ -19,12 +19,15 @@ void pqi_cid_make(ngtcp2_cid *out, const uint8_t random[PQI_CID_LEN], unsigned w
 /* The worker that a datagram belongs to, from its first bytes (RFC 8999); worker 0 for runts. */
 unsigned pqi_cid_worker_of_datagram(const uint8_t *data, size_t len, unsigned workers);
 
-/* A map from connection IDs to owners.  Keyed, so that strangers cannot make collisions. */
+/* A map from connection IDs, or other short keys, to owners.  Keyed, so that strangers cannot make
+ * collisions. */
 typedef struct pqi_cid_map pqi_cid_map;
 
 /* |key| is 16 random bytes.  NULL when memory could not be had. */
 pqi_cid_map *pqi_cid_map_new(const uint8_t key[16]);
 void pqi_cid_map_free(pqi_cid_map *map);
+/* The same, with every owner given to |free_owner|; for maps in which each has one entry. */
+void pqi_cid_map_free_with(pqi_cid_map *map, void (*free_owner)(void *owner));
 /* False when memory could not be had, or when the ID is there already. */
 bool pqi_cid_map_add(pqi_cid_map *map, const uint8_t *cid, size_t len, void *owner);
 /* Removes the ID; one that is not there is left alone. */

@@ -17,6 +17,10 @@
 #define WINDOW_MAX (UINT64_C(16) << 20)
 #define STREAM_WINDOW_MAX (UINT64_C(6) << 20)
 
+/* "the minimum of 14,720 bytes and ten times the maximum datagram size" (RFC 9002, 7.2) is reached
+ * with this size. */
+#define WIDE_DATAGRAM 1472
+
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
 {
     const pqi_quic_conn *conn = ref->user_data;
@@ -47,6 +51,10 @@ static void fill_settings(pqi_quic_conn *conn, ngtcp2_settings *settings, uint64
     settings->max_window = opts->max_receive != 0 ? opts->max_receive : WINDOW_MAX;
     settings->max_stream_window = opts->max_receive != 0 ? opts->max_receive : STREAM_WINDOW_MAX;
     settings->rand_ctx.native_handle = conn->endpoint;
+    if (opts->wide_window) {
+        settings->no_tx_udp_payload_size_shaping = 1;
+        settings->max_tx_udp_payload_size = WIDE_DATAGRAM;
+    }
     if (opts->io.qlog != NULL) {
         settings->qlog_write = write_qlog;
     }
@@ -134,6 +142,8 @@ pqi_quic_conn *pqi_conn_new_client(pqi_quic_endpoint *endpoint, const pqi_addres
     pqi_conn_callbacks(&callbacks, false);
     fill_settings(conn, &settings, now);
     fill_params(conn, &params);
+    settings.token = endpoint->opts.token;
+    settings.tokenlen = endpoint->opts.token_len;
     const ngtcp2_path path = path_of(local, remote);
     if (!random_cid(conn, &scid) ||
         ngtcp2_conn_client_new(&conn->ngtcp2, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, &callbacks,
@@ -142,6 +152,7 @@ pqi_quic_conn *pqi_conn_new_client(pqi_quic_endpoint *endpoint, const pqi_addres
         pqi_conn_free(conn);
         return NULL;
     }
+    endpoint->opts.token = NULL; /* borrowed until now */
     pqi_endpoint_dirty(endpoint, conn);
     return conn;
 }
@@ -159,8 +170,14 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
         return NULL;
     }
     conn->remote = one->remote;
+    pqi_address_bytes(&conn->remote, conn->peer.address);
     conn->counted_unauthenticated = true;
     endpoint->unauthenticated++;
+    if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
+        conn->unproven = pqi_sources_add(endpoint->unproven, &one->remote, SIZE_MAX);
+    } else {
+        conn->proven = pqi_sources_add(endpoint->proven, &one->remote, SIZE_MAX);
+    }
     pqi_conn_callbacks(&callbacks, true);
     fill_settings(conn, &settings, now);
     fill_params(conn, &params);
@@ -186,15 +203,41 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
                                     &settings, &params, NULL, conn) == 0 &&
              attach_tls(conn);
     }
-    if (ok) {
-        conn->events = endpoint->opts.io.accept(endpoint->opts.io.user, conn, &conn->user);
-        ok = conn->events != NULL;
-    }
     if (!ok) {
         pqi_conn_free(conn);
         return NULL;
     }
     return conn;
+}
+
+static int read_datagram(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now)
+{
+    const ngtcp2_path path = path_of(&one->local, &one->remote);
+    const ngtcp2_pkt_info info = {.ecn = one->ecn};
+    return ngtcp2_conn_read_pkt(conn->ngtcp2, &path, &info, one->data, one->len, now);
+}
+
+pqi_first pqi_conn_receive_first(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now)
+{
+    const pqi_quic_io *io = &conn->endpoint->opts.io;
+    const int rv = read_datagram(conn, one, now);
+    if (rv == NGTCP2_ERR_RETRY || rv == NGTCP2_ERR_DROP_CONN) {
+        pqi_conn_free(conn);
+        return rv == NGTCP2_ERR_RETRY ? PQI_FIRST_TOO_EARLY : PQI_FIRST_NONSENSE;
+    }
+    /* Only now is there a handshake that somebody should hear of. */
+    conn->events = io->accept(io->user, conn, &conn->user);
+    if (conn->events == NULL) {
+        pqi_conn_free(conn);
+        return PQI_FIRST_NO_OWNER;
+    }
+    if (rv != 0) {
+        pqi_conn_fail(conn, rv, now);
+    }
+    if (conn->state != CONN_LINGER) {
+        pqi_endpoint_dirty(conn->endpoint, conn);
+    }
+    return PQI_FIRST_TAKEN;
 }
 
 void pqi_conn_receive(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now)
@@ -209,9 +252,7 @@ void pqi_conn_receive(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t no
     if (conn->state == CONN_HANDSHAKE && !conn->server) {
         pqi_conn_flight_answered(conn, one->len, now);
     }
-    const ngtcp2_path path = path_of(&one->local, &one->remote);
-    const ngtcp2_pkt_info info = {.ecn = one->ecn};
-    const int rv = ngtcp2_conn_read_pkt(conn->ngtcp2, &path, &info, one->data, one->len, now);
+    const int rv = read_datagram(conn, one, now);
     if (rv != 0) {
         pqi_conn_fail(conn, rv, now);
     }
@@ -339,6 +380,8 @@ void pqi_quic_conn_stats(const pqi_quic_conn *conn, pqi_quic_stats *out)
         .bytes_received = info.bytes_recv,
         .packets_lost = info.pkt_lost,
         .smoothed_rtt_ns = info.smoothed_rtt,
-        .path_mtu = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2),
+        .path_mtu = conn->small || conn->endpoint->opts.wide_window
+                        ? NGTCP2_MAX_UDP_PAYLOAD_SIZE
+                        : ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2),
     };
 }

@@ -12,6 +12,19 @@
 #define LINGER_PTO 3
 #define LINGER_MAX (10 * PQI_NS_PER_SEC)
 
+void pqi_conn_not_half_open(pqi_quic_conn *conn)
+{
+    pqi_quic_endpoint *endpoint = conn->endpoint;
+    if (conn->counted_unauthenticated) {
+        conn->counted_unauthenticated = false;
+        endpoint->unauthenticated--;
+    }
+    pqi_sources_remove(endpoint->unproven, conn->unproven);
+    pqi_sources_remove(endpoint->proven, conn->proven);
+    conn->unproven = NULL;
+    conn->proven = NULL;
+}
+
 /* Gives back all that only a living connection needs. */
 static void release_engine(pqi_quic_conn *conn)
 {
@@ -22,10 +35,9 @@ static void release_engine(pqi_quic_conn *conn)
     conn->ngtcp2 = NULL;
     SSL_free(conn->ssl);
     conn->ssl = NULL;
-    if (conn->counted_unauthenticated) {
-        conn->counted_unauthenticated = false;
-        conn->endpoint->unauthenticated--;
-    }
+    pqi_conn_not_half_open(conn);
+    pqi_sources_remove(conn->endpoint->opts.link_sources, conn->linked);
+    conn->linked = NULL;
 }
 
 static void forget_cids(pqi_quic_conn *conn)
@@ -260,6 +272,9 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
     const ngtcp2_ccerr *ccerr = ngtcp2_conn_get_ccerr2(conn->ngtcp2);
     conn->close = (pql_close){.by_peer = true, .code = ccerr->error_code};
     copy_peer_reason(&conn->close, ccerr->reason, ccerr->reasonlen);
+    if (conn->server && conn->state == CONN_HANDSHAKE) {
+        pqi_quic_tls_refused(conn->ssl, &conn->peer);
+    }
     if (conn->stateless_reset) {
         conn->close.status = PQL_E_CLOSED;
         (void)snprintf(conn->close.reason, sizeof(conn->close.reason),

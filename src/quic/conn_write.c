@@ -8,6 +8,8 @@
 
 /* Runs of datagrams that one connection may write before the others have their turn. */
 #define WRITE_ROUNDS 16
+/* How long large datagrams may stay without an acknowledgement. */
+#define BLACK_HOLE_PTO 3
 /* RFC 9000, 17.3.1: first byte and packet number around the destination ID; RFC 9001, 5.3: the tag
  * of every suite has 16 bytes. */
 #define SHORT_HEADER_MAX (1 + 4)
@@ -23,10 +25,12 @@ _Static_assert(PQL_STREAM_WHOLE_MAX + STREAM_FRAME_MAX + BLOCKED_FRAMES_MAX + TA
                    NGTCP2_MAX_UDP_PAYLOAD_SIZE,
                "what has to be sent whole fits a packet of the smallest path");
 
-/* Room for frames in a packet that is not begun, and that no frame but STREAM wants to be in. */
-static size_t room_of_packet(const pqi_quic_conn *conn)
+/* Room for frames in a packet that is not begun, and that no frame but STREAM wants to be in.
+ * |size|: of the buffer; the path may carry less. */
+static size_t room_of_packet(const pqi_quic_conn *conn, size_t size)
 {
-    return ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2) - SHORT_HEADER_MAX -
+    const size_t path = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2);
+    return (path < size ? path : size) - SHORT_HEADER_MAX -
            ngtcp2_conn_get_dcid2(conn->ngtcp2)->datalen - TAG_LEN;
 }
 
@@ -64,7 +68,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
                                  uint8_t *out, size_t size, ngtcp2_tstamp now, void *user_data)
 {
     pqi_quic_conn *conn = user_data;
-    size_t room = conn->quiet ? room_of_packet(conn) : 0;
+    size_t room = conn->quiet ? room_of_packet(conn, size) : 0;
     bool begun = false;
     for (;;) {
         pqi_quic_stream *stream = pqi_stream_next_ready(conn);
@@ -84,7 +88,7 @@ static ngtcp2_ssize write_packet(ngtcp2_conn *ngtcp2, ngtcp2_path *path, ngtcp2_
             }
             conn->quiet = true;
             begun = false;
-            room = room_of_packet(conn);
+            room = room_of_packet(conn, size);
         }
         const uint32_t flags =
             NGTCP2_WRITE_STREAM_FLAG_MORE | (piece.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
@@ -130,13 +134,19 @@ static void send_run(pqi_quic_conn *conn, const ngtcp2_path *path, const ngtcp2_
     memcpy(&run.remote.sa, path->remote.addr, path->remote.addrlen);
     run.remote.len = path->remote.addrlen;
     const bool first_flight = !conn->server && conn->handshake_out == 0;
-    if (conn->state == CONN_HANDSHAKE && !conn->server) {
-        pqi_conn_flight_sent(conn, first_flight ? 2 * len : len, now);
+    if (run.segment > NGTCP2_MAX_UDP_PAYLOAD_SIZE && conn->large_at == 0 &&
+        run.segment <= ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn->ngtcp2)) {
+        conn->large_at = now; /* a probe for a larger path does not count */
     }
-    pqi_endpoint_send(conn->endpoint, &run);
+    unsigned copies = 1;
     if (first_flight) {
-        /* Twice, so that three times what the server has received covers its 9.3 kB flight with an
-         * ML-DSA-87 leaf, and the handshake takes one round trip. */
+        copies = pqi_conn_flight_copies(conn, (len + run.segment - 1) / run.segment);
+        conn->copies = copies;
+    }
+    if (conn->state == CONN_HANDSHAKE && !conn->server) {
+        pqi_conn_flight_sent(conn, copies * len, now);
+    }
+    for (unsigned i = 0; i < copies; i++) {
         pqi_endpoint_send(conn->endpoint, &run);
     }
 }
@@ -178,20 +188,78 @@ static void write_close(pqi_quic_conn *conn, uint64_t now)
     pqi_conn_finish(conn, now);
 }
 
+/* A run of packets of 1200 bytes, where the path's limit as ngtcp2 sees it is larger: it puts only
+ * such packets together as fill that.  What goes another way is sent by itself. */
+static ngtcp2_ssize write_small_run(pqi_quic_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info,
+                                    size_t *segment, uint64_t now)
+{
+    uint8_t *out = conn->endpoint->buffer;
+    const size_t quantum = ngtcp2_conn_get_send_quantum2(conn->ngtcp2);
+    /* A first flight is one burst, not paced. */
+    const size_t most = conn->state == CONN_HANDSHAKE ? PQI_QUIC_BUFFER : quantum;
+    size_t total = 0;
+    while (total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= most &&
+           total + NGTCP2_MAX_UDP_PAYLOAD_SIZE <= PQI_QUIC_BUFFER) {
+        ngtcp2_path_storage way;
+        ngtcp2_pkt_info mark = {0};
+        ngtcp2_path_storage_zero(&way);
+        const ngtcp2_ssize n = write_packet(conn->ngtcp2, &way.path, &mark, out + total,
+                                            NGTCP2_MAX_UDP_PAYLOAD_SIZE, now, conn);
+        if (n < 0) {
+            return n;
+        }
+        if (n == 0) {
+            break;
+        }
+        if (total > 0 && (mark.ecn != info->ecn || (size_t)n > *segment ||
+                          ngtcp2_path_eq(&way.path, path) == 0)) {
+            send_run(conn, path, info, total, *segment, now);
+            memmove(out, out + total, (size_t)n);
+            total = 0;
+        }
+        if (total == 0) {
+            ngtcp2_path_copy(path, &way.path);
+            *info = mark;
+            *segment = (size_t)n;
+        }
+        total += (size_t)n;
+        if ((size_t)n < *segment) {
+            break;
+        }
+    }
+    ngtcp2_conn_update_pkt_tx_time(conn->ngtcp2, now);
+    return (ngtcp2_ssize)total;
+}
+
+/* A path may carry less from one moment on, and then loses all large datagrams in silence ("black
+ * hole", RFC 8899, 4.3), the repeated ones too.  ngtcp2 does not look for that.  When nothing has
+ * been acknowledged for three probe time-outs since a large one left, they are not large any more,
+ * until the link is on another path. */
+static void look_for_black_hole(pqi_quic_conn *conn, uint64_t now)
+{
+    if (conn->large_at != 0 && !conn->small &&
+        now - conn->large_at >= BLACK_HOLE_PTO * ngtcp2_conn_get_pto2(conn->ngtcp2)) {
+        conn->small = true;
+    }
+}
+
 static void write_data(pqi_quic_conn *conn, uint64_t now)
 {
     pqi_quic_endpoint *endpoint = conn->endpoint;
     const pqi_quic_io *io = &endpoint->opts.io;
     pqi_stream_unblock_all(conn);
     conn->quiet = false;
+    look_for_black_hole(conn, now);
     for (unsigned round = 0; round < WRITE_ROUNDS && !io->blocked(io->user); round++) {
         ngtcp2_path_storage path;
         ngtcp2_pkt_info info = {0};
         size_t segment = 0;
         ngtcp2_path_storage_zero(&path);
         const ngtcp2_ssize n =
-            ngtcp2_conn_write_aggregate_pkt(conn->ngtcp2, &path.path, &info, endpoint->buffer,
-                                            sizeof(endpoint->buffer), &segment, write_packet, now);
+            endpoint->opts.wide_window || conn->small
+                ? write_small_run(conn, &path.path, &info, &segment, now)
+                : ngtcp2_conn_write_aggregate_pkt(conn->ngtcp2, &path.path, &info, endpoint->buffer,
+                                                  PQI_QUIC_BUFFER, &segment, write_packet, now);
         if (n < 0) {
             pqi_conn_fail(conn, (int)n, now);
             return;

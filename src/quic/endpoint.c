@@ -19,8 +19,15 @@ pqi_quic_endpoint *pqi_quic_endpoint_new(const pqi_quic_endpoint_opts *opts)
     endpoint->opts = *opts;
     pqi_endpoint_random(endpoint, key, sizeof(key));
     endpoint->map = pqi_cid_map_new(key);
-    if (endpoint->map == NULL) {
-        free(endpoint);
+    endpoint->own_buffer = opts->buffer == NULL ? malloc(PQI_QUIC_BUFFER) : NULL;
+    endpoint->buffer = opts->buffer == NULL ? endpoint->own_buffer : opts->buffer;
+    if (opts->server) {
+        endpoint->unproven = pqi_sources_new(key);
+        endpoint->proven = pqi_sources_new(key);
+    }
+    if (endpoint->map == NULL || endpoint->buffer == NULL ||
+        (opts->server && (endpoint->unproven == NULL || endpoint->proven == NULL))) {
+        pqi_quic_endpoint_free(endpoint);
         return NULL;
     }
     return endpoint;
@@ -36,6 +43,11 @@ void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint)
     }
     pqi_heap_free(&endpoint->timers);
     pqi_cid_map_free(endpoint->map);
+    pqi_sources_free(endpoint->unproven);
+    pqi_sources_free(endpoint->proven);
+    free(endpoint->used_tokens);
+    free(endpoint->own_buffer);
+    free(endpoint->early);
     pqi_secret_wipe(endpoint->opts.secret, sizeof(endpoint->opts.secret));
     free(endpoint);
 }

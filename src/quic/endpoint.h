@@ -7,6 +7,23 @@
  * or a stateless reset, each smaller than what came; or, below max_unauthenticated, one handshake
  * that is given up after handshake_timeout.
  *
+ * One source address (an IPv4 address, or a /64 of IPv6) gets a share of those handshakes only.
+ * Anybody can write the address of somebody else on a datagram, so what a limit makes us do to an
+ * address depends on whether it was proven, by the token of a Retry or of an earlier connection:
+ *
+ *   - not proven: beyond PQI_QUIC_UNPROVEN_MAX half-open handshakes it is asked for a proof
+ * (Retry). Whoever fills that up in another's name costs the other one round trip, and no more.
+ *   - proven: it may have as many half-open handshakes as there are free places, and
+ *     PQI_QUIC_PROVEN_MIN in any case.  So one address never holds more than half of the places,
+ * two never more than two thirds, while a thousand machines behind one address still get in. Beyond
+ *     that its datagrams are dropped, without an answer: an honest client comes again a second
+ *     later, as on a busy network, and finds room.
+ *   - with max_links links already, it is refused.  That goes for a datagram in its name too, which
+ *     is right either way.
+ *
+ * An address is counted while it has handshakes or links, so the tables are as bounded as those.
+ * A link that moves is still counted where it began.
+ *
  * Connections that have ended and only repeat their CONNECTION_CLOSE: PQI_QUIC_LINGERING_MAX;
  * beyond that the oldest are forgotten, and their peers get a stateless reset. */
 #ifndef PQI_QUIC_ENDPOINT_H
@@ -14,14 +31,24 @@
 
 #include "net/udp.h"
 #include "quic/conn.h"
+#include "quic/sources.h"
 #include "quic/tls.h"
 
 #define PQI_QUIC_SECRET_LEN 32
 #define PQI_QUIC_LINGERING_MAX 1024
+#define PQI_QUIC_UNPROVEN_MAX 64
+#define PQI_QUIC_PROVEN_MIN 64
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 
-/* Where an endpoint meets the world.  Every member but qlog must be set. */
+/* A run of datagrams is this long at most: GSO takes no more. */
+#define PQI_QUIC_BUFFER ((size_t)65507)
+/* An address token that is longer is not kept (RFC 9000, 19.7, has no bound). */
+#define PQI_QUIC_TOKEN_MAX 256
+/* How often a client's first flight is sent at most. */
+#define PQI_QUIC_COPIES_MAX 4
+
+/* Where an endpoint meets the world.  Every member but qlog, new_token and held_up must be set. */
 typedef struct pqi_quic_io {
     /* Sends a run of datagrams; false when it was dropped for want of room. */
     bool (*send)(void *user, const pqi_datagrams *run);
@@ -38,12 +65,21 @@ typedef struct pqi_quic_io {
     /* A piece of a connection's qlog; |last| with its end.  *slot is the receiver's own, NULL at
      * first.  NULL: no qlog is written. */
     void (*qlog)(void *user, void **slot, const void *data, size_t len, bool last);
+    /* Client: the server gave a token for the next connection, PQI_QUIC_TOKEN_MAX bytes at most. */
+    void (*new_token)(void *user, const uint8_t *token, size_t len);
+    /* Client: the handshake took a round trip more although nothing was lost, because the server
+     * had used up three times what it had received: |copies| of the first flight were not enough.
+     */
+    void (*held_up)(void *user, unsigned copies);
     void *user;
 } pqi_quic_io;
 
 typedef struct pqi_quic_endpoint_opts {
     pqi_quic_io io;
     const pqi_quic_tls *tls; /* borrowed */
+    /* Borrowed: PQI_QUIC_BUFFER bytes that nobody else touches while the endpoint flushes; all
+     * endpoints of a thread may share them.  NULL: the endpoint has its own. */
+    uint8_t *buffer;
     bool server;
     unsigned worker, workers;            /* index and number, for connection IDs */
     uint8_t secret[PQI_QUIC_SECRET_LEN]; /* Retry, address tokens, stateless reset */
@@ -51,12 +87,30 @@ typedef struct pqi_quic_endpoint_opts {
     size_t max_links;
     size_t max_unauthenticated;
     size_t retry_threshold;
+    size_t max_links_per_address; /* 0: no limit */
+    /* Links by address, shared by the endpoints that serve together; borrowed.  Needed with
+     * max_links_per_address. */
+    pqi_sources *link_sources;
     unsigned max_streams;
-    uint64_t max_receive;       /* bytes that one connection can make us hold; 0: grows to 16 MiB */
+    uint64_t max_receive; /* bytes that one connection can make us hold; 0: grows to 16 MiB */
+    /* Server: the first flight may be 14,720 bytes instead of 12,000 (RFC 9002, 7.2), for a
+     * certificate that needs it.  ngtcp2 counts the window in datagrams of the size that it may
+     * send, so it is told 1472 and given room for 1200; all datagrams then have 1200 bytes at most,
+     * and no larger path is looked for. */
+    bool wide_window;
     size_t stream_queue;        /* bytes; 0, or more: PQL_STREAM_QUEUE_MAX */
     uint64_t idle_timeout;      /* ns */
     uint64_t handshake_timeout; /* ns */
     uint64_t keep_alive;        /* ns; 0: none */
+    /* Client: how often the datagrams of the first flight are sent, 1 to PQI_QUIC_COPIES_MAX, when
+     * the flight is one datagram, and when it is more.  Each copy lets the server send three times
+     * its size before the client's address is validated; that is how a flight with an ML-DSA
+     * certificate takes one round trip (RFC 9000, 8.1).  0: 1. */
+    unsigned copies_short, copies_long;
+    /* Client: what io.new_token was given in an earlier connection; it must not be used again.
+     * Read by pqi_quic_endpoint_connect.  The first flight is then sent once. */
+    const uint8_t *token;
+    size_t token_len;
 } pqi_quic_endpoint_opts;
 
 /* Copies |opts|.  NULL when memory could not be had. */

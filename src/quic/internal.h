@@ -9,12 +9,12 @@
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 
-/* GSO takes 65,507 bytes at most. */
-#define PQI_QUIC_BUFFER 65507
 /* CONNECTION_CLOSE that is sent again fits the smallest allowed datagram. */
 #define PQI_QUIC_CLOSE_SIZE 1200
 /* RFC 9000, 8.1: "MUST limit the amount of data [...] to three times". */
 #define PQI_AMPLIFICATION_LIMIT 3
+/* Room for each answer to a stranger. */
+#define PQI_ANSWER_SIZE 512
 
 /* Pieces of the send queue that share a chunk.  Two neighbours have more than PQI_PIECE_SMALL bytes
  * together, so the smallest chunk, 512 bytes, never holds more. */
@@ -70,9 +70,12 @@ struct pqi_quic_conn {
     ngtcp2_crypto_conn_ref ref;
     pqi_quic_tls_peer peer;
     conn_state state;
+    /* Server: where it is counted.  Half open: one of the first two; open: the last, perhaps. */
+    pqi_source *unproven, *proven, *linked;
     bool server, dirty, counted_unauthenticated, close_wanted, close_is_transport;
     bool engine_failed; /* ngtcp2 may only say goodbye any more */
     bool quiet;         /* within a flush: nothing but stream data waits to be sent */
+    bool small;         /* the path lost all large datagrams: only small ones until it changes */
     bool path_unproven; /* server: the peer's new address is being validated */
     bool stateless_reset;
     pql_posture posture;
@@ -85,9 +88,12 @@ struct pqi_quic_conn {
     /* Round trips of a client, see flight_sent. */
     uint64_t started, flight_at, flight_budget, first_wait, handshake_in, handshake_out;
     bool flight_waits, heard, retried;
+    bool ever_retried, limited; /* limited: the first answer ended at three times what was sent */
+    unsigned copies;            /* of the first flight */
     /* The end. */
     pql_close close;
     uint64_t app_timer;
+    uint64_t large_at; /* first large datagram since the peer acknowledged data; 0: none */
     uint64_t linger_until;
     uint8_t *close_packet; /* PQI_QUIC_CLOSE_SIZE at most; owned */
     size_t close_len;
@@ -106,11 +112,15 @@ struct pqi_quic_endpoint {
     pqi_quic_conn *linger_first, *linger_last;
     uint64_t round; /* number of flushes */
     size_t live, lingering, unauthenticated;
+    pqi_sources *unproven, *proven; /* server: half-open handshakes by source address */
     bool draining;
-    double reset_credit; /* stateless resets that may be sent now */
+    uint64_t *used_tokens;   /* tokens.c: names of tokens, each where its value says; owned */
+    struct pqi_early *early; /* early.c; owned */
+    double reset_credit;     /* stateless resets that may be sent now */
     uint64_t reset_at;
     pqi_quic_counters counters;
-    uint8_t buffer[PQI_QUIC_BUFFER];
+    uint8_t *buffer;     /* PQI_QUIC_BUFFER bytes, for the run that is written just now */
+    uint8_t *own_buffer; /* the same, when nobody lent one */
 };
 
 /* endpoint.c */
@@ -123,6 +133,27 @@ void pqi_endpoint_schedule(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn);
 /* accept.c: a datagram that belongs to no connection. */
 void pqi_endpoint_stranger(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
                            const ngtcp2_version_cid *vc, int decoded, uint64_t now);
+/* Sends |len| bytes, if any, back to where |one| came from. */
+void pqi_endpoint_answer(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const uint8_t *data,
+                         ngtcp2_ssize len);
+
+/* tokens.c.  |wall|: nanoseconds since 1970, because tokens live through restarts. */
+/* What the token of an Initial proves: *type, and *original with a Retry token.  A token that is
+ * not ours, stale, used before or of another address proves nothing.  False: it is a Retry token
+ * that proves the contrary. */
+bool pqi_token_judge(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const ngtcp2_pkt_hd *hd,
+                     uint64_t wall, ngtcp2_token_type *type, ngtcp2_cid *original);
+void pqi_token_send_retry(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
+                          const ngtcp2_pkt_hd *hd, uint64_t wall);
+/* Gives the peer of |conn| a token for its next connection from |remote| (RFC 9000, 8.1.3). */
+void pqi_token_issue(pqi_quic_conn *conn, const pqi_address *remote);
+
+/* early.c: a datagram that came before the one that makes its connection. */
+void pqi_early_keep(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const ngtcp2_cid *dcid,
+                    uint64_t now);
+/* |conn| came into being with |dcid|: it gets what was kept for it. */
+void pqi_early_give(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn, const ngtcp2_cid *dcid,
+                    uint64_t now);
 
 /* conn.c */
 pqi_quic_conn *pqi_conn_new_client(pqi_quic_endpoint *endpoint, const pqi_address *local,
@@ -135,6 +166,15 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
 /* Frees without an event. */
 void pqi_conn_free(pqi_quic_conn *conn);
 void pqi_conn_receive(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now);
+/* Server: the datagram that |conn| was made for.  Unless it is taken, |conn| is gone without an
+ * event. */
+typedef enum pqi_first {
+    PQI_FIRST_TAKEN,
+    PQI_FIRST_TOO_EARLY, /* a later part of a ClientHello */
+    PQI_FIRST_NONSENSE,  /* not the beginning of a handshake */
+    PQI_FIRST_NO_OWNER,  /* nobody wanted the connection */
+} pqi_first;
+pqi_first pqi_conn_receive_first(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now);
 void pqi_conn_expire(pqi_quic_conn *conn, uint64_t now);
 void pqi_conn_flush(pqi_quic_conn *conn, uint64_t now);
 uint64_t pqi_conn_deadline(const pqi_quic_conn *conn);
@@ -145,6 +185,8 @@ void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_c
 void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence, uint64_t now);
 
 /* conn_end.c */
+/* The handshake is over, well or not: it does not count as half open any more. */
+void pqi_conn_not_half_open(pqi_quic_conn *conn);
 /* What an ngtcp2 call answered, |rv|, becomes an end of the connection. */
 void pqi_conn_fail(pqi_quic_conn *conn, int rv, uint64_t now);
 /* The closed event; then only what a closing connection needs stays (RFC 9000, 10.2.1). */
@@ -156,6 +198,10 @@ void pqi_conn_linger_receive(pqi_quic_conn *conn, const pqi_datagrams *one);
 /* conn_flight.c: a client's handshake sent or received |len| bytes. */
 void pqi_conn_flight_sent(pqi_quic_conn *conn, size_t len, uint64_t now);
 void pqi_conn_flight_answered(pqi_quic_conn *conn, size_t len, uint64_t now);
+/* How often a first flight of so many datagrams is sent. */
+unsigned pqi_conn_flight_copies(const pqi_quic_conn *conn, size_t datagrams);
+/* The handshake is complete: tells the owner when the first flight should have been larger. */
+void pqi_conn_flight_done(const pqi_quic_conn *conn);
 
 /* callbacks.c: what ngtcp2 calls. */
 void pqi_conn_callbacks(ngtcp2_callbacks *callbacks, bool server);

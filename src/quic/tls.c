@@ -1,6 +1,8 @@
 #include "quic/tls.h"
 
+#include "base/cursor.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "identity/identity.h"
 #include "quic/tls_internal.h"
 
@@ -49,10 +51,8 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
 /* The library drops a client's certificate after the handshake. */
 static void take_down(pqi_quic_tls_peer *peer, const pqi_chain *chain)
 {
-    peer->shown = pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_CERT,
-                                         &peer->shown_cert) &&
-                  pqi_fingerprint_of_der(chain->der[0], chain->len[0], PQL_FINGERPRINT_SPKI,
-                                         &peer->shown_spki);
+    peer->shown =
+        pqi_fingerprints_of_der(chain->der[0], chain->len[0], &peer->shown_cert, &peer->shown_spki);
 }
 
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
@@ -102,15 +102,16 @@ static pql_status copy_alpn(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pq
     return PQL_OK;
 }
 
-pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
+pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     if (ctx == NULL) {
         return pqi_fail(err, PQL_E_CRYPTO, "The TLS library could not make a configuration.");
     }
     *out = ctx;
-    SSL_CTX_set_app_data(ctx, (void *)(uintptr_t)tls); /* only ever read */
-    /* No resumption: every link is a full handshake with fresh ML-KEM and a checked pin. */
+    SSL_CTX_set_app_data(ctx, tls);
+    /* No resumption unless it is asked for: every link is a full handshake with fresh ML-KEM, a
+     * checked pin and a proven key. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (tls->keylog != NULL) {
@@ -124,16 +125,46 @@ pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error
     return pqi_policy_apply(&tls->use, ctx, err);
 }
 
+/* The hint of a client without pins: what it remembers of this peer.  0: nothing. */
+static int add_remembered(const pqi_quic_tls *tls, const SSL *ssl, const uint8_t **out,
+                          size_t *out_len)
+{
+    pql_fingerprint remembered;
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    if (!pqi_trust_remembers(tls->trust, peer->host_port, &remembered)) {
+        return 0;
+    }
+    peer->hint = malloc(PQI_TLS_HINT_SIZE);
+    if (peer->hint == NULL) {
+        return 0;
+    }
+    *out_len = pqi_tls_hint_write(peer->hint, &remembered, 1);
+    *out = peer->hint;
+    return 1;
+}
+
 static int add_hint(SSL *ssl, unsigned extension, const uint8_t **out, size_t *out_len, int *alert,
                     void *arg)
 {
     const pqi_quic_tls *tls = arg;
-    (void)ssl;
     (void)extension;
     (void)alert;
+    if (tls->hint_len == 0) {
+        return add_remembered(tls, ssl, out, out_len);
+    }
     *out = tls->hint;
     *out_len = tls->hint_len;
     return 1;
+}
+
+static void free_hint(SSL *ssl, unsigned extension, const uint8_t *out, void *arg)
+{
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    (void)extension;
+    (void)out;
+    (void)arg;
+    free(peer->hint);
+    peer->hint = NULL;
 }
 
 /* Tells a server of ours which leaf is expected: in a rotation it has two. */
@@ -143,8 +174,9 @@ static pql_status setup_hint(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, p
         return PQL_OK;
     }
     tls->hint_len = pqi_tls_hint_write(tls->hint, opts->peer->pins, opts->peer->pin_count);
-    if (tls->hint_len > 0 && SSL_CTX_add_client_custom_ext(tls->client, PQI_TLS_EXTENSION_HINT,
-                                                           add_hint, NULL, tls, NULL, NULL) != 1) {
+    const bool hints = tls->hint_len > 0 || opts->peer->tofu != NULL;
+    if (hints && SSL_CTX_add_client_custom_ext(tls->client, PQI_TLS_EXTENSION_HINT, add_hint,
+                                               free_hint, tls, NULL, NULL) != 1) {
         return pqi_fail(err, PQL_E_CRYPTO,
                         "The TLS library does not let the extension certificate_authorities be "
                         "set; use AWS-LC 5.1.");
@@ -170,6 +202,75 @@ static pql_status setup_own_leaf(pqi_quic_tls *tls, const pql_identity *identity
     return pqi_identity_use(identity, PQL_LEAF_PQ, tls->client, err);
 }
 
+/* Sessions of another policy, protocol, requirement or trust are never offered. */
+static void scope_sessions(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts)
+{
+    uint8_t trust[PQI_SHA256_SIZE];
+    uint8_t text[2 + PQI_SHA256_SIZE + PQI_TLS_ALPN_WIRE_MAX];
+    pqi_writer w;
+    pqi_trust_digest(tls->trust, trust);
+    pqi_writer_init(&w, text, sizeof(text));
+    pqi_write_u8(&w, (uint8_t)opts->policy);
+    pqi_write_u8(&w, opts->pq_authentication ? 1 : 0);
+    pqi_write_bytes(&w, trust, sizeof(trust));
+    pqi_write_bytes(&w, tls->alpn, tls->alpn_len);
+    pqi_sha256(tls->session_scope, text, w.len);
+}
+
+static void session_key(const pqi_quic_tls *tls, const pqi_quic_tls_peer *peer,
+                        uint8_t key[PQI_SESSION_KEY_LEN])
+{
+    uint8_t text[sizeof(tls->session_scope) + sizeof(peer->host_port)];
+    const size_t len = strlen(peer->host_port);
+    memcpy(text, tls->session_scope, sizeof(tls->session_scope));
+    memcpy(text + sizeof(tls->session_scope), peer->host_port, len);
+    pqi_sha256(key, text, sizeof(tls->session_scope) + len);
+}
+
+/* A ticket came.  One of a link that did not open, or of a session without ML-KEM that was to have
+ * it, is not kept. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    uint8_t key[PQI_SESSION_KEY_LEN];
+    if (!peer->settled || SSL_SESSION_is_resumable(session) != 1 ||
+        (tls->use.policy != PQL_POLICY_OFF && !pql_group_is_pq(SSL_get_group_id(ssl)))) {
+        return 0;
+    }
+    session_key(tls, peer, key);
+    pqi_tls_sessions_put(tls->sessions, key, session);
+    return 1;
+}
+
+static void offer_session(const pqi_quic_tls *tls, SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    uint8_t key[PQI_SESSION_KEY_LEN];
+    if (tls->sessions == NULL) {
+        return;
+    }
+    session_key(tls, peer, key);
+    SSL_SESSION *session = pqi_tls_sessions_take(tls->sessions, key);
+    if (session != NULL) {
+        (void)SSL_set_session(ssl, session); /* without it the handshake is a full one */
+        SSL_SESSION_free(session);
+    }
+}
+
+static void setup_resumption(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts)
+{
+    if (opts->sessions == NULL || opts->identity != NULL) {
+        return;
+    }
+    tls->sessions = opts->sessions;
+    scope_sessions(tls, opts);
+    (void)SSL_CTX_clear_options(tls->client, SSL_OP_NO_TICKET);
+    (void)SSL_CTX_set_session_cache_mode(tls->client,
+                                         SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls->client, keep_session);
+    SSL_CTX_set_reverify_on_resume(tls->client, 1);
+}
+
 static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
 {
     pql_status status = pqi_trust_new(&tls->trust, opts->peer, err);
@@ -180,6 +281,7 @@ static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts,
         return status;
     }
     SSL_CTX_set_custom_verify(tls->client, SSL_VERIFY_PEER, pqi_tls_verify);
+    setup_resumption(tls, opts);
     status = setup_hint(tls, opts, err);
     return status == PQL_OK ? setup_own_leaf(tls, opts->identity, err) : status;
 }
@@ -218,6 +320,7 @@ void pqi_quic_tls_free(pqi_quic_tls *tls)
     SSL_CTX_free(tls->client);
     pqi_tls_server_free(tls);
     pqi_trust_free(tls->trust);
+    pqi_secret_wipe(tls->ticket_secret, sizeof(tls->ticket_secret));
     free(tls);
 }
 
@@ -230,6 +333,7 @@ static bool is_address(const char *host)
 static bool setup_client_session(const pqi_quic_tls *tls, SSL *ssl, const pqi_quic_tls_peer *peer)
 {
     SSL_set_connect_state(ssl);
+    offer_session(tls, ssl, peer);
     /* RFC 6066, 3: literal addresses are not permitted as server name. */
     if (!is_address(peer->host) && SSL_set_tlsext_host_name(ssl, peer->host) != 1) {
         return false;
@@ -255,16 +359,19 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
     return ssl;
 }
 
-pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
-                               const pqi_quic_tls_peer *peer, pql_error *err)
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
+                               pql_error *err)
 {
     pqi_chain chain = {0};
     if (tls->use.server) {
+        pqi_tls_server_took(ssl, peer);
         return PQL_OK;
     }
     collect_chain(ssl, &chain);
-    return pqi_trust_settle(tls->trust, &chain, peer->host_port,
-                            pql_group_is_pq(SSL_get_group_id(ssl)), err);
+    const pql_status status = pqi_trust_settle(tls->trust, &chain, peer->host_port,
+                                               pql_group_is_pq(SSL_get_group_id(ssl)), err);
+    peer->settled = status == PQL_OK;
+    return status;
 }
 
 pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,

@@ -5,6 +5,9 @@
 #define PQI_QUIC_TLS_H
 
 #include "quic/tls_hint.h"
+#include "quic/tls_memory.h"
+#include "quic/tls_sessions.h"
+#include "quic/tls_tickets.h"
 #include "trust/trust.h"
 
 #include <pqlink/link.h>
@@ -30,6 +33,11 @@ typedef struct pqi_quic_tls_opts {
     size_t alpn_count;
     const pql_peer *peer;   /* whom to trust; server: NULL asks clients for no certificate */
     bool pq_authentication; /* accept ML-DSA from the peer only */
+    /* Resumption, off unless set.  Server: 32 bytes that its ticket keys follow from, used up by
+     * the call; a listener that asks for client certificates gives no tickets all the same. Client:
+     * borrowed; not used together with an identity.  Keys are proven anew there each time. */
+    const uint8_t *ticket_secret;
+    pqi_tls_sessions *sessions;
     /* NSS key log lines, for debugging; NULL: none. */
     void (*keylog)(void *user, const char *line);
     void *keylog_user;
@@ -49,7 +57,7 @@ typedef struct pqi_tls_change {
 /* Server: gets another generation ready, without any effect yet.  All that |change| holds is used
  * up by the call.  Any thread, one at a time for each listener.  PQL_E_IDENTITY, PQL_E_USAGE,
  * PQL_E_IO, PQL_E_NOMEM, PQL_E_CRYPTO; *out is then NULL. */
-pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pqi_tls_change *change,
+pql_status pqi_quic_tls_prepare(pqi_quic_tls *tls, const pqi_tls_change *change,
                                 pqi_tls_generation **out, pql_error *err);
 
 /* From now on sessions begin with |generation|, which is taken over.  Sessions that exist keep the
@@ -62,13 +70,18 @@ void pqi_quic_tls_discard(pqi_tls_generation *generation);
 
 /* What a connection asks of its TLS session.  Lives inside the connection and outlives the SSL. */
 typedef struct pqi_quic_tls_peer {
-    char host[256];      /* what was dialled */
-    char host_port[264]; /* the TOFU key */
-    int64_t now_unix;    /* seconds, when the connection was made */
-    pql_trust how;       /* outcome of the trust check */
-    bool shown;          /* server: the client showed a certificate; both fingerprints of it: */
+    char host[256];                        /* what was dialled */
+    char host_port[264];                   /* the TOFU key */
+    int64_t now_unix;                      /* seconds, when the connection was made */
+    pql_trust how;                         /* outcome of the trust check */
+    uint8_t address[PQI_LEAF_ADDRESS_LEN]; /* server: the client's */
+    bool by_memory, other_leaf;            /* server: how the leaf was chosen, and which */
+    bool shown; /* server: the client showed a certificate; both fingerprints of it: */
     pql_fingerprint shown_cert, shown_spki;
+    bool settled; /* client: pqi_quic_tls_settle was content; sessions may be kept */
+    uint8_t resumed_leaf[PQL_SHA256_SIZE]; /* server: of the session that was resumed */
     uint16_t own_scheme; /* signature scheme that we prove our key with; 0: none yet */
+    uint8_t *hint;       /* while a ClientHello is written, see tls.c */
     pql_error refusal;   /* why the check refused; code PQL_OK when it did not */
 } pqi_quic_tls_peer;
 
@@ -77,9 +90,14 @@ typedef struct pqi_quic_tls_peer {
 SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer);
 
 /* Once the handshake is complete, and so the peer's key is proven: lets trust on first use remember
- * it.  Not PQL_OK: the link must not open.  Does nothing on a server. */
-pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl,
-                               const pqi_quic_tls_peer *peer, pql_error *err);
+ * it, and lets sessions be kept for resumption.  Not PQL_OK: the link must not open.  On a
+ * server it never fails. */
+pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
+                               pql_error *err);
+
+/* Server: the client ended the handshake before it was complete.  In a rotation its next one may
+ * then be shown another leaf (tls_memory.h). */
+void pqi_quic_tls_refused(const SSL *ssl, const pqi_quic_tls_peer *peer);
 
 /* Fills |posture| from a finished handshake and judges it by the policy: PQL_OK or PQL_E_POLICY. */
 pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,

@@ -2,8 +2,10 @@
 #ifndef PQI_QUIC_TLS_INTERNAL_H
 #define PQI_QUIC_TLS_INTERNAL_H
 
+#include "crypto/hash.h"
 #include "policy/policy.h"
 #include "quic/tls.h"
+#include "quic/tls_memory.h"
 
 #include <stdatomic.h>
 
@@ -19,7 +21,8 @@ struct pqi_tls_generation {
     SSL_CTX *ctx[2][2]; /* by tls_whose and pql_leaf; TLS_OTHER: NULL when there is none */
     uint16_t scheme[2][2];
     pql_fingerprint of_cert[2][2], of_spki[2][2];
-    pqi_trust *clients; /* owned; NULL: no certificate is asked for */
+    pqi_trust *clients;      /* owned; NULL: no certificate is asked for */
+    pqi_leaf_memory *memory; /* owned; only with TLS_OTHER */
 };
 
 /* The present generation.  Readers neither lock nor wait: each counts itself in |readers| for the
@@ -40,12 +43,16 @@ struct pqi_quic_tls {
     size_t alpn_len;
     uint8_t hint[PQI_TLS_HINT_SIZE]; /* client: see tls_hint.h */
     size_t hint_len;                 /* 0: none is sent */
+    bool tickets;                    /* server: they are given */
+    uint8_t ticket_secret[PQI_TICKET_SECRET_LEN];
+    pqi_tls_sessions *sessions;             /* client: borrowed; NULL: nothing is resumed */
+    uint8_t session_scope[PQI_SHA256_SIZE]; /* client: what a session is good for, but for whom */
     void (*keylog)(void *user, const char *line);
     void *keylog_user;
 };
 
 /* tls.c: what both roles have in common.  *out is set also on failure, to be freed. */
-pql_status pqi_tls_new_context(const pqi_quic_tls *tls, SSL_CTX **out, pql_error *err);
+pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err);
 /* SSL ex data: the pqi_quic_tls_peer. */
 pqi_quic_tls_peer *pqi_tls_peer_of(const SSL *ssl);
 
@@ -57,6 +64,8 @@ enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *alert);
 const pqi_trust *pqi_tls_server_clients(const SSL *ssl);
 pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err);
 void pqi_tls_server_free(pqi_quic_tls *tls);
+/* The handshake is complete: the client took the leaf that it was shown. */
+void pqi_tls_server_took(const SSL *ssl, const pqi_quic_tls_peer *peer);
 /* A session of the present generation, before its role is set; NULL without memory. */
 SSL *pqi_tls_server_session(const pqi_quic_tls *tls);
 

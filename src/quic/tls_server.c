@@ -27,6 +27,7 @@ static void generation_unref(pqi_tls_generation *generation)
         SSL_CTX_free(generation->ctx[whose][PQL_LEAF_CLASSICAL]);
     }
     pqi_trust_free(generation->clients);
+    pqi_leaf_memory_free(generation->memory);
     free(generation);
 }
 
@@ -127,33 +128,55 @@ static bool names(const uint8_t *hint, size_t len, const pqi_tls_generation *gen
            pqi_tls_hint_names(hint, len, &generation->of_spki[whose][leaf]);
 }
 
-/* The other identity is shown to a client that knows that one only. */
-static tls_whose whose_by_hint(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello,
-                               pql_leaf leaf)
+/* The other identity is shown to a client that knows that one only: because it says so, or, where
+ * it says nothing, because it refused the current one. */
+static tls_whose choose_whose(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello,
+                              pql_leaf leaf, pqi_quic_tls_peer *peer)
 {
     const uint8_t *hint = NULL;
     size_t len = 0;
-    if (generation->ctx[TLS_OTHER][leaf] == NULL ||
-        SSL_early_callback_ctx_extension_get(hello, PQI_TLS_EXTENSION_HINT, &hint, &len) != 1) {
+    if (generation->ctx[TLS_OTHER][leaf] == NULL) {
         return TLS_CURRENT;
     }
-    return !names(hint, len, generation, TLS_CURRENT, leaf) &&
-                   names(hint, len, generation, TLS_OTHER, leaf)
-               ? TLS_OTHER
-               : TLS_CURRENT;
+    if (SSL_early_callback_ctx_extension_get(hello, PQI_TLS_EXTENSION_HINT, &hint, &len) == 1) {
+        return !names(hint, len, generation, TLS_CURRENT, leaf) &&
+                       names(hint, len, generation, TLS_OTHER, leaf)
+                   ? TLS_OTHER
+                   : TLS_CURRENT;
+    }
+    peer->by_memory = true;
+    peer->other_leaf = pqi_leaf_memory_wants_other(generation->memory, peer->address);
+    return peer->other_leaf ? TLS_OTHER : TLS_CURRENT;
 }
 
 static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
     const pqi_tls_generation *generation = SSL_get_ex_data(hello->ssl, generation_index);
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(hello->ssl);
     const pql_leaf leaf = leaf_of_protocol(tls, hello);
-    const tls_whose whose = whose_by_hint(generation, hello, leaf);
+    const tls_whose whose = choose_whose(generation, hello, leaf, peer);
     if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
         return ssl_select_cert_error;
     }
-    pqi_tls_peer_of(hello->ssl)->own_scheme = generation->scheme[whose][leaf];
+    peer->own_scheme = generation->scheme[whose][leaf];
     return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+}
+
+void pqi_tls_server_took(const SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    if (peer->by_memory) {
+        pqi_leaf_memory_took(generation->memory, peer->address, peer->other_leaf);
+    }
+}
+
+void pqi_quic_tls_refused(const SSL *ssl, const pqi_quic_tls_peer *peer)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    if (peer->by_memory) {
+        pqi_leaf_memory_refused(generation->memory, peer->address, peer->other_leaf);
+    }
 }
 
 static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
@@ -164,9 +187,101 @@ static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const ui
                                                            : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* ---- tickets ---- */
+
+/* Which leaf |ssl| shows; false when none was chosen yet. */
+static bool leaf_shown(const SSL *ssl, const pqi_tls_generation *generation, tls_whose *whose,
+                       pql_leaf *leaf)
+{
+    const SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+    for (unsigned i = 0; i < 4; i++) {
+        *whose = i < 2 ? TLS_CURRENT : TLS_OTHER;
+        *leaf = i % 2 == 0 ? PQL_LEAF_PQ : PQL_LEAF_CLASSICAL;
+        if (generation->ctx[*whose][*leaf] == ctx) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t ticket_overhead(SSL *ssl)
+{
+    (void)ssl;
+    return PQI_TICKET_OVERHEAD;
+}
+
+static int seal_ticket(SSL *ssl, uint8_t *out, size_t *out_len, size_t size, const uint8_t *session,
+                       size_t len)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    const pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    pqi_ticket_facts facts = {.policy = tls->use.policy, .group = SSL_get_group_id(ssl)};
+    tls_whose whose;
+    pql_leaf leaf;
+    if (!leaf_shown(ssl, generation, &whose, &leaf)) {
+        return 0;
+    }
+    /* Whose key was proven: on a resumed link it is not that of the leaf of today. */
+    memcpy(facts.leaf,
+           SSL_session_reused(ssl) == 1 ? peer->resumed_leaf
+                                        : generation->of_cert[whose][leaf].sha256,
+           sizeof(facts.leaf));
+    return pqi_ticket_seal(tls->ticket_secret, peer->now_unix, &facts, session, len, out, size,
+                           out_len)
+               ? 1
+               : 0;
+}
+
+/* True when the session was begun with a leaf that is shown today: an identity that was given up
+ * does not live on in tickets. */
+static bool leaf_is_ours(const SSL *ssl, const pqi_ticket_facts *facts)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    tls_whose whose;
+    pql_leaf leaf;
+    if (!leaf_shown(ssl, generation, &whose, &leaf)) {
+        return false;
+    }
+    for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
+        if (generation->ctx[i][leaf] != NULL &&
+            memcmp(generation->of_cert[i][leaf].sha256, facts->leaf, sizeof(facts->leaf)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What cannot be resumed costs the client a full handshake, and nothing else. */
+static enum ssl_ticket_aead_result_t open_ticket(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                 size_t size, const uint8_t *ticket, size_t len)
+{
+    const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
+    pqi_ticket_facts facts;
+    if (!pqi_ticket_open(tls->ticket_secret, peer->now_unix, ticket, len, &facts, out, size,
+                         out_len) ||
+        !pqi_ticket_strong_enough(&facts, tls->use.policy) || !leaf_is_ours(ssl, &facts)) {
+        return ssl_ticket_aead_ignore_ticket;
+    }
+    memcpy(peer->resumed_leaf, facts.leaf, sizeof(peer->resumed_leaf));
+    return ssl_ticket_aead_success;
+}
+
+static const SSL_TICKET_AEAD_METHOD ticket_method = {ticket_overhead, seal_ticket, open_ticket};
+
+static void give_tickets(SSL_CTX *ctx)
+{
+    (void)SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+    (void)SSL_CTX_set_num_tickets(ctx, PQI_SESSIONS_PER_KEY);
+    /* Clients then do not offer what does not open any more. */
+    SSL_CTX_set_session_psk_dhe_timeout(ctx, PQI_TICKET_PERIOD);
+    SSL_CTX_set_ticket_aead_method(ctx, &ticket_method);
+}
+
 /* ---- making ---- */
 
-static pql_status fill_leaf(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+static pql_status fill_leaf(pqi_quic_tls *tls, pqi_tls_generation *generation,
                             const pql_identity *id, tls_whose whose, pql_leaf leaf, pql_error *err)
 {
     SSL_CTX **ctx = &generation->ctx[whose][leaf];
@@ -186,9 +301,10 @@ static pql_status fill_leaf(const pqi_quic_tls *tls, pqi_tls_generation *generat
                                   pqi_tls_verify);
         /* 2.8 kB less for each link; what links are asked for was taken down by then. */
         SSL_CTX_set_retain_only_sha256_of_client_certs(*ctx, 1);
+    } else if (tls->tickets) {
+        give_tickets(*ctx);
     }
-    /* The list of names is never changed through it. */
-    SSL_CTX_set_alpn_select_cb(*ctx, select_alpn, (void *)(uintptr_t)tls);
+    SSL_CTX_set_alpn_select_cb(*ctx, select_alpn, tls);
     return PQL_OK;
 }
 
@@ -203,11 +319,17 @@ static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *gene
     return PQL_OK;
 }
 
-static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+static pql_status fill(pqi_quic_tls *tls, pqi_tls_generation *generation,
                        const pqi_tls_change *change, pql_error *err)
 {
     const pql_identity *const whose[] = {change->current, change->other};
     pql_status status = fill_clients(tls, generation, change->clients, err);
+    if (change->other != NULL) {
+        generation->memory = pqi_leaf_memory_new();
+    }
+    if (change->other != NULL && generation->memory == NULL) {
+        status = pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
+    }
     for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
         for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
             if (status == PQL_OK) {
@@ -218,7 +340,7 @@ static pql_status fill(const pqi_quic_tls *tls, pqi_tls_generation *generation,
     return status;
 }
 
-pql_status pqi_quic_tls_prepare(const pqi_quic_tls *tls, const pqi_tls_change *change,
+pql_status pqi_quic_tls_prepare(pqi_quic_tls *tls, const pqi_tls_change *change,
                                 pqi_tls_generation **out, pql_error *err)
 {
     *out = NULL;
@@ -243,6 +365,10 @@ pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts
 {
     pqi_tls_generation *first = NULL;
     (void)pthread_once(&generation_index_once, make_generation_index);
+    tls->tickets = opts->ticket_secret != NULL;
+    if (tls->tickets) {
+        memcpy(tls->ticket_secret, opts->ticket_secret, sizeof(tls->ticket_secret));
+    }
     tls->slot = calloc(1, sizeof(*tls->slot));
     if (tls->slot == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");

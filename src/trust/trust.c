@@ -5,6 +5,7 @@
 #include "identity/identity.h"
 #include "trust/authority.h"
 
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
 #include <stdatomic.h>
@@ -174,11 +175,11 @@ static shown_name show(const char *host_port)
     return name;
 }
 
-static bool fingerprint_of_leaf(const pqi_chain *chain, pql_fingerprint_form form,
-                                pql_fingerprint *out)
+static bool fingerprints_of_leaf(const pqi_chain *chain, pql_fingerprint *of_cert,
+                                 pql_fingerprint *of_spki)
 {
     return chain->count > 0 && chain->count <= CHAIN_MAX &&
-           pqi_fingerprint_of_der(chain->der[0], chain->len[0], form, out);
+           pqi_fingerprints_of_der(chain->der[0], chain->len[0], of_cert, of_spki);
 }
 
 static bool pinned(const pqi_trust *trust, const pql_fingerprint *came)
@@ -309,8 +310,7 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
     pql_fingerprint of_cert;
     pql_fingerprint of_spki;
     *how = PQL_TRUST_NONE;
-    if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert) ||
-        !fingerprint_of_leaf(chain, PQL_FINGERPRINT_SPKI, &of_spki)) {
+    if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
         return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     const pql_status status =
@@ -325,12 +325,13 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
                             bool hybrid, pql_error *err)
 {
     pql_fingerprint of_cert;
+    pql_fingerprint of_spki;
     pql_known_peer known;
     bool stranger;
     if (trust->how != PQL_TRUST_TOFU) {
         return PQL_OK;
     }
-    if (!fingerprint_of_leaf(chain, PQL_FINGERPRINT_CERT, &of_cert)) {
+    if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
         return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     /* Asked again: two first contacts at once may have met two peers. */
@@ -347,6 +348,32 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
         return fail_memory(host_port, "written", &of_cert, err);
     }
     return PQL_OK;
+}
+
+void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE])
+{
+    SHA256_CTX sha;
+    const uint8_t how = (uint8_t)trust->how;
+    (void)SHA256_Init(&sha);
+    (void)SHA256_Update(&sha, &how, sizeof(how));
+    for (size_t i = 0; i < trust->pin_count; i++) {
+        const uint8_t form = (uint8_t)trust->pins[i].form;
+        (void)SHA256_Update(&sha, &form, sizeof(form));
+        (void)SHA256_Update(&sha, trust->pins[i].sha256, PQL_SHA256_SIZE);
+    }
+    (void)SHA256_Final(out, &sha);
+}
+
+bool pqi_trust_remembers(const pqi_trust *trust, const char *host_port, pql_fingerprint *out)
+{
+    pql_known_peer known = {0};
+    memset(out, 0, sizeof(*out));
+    if (trust->tofu.get == NULL || trust->tofu.get(trust->tofu.user, host_port, &known) != PQL_OK) {
+        return false;
+    }
+    out->form = PQL_FINGERPRINT_CERT;
+    memcpy(out->sha256, known.cert_sha256, sizeof(out->sha256));
+    return true;
 }
 
 uint8_t pqi_trust_alert(pql_status refusal)

@@ -53,6 +53,14 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
 pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
                             bool hybrid, pql_error *err);
 
+/* A digest of the way of trust and its pins, to tell apart what was learnt under different ones. */
+void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE]);
+
+/* The certificate that trust on first use remembers for |host_port|: what this client is going to
+ * accept.  False for a stranger, when the memory cannot be read, and for every other way of trust;
+ * *out is then zeroed. */
+bool pqi_trust_remembers(const pqi_trust *trust, const char *host_port, pql_fingerprint *out);
+
 /* TLS alert for a refusal: bad_certificate (42), unknown_ca (48), insufficient_security (71). */
 uint8_t pqi_trust_alert(pql_status refusal);
 

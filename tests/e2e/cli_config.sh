@@ -37,7 +37,7 @@ expect 0 config show
 cp "$dir/out" "$dir/again.conf"
 expect 0 config check "$dir/again.conf"
 expect 0 config show --config "$dir/again.conf" mine
-contains "$dir/out" 'node = "quic://node.example:9833"'
+contains "$dir/out" 'node = ["quic://node.example:9833"]'
 
 # Commands use it: the directory comes from [common].
 expect 0 keygen

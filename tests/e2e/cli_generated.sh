@@ -39,6 +39,10 @@ if command -v bash >/dev/null; then
     bash_completes "pow" po
     bash_completes "hash check" pow ""
     bash_completes "--mining-hash" pow hash --m
+    bash_completes "status" node st
+    bash_completes "--block-time" node --bl
+    bash_completes "--json" node status --j
+    bash_completes "" node status --bl
     bash_completes "ml-dsa-87 ml-dsa-65 ml-dsa-44" keygen --sign ""
 fi
 if command -v zsh >/dev/null; then

@@ -13,6 +13,7 @@
 #define MIGRATED_PORT 40002
 #define STRANGER_PORT 6666
 #define SERVER_PORT 9833
+#define SERVER_HOST "10.0.0.1"
 #define ECHO_CHUNK 16384
 #define ECN_CE 3
 
@@ -38,7 +39,7 @@ struct sim {
     uint8_t secret[PQI_QUIC_SECRET_LEN];
     uint16_t port_seen;   /* the client's port as the server sees it */
     uint16_t client_port; /* its own idea of it */
-    unsigned client_datagrams, marks_sent, marks_received;
+    unsigned client_datagrams, server_runs, marks_sent, marks_received;
     size_t unvalidated_in, unvalidated_out, stranger_bytes;
     bool validated;
     double amplification;
@@ -66,7 +67,15 @@ static bool chance(sim *s, unsigned per_mille)
 static pqi_address address_of(uint16_t port)
 {
     pqi_address address;
-    (void)pqi_address_from_literal(&address, "10.0.0.1", port);
+    (void)pqi_address_from_literal(&address, SERVER_HOST, port);
+    return address;
+}
+
+static pqi_address client_address(const sim *s, uint16_t port)
+{
+    pqi_address address;
+    (void)pqi_address_from_literal(
+        &address, s->opts.client_host != NULL ? s->opts.client_host : SERVER_HOST, port);
     return address;
 }
 
@@ -162,7 +171,9 @@ static bool client_send(void *user, const pqi_datagrams *run)
 
 static bool server_send(void *user, const pqi_datagrams *run)
 {
-    transmit(user, run, false);
+    sim *s = user;
+    s->server_runs++;
+    transmit(s, run, false);
     return true;
 }
 
@@ -361,6 +372,19 @@ static void server_qlog(void *user, void **slot, const void *data, size_t len, b
     s->opts.qlog(s->opts.qlog_user, true, data, len);
 }
 
+static void on_new_token(void *user, const uint8_t *token, size_t len)
+{
+    sim *s = user;
+    memcpy(s->client_log.token, token, len);
+    s->client_log.token_len = len;
+}
+
+static void on_held_up(void *user, unsigned copies)
+{
+    sim *s = user;
+    s->client_log.held_up = copies;
+}
+
 static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
 {
     pqi_quic_endpoint_opts opts = {
@@ -370,21 +394,30 @@ static pqi_quic_endpoint *new_endpoint(sim *s, bool server)
                .hand_over = no_hand_over,
                .accept = on_accept,
                .rejected = ignore_reject,
+               .new_token = on_new_token,
+               .held_up = on_held_up,
                .user = s},
         .tls = server ? s->opts.server_tls : s->opts.client_tls,
         .server = server,
         .workers = 1,
-        .wall_offset = UINT64_C(1700000000) * PQI_NS_PER_SEC,
+        .wall_offset = UINT64_C(1700000000) * PQI_NS_PER_SEC + s->opts.wall_later,
         .max_links = 100,
         .max_unauthenticated = 50,
         .retry_threshold = s->opts.retry_threshold,
         .max_streams = s->opts.max_streams != 0 ? s->opts.max_streams : 16,
         .max_receive = s->opts.max_receive,
+        .wide_window = server && s->opts.wide_window,
         .idle_timeout = 60 * PQI_NS_PER_SEC,
         .handshake_timeout = 10 * PQI_NS_PER_SEC,
         .keep_alive = server ? 0 : s->opts.keep_alive,
     };
     memcpy(opts.secret, s->secret, sizeof(opts.secret));
+    if (!server) {
+        opts.copies_short = s->opts.copies_short != 0 ? s->opts.copies_short : 1;
+        opts.copies_long = s->opts.copies_long != 0 ? s->opts.copies_long : 2;
+        opts.token = s->opts.token;
+        opts.token_len = s->opts.token_len;
+    }
     if (s->opts.qlog != NULL) {
         opts.io.qlog = server ? server_qlog : client_qlog;
     }
@@ -408,6 +441,15 @@ bool sim_tls(const sim_opts *opts, pqi_quic_tls **client, pqi_quic_tls **server)
            pqi_quic_tls_new(client, &client_opts, NULL) == PQL_OK;
 }
 
+static void connect_client(sim *s)
+{
+    const pqi_address local = client_address(s, CLIENT_PORT);
+    const pqi_address remote = address_of(SERVER_PORT);
+    s->client = new_endpoint(s, false);
+    (void)pqi_quic_endpoint_connect(s->client, &local, &remote, "sim.example", "sim.example:9833",
+                                    &events, s, s->now, &s->client_conn, NULL);
+}
+
 sim *sim_new(const sim_opts *opts)
 {
     sim *s = calloc(1, sizeof(*s));
@@ -417,7 +459,7 @@ sim *sim_new(const sim_opts *opts)
     s->port_seen = CLIENT_PORT;
     s->client_port = CLIENT_PORT;
     s->to_send = opts->send;
-    memset(s->secret, 7, sizeof(s->secret));
+    memset(s->secret, opts->secret != 0 ? opts->secret : 7, sizeof(s->secret));
     if (opts->client_tls == NULL) {
         if (!sim_tls(opts, &s->client_tls, &s->server_tls)) {
             sim_free(s);
@@ -427,11 +469,7 @@ sim *sim_new(const sim_opts *opts)
         s->opts.server_tls = s->server_tls;
     }
     s->server = new_endpoint(s, true);
-    s->client = new_endpoint(s, false);
-    const pqi_address local = address_of(CLIENT_PORT);
-    const pqi_address remote = address_of(SERVER_PORT);
-    (void)pqi_quic_endpoint_connect(s->client, &local, &remote, "sim.example", "sim.example:9833",
-                                    &events, s, s->now, &s->client_conn, NULL);
+    connect_client(s);
     return s;
 }
 
@@ -467,7 +505,7 @@ static void deliver(sim *s, size_t index)
     s->marks_received += d->ecn != 0 ? 1 : 0;
     if (d->to_server) {
         run.local = address_of(SERVER_PORT);
-        run.remote = address_of(d->client_port);
+        run.remote = client_address(s, d->client_port);
         if (d->client_port != STRANGER_PORT) {
             s->unvalidated_in += d->len;
             /* A second flight of the client's proves its address. */
@@ -477,7 +515,7 @@ static void deliver(sim *s, size_t index)
         }
         pqi_quic_endpoint_receive(s->server, &run, s->now);
     } else {
-        run.local = address_of(s->client_port);
+        run.local = client_address(s, s->client_port);
         run.remote = address_of(SERVER_PORT);
         pqi_quic_endpoint_receive(s->client, &run, s->now);
     }
@@ -562,10 +600,15 @@ sim_rules *sim_change(sim *s)
 
 pql_status sim_migrate(sim *s)
 {
-    const pqi_address local = address_of(MIGRATED_PORT);
+    const pqi_address local = client_address(s, MIGRATED_PORT);
     s->client_port = MIGRATED_PORT;
     s->port_seen = MIGRATED_PORT;
     return pqi_quic_conn_migrate(s->client_conn, &local, s->now);
+}
+
+void sim_rehost(sim *s, const char *host)
+{
+    s->opts.client_host = host;
 }
 
 unsigned sim_marks_sent(const sim *s)
@@ -588,6 +631,21 @@ void sim_restart_server(sim *s)
     pqi_quic_endpoint_free(s->server);
     s->server_conn = NULL;
     s->server = new_endpoint(s, true);
+}
+
+void sim_reconnect(sim *s, const uint8_t *token, size_t token_len)
+{
+    pqi_quic_endpoint_free(s->client);
+    memset(&s->client_log, 0, sizeof(s->client_log));
+    s->opts.token = token;
+    s->opts.token_len = token_len;
+    s->client_conn = NULL;
+    connect_client(s);
+}
+
+unsigned sim_server_runs(const sim *s)
+{
+    return s->server_runs;
 }
 
 void sim_inject(sim *s, const void *data, size_t len)

@@ -44,6 +44,9 @@ typedef struct sim_peer_log {
     size_t received; /* stream bytes */
     bool fin;
     uint64_t opened_at;
+    uint8_t token[PQI_QUIC_TOKEN_MAX]; /* the newest that a client was given */
+    size_t token_len;
+    unsigned held_up; /* copies of the first flight that were not enough; 0: never said */
 } sim_peer_log;
 
 typedef struct sim_opts {
@@ -69,7 +72,14 @@ typedef struct sim_opts {
     /* Gets the qlog of both sides, a record at a time.  NULL: none is written. */
     void (*qlog)(void *user, bool server, const char *record, size_t len);
     void *qlog_user;
-    uint64_t max_receive; /* flow control of both sides; 0: grows to 16 MiB */
+    unsigned copies_short, copies_long; /* of the client's first flight; 0: 1 and 2 */
+    const uint8_t *token;               /* the client shows it */
+    size_t token_len;
+    bool wide_window;        /* of the server */
+    const char *client_host; /* NULL: 10.0.0.1, as the server */
+    uint8_t secret;          /* each byte of the server's secret; 0: 7 */
+    uint64_t wall_later;     /* ns that the world's clock is ahead of other simulations' */
+    uint64_t max_receive;    /* flow control of both sides; 0: grows to 16 MiB */
 } sim_opts;
 
 /* The configurations that sim_new would make; pqi_quic_tls_free. */
@@ -90,6 +100,8 @@ pqi_quic_endpoint *sim_client_endpoint(const sim *s);
 sim_rules *sim_change(sim *s);
 /* The client's host moves to another address of its own. */
 pql_status sim_migrate(sim *s);
+/* The client's host has another address from now on. */
+void sim_rehost(sim *s, const char *host);
 /* Datagrams that left with an ECN mark, and that arrived with one. */
 unsigned sim_marks_sent(const sim *s);
 unsigned sim_marks_received(const sim *s);
@@ -98,6 +110,10 @@ unsigned sim_marks_received(const sim *s);
 double sim_amplification(const sim *s);
 /* Replaces the server endpoint by a new one with the same secret, as a restart does. */
 void sim_restart_server(sim *s);
+/* Replaces the client by a new one, with |token|; the log of the client starts anew. */
+void sim_reconnect(sim *s, const uint8_t *token, size_t token_len);
+/* Runs of datagrams that the server has handed to its socket. */
+unsigned sim_server_runs(const sim *s);
 /* Puts a datagram on the server's wire as from a stranger. */
 void sim_inject(sim *s, const void *data, size_t len);
 /* Bytes that the server sent to strangers' addresses. */

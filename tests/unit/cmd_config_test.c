@@ -151,30 +151,30 @@ static void the_short_variable_of_the_node_url_still_works(void **state)
     pql_error err = {0};
     VARIABLES("PQLINK_NODE", "quic://a:1");
     assert_int_equal(parse(&pqi_command_mine, &mine, WORDS("--insecure"), &err), PQL_OK);
-    assert_string_equal(mine.node.text, "quic://a:1");
+    assert_string_equal(mine.login.nodes[0].url.text, "quic://a:1");
     VARIABLES("PQLINK_NODE", "quic://a:1", "PQLINK_MINE_NODE", "quic://b:2");
     assert_int_equal(parse(&pqi_command_mine, &mine, WORDS("--insecure"), &err), PQL_OK);
-    assert_string_equal(mine.node.text, "quic://b:2");
+    assert_string_equal(mine.login.nodes[0].url.text, "quic://b:2");
 }
 
 #define PIN_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PIN_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static void several_values_are_an_array_or_have_commas_and_are_replaced_as_a_whole(void **state)
+static void several_values_are_an_array_or_have_spaces_and_are_replaced_as_a_whole(void **state)
 {
     (void)state;
     pql_error err = {0};
     file_text = "[mine]\nnode = \"quic://a:1\"\npin = [\"" PIN_A "\", \"" PIN_B "\"]\n";
     assert_int_equal(parse(&pqi_command_mine, &mine, NULL, 0, &err), PQL_OK);
-    assert_int_equal(mine.pin_count, 2);
+    assert_int_equal(mine.login.pin_count, 2);
     VARIABLES("PQLINK_PIN", PIN_B);
     assert_int_equal(parse(&pqi_command_mine, &mine, NULL, 0, &err), PQL_OK);
-    assert_int_equal(mine.pin_count, 1);
-    VARIABLES("PQLINK_MINE_PIN", PIN_A "," PIN_B);
+    assert_int_equal(mine.login.pin_count, 1);
+    VARIABLES("PQLINK_MINE_PIN", PIN_A "  " PIN_B);
     assert_int_equal(parse(&pqi_command_mine, &mine, NULL, 0, &err), PQL_OK);
-    assert_int_equal(mine.pin_count, 2);
+    assert_int_equal(mine.login.pin_count, 2);
     assert_int_equal(parse(&pqi_command_mine, &mine, WORDS("--pin", PIN_B), &err), PQL_OK);
-    assert_int_equal(mine.pin_count, 1);
+    assert_int_equal(mine.login.pin_count, 1);
 }
 
 static void an_empty_array_is_no_value_rather_than_the_default(void **state)
@@ -191,13 +191,13 @@ static void a_flag_of_the_file_is_turned_off_by_the_command_line(void **state)
     pql_error err = {0};
     file_text = "[mine]\nnode = \"quic://a:1\"\ntofu = true\n";
     assert_int_equal(parse(&pqi_command_mine, &mine, NULL, 0, &err), PQL_OK);
-    assert_true(mine.tofu);
+    assert_true(mine.login.tofu);
     assert_int_equal(parse(&pqi_command_mine, &mine, WORDS("--tofu=false", "--pin", PIN_A), &err),
                      PQL_OK);
-    assert_false(mine.tofu);
+    assert_false(mine.login.tofu);
     VARIABLES("PQLINK_MINE_TOFU", "0", "PQLINK_PIN", PIN_A);
     assert_int_equal(parse(&pqi_command_mine, &mine, NULL, 0, &err), PQL_OK);
-    assert_false(mine.tofu);
+    assert_false(mine.login.tofu);
 }
 
 static void unknown_names_are_refused_with_the_nearest_known_one(void **state)
@@ -399,7 +399,7 @@ int main(void)
         cmocka_unit_test_setup(the_long_variable_comes_before_the_short_one, reset),
         cmocka_unit_test_setup(the_short_variable_of_the_node_url_still_works, reset),
         cmocka_unit_test_setup(
-            several_values_are_an_array_or_have_commas_and_are_replaced_as_a_whole, reset),
+            several_values_are_an_array_or_have_spaces_and_are_replaced_as_a_whole, reset),
         cmocka_unit_test_setup(an_empty_array_is_no_value_rather_than_the_default, reset),
         cmocka_unit_test_setup(a_flag_of_the_file_is_turned_off_by_the_command_line, reset),
         cmocka_unit_test_setup(unknown_names_are_refused_with_the_nearest_known_one, reset),

@@ -67,7 +67,7 @@ static void a_node_without_options_serves_this_machine_only(void **state)
 {
     (void)state;
     assert_int_equal(run(&pqi_command_node, NULL, 0, NULL), PQL_OK);
-    assert_string_equal(node.listen.text, "quic://127.0.0.1:9833");
+    assert_string_equal(node.listen[0].text, "quic://127.0.0.1:9833");
     assert_string_equal(node.admin.host, "127.0.0.1");
     assert_int_equal(node.admin.port, 9834);
     assert_int_equal(node.source, PQI_NODE_SOURCE_DEV);
@@ -92,7 +92,7 @@ static void every_option_of_node_arrives(void **state)
                                "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
                          NULL),
                      PQL_OK);
-    assert_string_equal(node.listen.host, "::");
+    assert_string_equal(node.listen[0].host, "::");
     assert_string_equal(node.dir.text, "/d");
     assert_true(node.block_time_ns == 500 * PQI_NS_PER_MS);
     assert_int_equal(node.difficulty, 7);
@@ -118,11 +118,12 @@ static void a_miner_with_a_pin_is_complete(void **state)
     assert_int_equal(
         run(&pqi_command_mine, WORDS("--node", "quic://node.example:9833", "--pin", PIN), NULL),
         PQL_OK);
-    assert_string_equal(mine.node.text, "quic://node.example:9833");
-    assert_int_equal(mine.pin_count, 1);
-    assert_int_equal(mine.pins[0].form, PQL_FINGERPRINT_CERT);
-    assert_int_equal(mine.pins[0].sha256[31], 0x1f);
-    assert_false(mine.tofu || mine.insecure || mine.bench);
+    assert_string_equal(mine.login.nodes[0].url.text, "quic://node.example:9833");
+    assert_int_equal(mine.login.count, 1);
+    assert_int_equal(mine.login.pin_count, 1);
+    assert_int_equal(mine.login.pins[0].form, PQL_FINGERPRINT_CERT);
+    assert_int_equal(mine.login.pins[0].sha256[31], 0x1f);
+    assert_false(mine.login.tofu || mine.login.insecure || mine.bench);
     assert_int_equal(mine.admin.port, 9900);
     assert_int_equal(mine.threads, 0);
     assert_int_equal(mine.max_blocks, 0);
@@ -135,8 +136,8 @@ static void several_pins_are_kept_up_to_eight(void **state)
     assert_int_equal(run(&pqi_command_mine,
                          WORDS("--node", "quic://a:1", "--pin", PIN, "--pin", SPKI_PIN), NULL),
                      PQL_OK);
-    assert_int_equal(mine.pin_count, 2);
-    assert_int_equal(mine.pins[1].form, PQL_FINGERPRINT_SPKI);
+    assert_int_equal(mine.login.pin_count, 2);
+    assert_int_equal(mine.login.pins[1].form, PQL_FINGERPRINT_SPKI);
     assert_refused(&pqi_command_mine, "at most 8",
                    WORDS("--node", "quic://a:1", "--pin", PIN, "--pin", PIN, "--pin", PIN, "--pin",
                          PIN, "--pin", PIN, "--pin", PIN, "--pin", PIN, "--pin", PIN, "--pin",
@@ -153,9 +154,9 @@ static void a_miner_must_be_told_whom_to_trust(void **state)
 static void ways_of_trust_exclude_each_other(void **state)
 {
     (void)state;
-    assert_refused(&pqi_command_mine, "Only one of",
+    assert_refused(&pqi_command_mine, "Only one way",
                    WORDS("--node", "quic://a:1", "--pin", PIN, "--insecure"));
-    assert_refused(&pqi_command_mine, "Only one of",
+    assert_refused(&pqi_command_mine, "Only one way",
                    WORDS("--node", "quic://a:1", "--tofu", "--ca", "/c"));
 }
 
@@ -181,6 +182,85 @@ static void a_bad_pin_is_refused(void **state)
     assert_refused(&pqi_command_mine,
                    "The value 'sha256:12' of --pin does not fit: A fingerprint is sha256: or",
                    WORDS("--node", "quic://a:1", "--pin", "sha256:12"));
+}
+
+static void several_nodes_keep_their_order_and_may_have_pins_of_their_own(void **state)
+{
+    (void)state;
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quic://a:1", "--node", "quantus://b:2#" PIN "," SPKI_PIN,
+                               "--pin", SPKI_PIN, "--token-file", "/t", "--name", "rig-1"),
+                         NULL),
+                     PQL_OK);
+    pqi_login_list_fill(&mine.login, NULL, nodes);
+    assert_int_equal(mine.login.count, 2);
+    assert_int_equal(nodes[0].dialect, PQI_MINER_PQ1);
+    assert_string_equal(nodes[0].url, "quic://a:1");
+    assert_int_equal(nodes[0].peer.pin_count, 1);
+    assert_int_equal(nodes[1].dialect, PQI_MINER_V2);
+    assert_string_equal(nodes[1].url, "quic://b:2");
+    assert_string_equal(nodes[1].text, "quantus://b:2");
+    assert_int_equal(nodes[1].peer.pin_count, 2);
+    assert_string_equal(nodes[1].token_file, "/t");
+    assert_string_equal(mine.name, "rig-1");
+}
+
+static void nodes_that_all_have_pins_need_no_other_trust(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quic://a:1#" PIN, "--node", "quic://b:1#" PIN), NULL),
+                     PQL_OK);
+    assert_refused(&pqi_command_mine, "Say how the node is recognised",
+                   WORDS("--node", "quic://a:1#" PIN, "--node", "quic://b:1"));
+    assert_refused(&pqi_command_mine, "fingerprint", WORDS("--node", "quic://a:1#sha256:1"));
+    assert_refused(&pqi_command_mine, "fingerprint is missing", WORDS("--node", "quic://a:1#"));
+}
+
+static void an_official_node_wants_a_token(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "wants a token",
+                   WORDS("--node", "quantus://a:1", "--pin", PIN));
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quantus://a:1", "--pin-file", "/p", "--token-file", "/t"),
+                         NULL),
+                     PQL_OK);
+    assert_string_equal(mine.login.pin_file, "/p");
+}
+
+static void a_node_of_the_first_generation_is_pinned_or_openly_insecure(void **state)
+{
+    (void)state;
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
+    assert_refused(&pqi_command_mine, "with a pin or openly insecure only",
+                   WORDS("--node", "quantus-v1://a:1", "--tofu"));
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quantus-v1://a:1", "--insecure", "--token-file", "/t"),
+                         NULL),
+                     PQL_OK);
+    pqi_login_list_fill(&mine.login, NULL, nodes);
+    assert_int_equal(nodes[0].dialect, PQI_MINER_V1);
+    assert_null(nodes[0].token_file);
+    assert_true(nodes[0].peer.insecure);
+}
+
+static void a_ninth_node_is_one_too_many(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "at most 8 nodes",
+                   WORDS("--insecure", "--node", "quic://a:1", "--node", "quic://a:2", "--node",
+                         "quic://a:3", "--node", "quic://a:4", "--node", "quic://a:5", "--node",
+                         "quic://a:6", "--node", "quic://a:7", "--node", "quic://a:8", "--node",
+                         "quic://a:9"));
+}
+
+static void a_name_is_of_a_small_alphabet(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_mine, "1 to 32",
+                   WORDS("--node", "quic://a:1", "--insecure", "--name", "a b"));
 }
 
 static void choices_stand_in_the_order_of_their_enums(void **state)
@@ -237,6 +317,12 @@ int main(void)
         cmocka_unit_test(a_miner_needs_a_node_or_a_bench),
         cmocka_unit_test(a_miner_cannot_connect_to_port_zero),
         cmocka_unit_test(a_bad_pin_is_refused),
+        cmocka_unit_test(several_nodes_keep_their_order_and_may_have_pins_of_their_own),
+        cmocka_unit_test(nodes_that_all_have_pins_need_no_other_trust),
+        cmocka_unit_test(an_official_node_wants_a_token),
+        cmocka_unit_test(a_node_of_the_first_generation_is_pinned_or_openly_insecure),
+        cmocka_unit_test(a_ninth_node_is_one_too_many),
+        cmocka_unit_test(a_name_is_of_a_small_alphabet),
         cmocka_unit_test(choices_stand_in_the_order_of_their_enums),
         cmocka_unit_test(descriptions_fit_and_name_the_default),
         cmocka_unit_test(nothing_that_weakens_a_link_comes_from_the_environment),

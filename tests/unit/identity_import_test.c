@@ -1,5 +1,5 @@
 /* The certificate of an official node becomes our classical leaf, in every form that they have. */
-#include "test.h"
+#include "handshake.h"
 
 #include "base/file.h"
 #include "identity/certificate.h"
@@ -97,6 +97,27 @@ static void assert_refused(const char *dir, pql_status code, const char *words)
     assert_int_not_equal(stat(in_dir(dir, "own/identity"), &st), 0);
 }
 
+/* A client with the signature schemes of an official miner (rustls 0.21) and our policy is served.
+ */
+static void assert_served(const pql_identity *id, uint16_t scheme)
+{
+    static const uint16_t offered[] = {0x0503, 0x0403, 0x0807, 0x0806, 0x0805, 0x0804};
+    const pqi_policy_use use = {.policy = PQL_POLICY_HYBRID, .quic = true};
+    const pqi_policy_use server_use = {.policy = PQL_POLICY_HYBRID, .quic = true, .server = true};
+    SSL_CTX *server = handshake_config(&server_use, id, PQL_LEAF_CLASSICAL);
+    SSL_CTX *client = handshake_config(&use, NULL, PQL_LEAF_CLASSICAL);
+    assert_int_equal(
+        SSL_CTX_set_verify_algorithm_prefs(client, offered, sizeof(offered) / sizeof(offered[0])),
+        1);
+    handshake_client seen = {.trust = NULL};
+    handshake h = handshake_run(client, server, &seen);
+    assert_true(h.done);
+    assert_int_equal(SSL_get_peer_signature_algorithm(h.client), scheme);
+    handshake_free(&h);
+    SSL_CTX_free(server);
+    SSL_CTX_free(client);
+}
+
 static void assert_imported(const char *dir, const pql_fingerprint *wanted, const char *algorithm,
                             uint16_t scheme)
 {
@@ -113,9 +134,7 @@ static void assert_imported(const char *dir, const pql_fingerprint *wanted, cons
     assert_int_equal(pqi_identity_scheme(id, PQL_LEAF_CLASSICAL), scheme);
     pql_identity_fingerprint(id, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT, &fp);
     assert_memory_equal(fp.sha256, wanted->sha256, sizeof(fp.sha256));
-    SSL_CTX *tls = SSL_CTX_new(TLS_method());
-    assert_int_equal(pqi_identity_use(id, PQL_LEAF_CLASSICAL, tls, NULL), PQL_OK);
-    SSL_CTX_free(tls);
+    assert_served(id, scheme);
     pql_identity_free(id);
 }
 

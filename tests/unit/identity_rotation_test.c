@@ -435,6 +435,7 @@ static void a_next_identity_that_is_not_whole_is_never_switched_to(void **state)
     pql_error err = {0};
     assert_int_equal(pqi_rotation_switch(dir, NOW, &err), PQL_E_IDENTITY);
     assert_non_null(strstr(err.message, "pq-key.pem"));
+    assert_non_null(strstr(err.message, "rotate cancel"));
     pql_identity *id = NULL; /* the one in use is untouched */
     assert_int_equal(pql_identity_open(&id, dir, NULL, NULL), PQL_OK);
     assert_true(pqi_rotation_same(id, before.current));
@@ -465,6 +466,19 @@ static void a_previous_identity_without_a_plan_stays_until_somebody_ends_it(void
     pqi_rotation_clear(&after);
     assert_int_equal(pqi_rotation_finish(dir, NULL), PQL_OK);
     pqi_rotation_clear(&before);
+}
+
+static void keys_are_not_made_for_a_directory_of_another_user(void **state)
+{
+    const char *dir = *state;
+    make_identity(dir);
+    if (chown(in_dir(dir, PQI_IDENTITY_CURRENT), 65534, (gid_t)-1) != 0) {
+        skip(); /* only root can give files away, and only root makes this mistake */
+    }
+    pql_error err = {0};
+    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_IDENTITY);
+    assert_non_null(strstr(err.message, "sudo -u"));
+    assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
 
 static void a_directory_that_is_being_changed_is_waited_for(void **state)
@@ -551,6 +565,7 @@ int main(void)
         DIR_TEST(a_next_identity_that_is_not_whole_is_never_switched_to),
         DIR_TEST(a_next_identity_without_its_plan_is_an_error),
         DIR_TEST(a_previous_identity_without_a_plan_stays_until_somebody_ends_it),
+        DIR_TEST(keys_are_not_made_for_a_directory_of_another_user),
         DIR_TEST(a_directory_that_is_being_changed_is_waited_for),
         cmocka_unit_test(a_plan_survives_its_text),
         cmocka_unit_test(anything_else_is_no_plan),

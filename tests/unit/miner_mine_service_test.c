@@ -13,7 +13,7 @@
 #define URL_SIZE 64
 #define EASY 300
 /* More than the miner takes in two seconds, should it need so long to read them. */
-#define FLOOD (5 * PQI_MINE_JOBS_PER_SEC)
+#define FLOOD (5 * PQI_CLIENT_JOBS_PER_SEC)
 
 /* How the node treats its miners. */
 typedef struct manners {
@@ -40,6 +40,7 @@ struct scene {
     pql_fingerprint pin;
     pql_context *node;
     char url[URL_SIZE];
+    pqi_login_opts login;
     pqi_mine_service *miner;
 
     pthread_mutex_t lock; /* for what follows */
@@ -195,7 +196,7 @@ static void stop_node(scene *s)
 
 /* ---- The miner ---- */
 
-static void on_connected(void *user, const pqi_mine_connected *link)
+static void on_connected(void *user, const pqi_client_connected *link)
 {
     scene *s = user;
     SEEN(s, s->connected++; s->posture = link->posture);
@@ -234,10 +235,10 @@ static void on_disconnected(void *user, const pql_close *why)
     SEEN(s, s->disconnected++);
 }
 
-static void on_retrying(void *user, uint64_t delay_ns, const pql_close *why)
+static void on_retrying(void *user, const pqi_client_trouble *what)
 {
     scene *s = user;
-    SEEN(s, s->retries++; s->retry_delay = delay_ns; s->retry_why = *why);
+    SEEN(s, s->retries++; s->retry_delay = what->delay_ns; s->retry_why = *what->why);
 }
 
 static void on_ended(void *user, pql_status status, const char *sentence)
@@ -249,12 +250,13 @@ static void on_ended(void *user, pql_status status, const char *sentence)
 
 static pqi_mine_service_opts miner_opts(scene *s)
 {
-    return (pqi_mine_service_opts){.url = s->url,
-                                   .peer = {.pins = &s->pin, .pin_count = 1},
+    s->login =
+        (pqi_login_opts){.url = s->url, .text = s->url, .peer = {.pins = &s->pin, .pin_count = 1}};
+    return (pqi_mine_service_opts){.nodes = &s->login,
+                                   .node_count = 1,
                                    .name = "test rig",
                                    .threads = 1,
-                                   .retry_first_ns = PQI_NS_PER_MS,
-                                   .retry_most_ns = 4 * PQI_NS_PER_MS,
+                                   .timing = {.first = PQI_NS_PER_MS, .most = 4 * PQI_NS_PER_MS},
                                    .events = {.connected = on_connected,
                                               .job = on_job,
                                               .cancelled = on_cancelled,
@@ -424,7 +426,7 @@ static void a_wrong_pin_ends_the_miner_with_both_fingerprints(void **state)
     pqi_mine_service_opts opts = miner_opts(s);
     pql_fingerprint wrong = s->pin;
     wrong.sha256[0] ^= 1;
-    opts.peer.pins = &wrong;
+    s->login.peer.pins = &wrong;
     pql_fingerprint_format(&s->pin, came);
     pql_fingerprint_format(&wrong, expected);
 
@@ -543,8 +545,8 @@ static void a_stop_does_not_wait_for_the_next_attempt(void **state)
     start_node(s, PQL_POLICY_HYBRID);
     stop_node(s);
     pqi_mine_service_opts opts = miner_opts(s);
-    opts.retry_first_ns = 1000 * PQI_NS_PER_SEC; /* the test would time out */
-    opts.retry_most_ns = opts.retry_first_ns;
+    opts.timing.first = 1000 * PQI_NS_PER_SEC; /* the test would time out */
+    opts.timing.most = opts.timing.first;
 
     start_miner(s, &opts);
     WAIT_UNTIL(s, s->retries == 1);
@@ -573,7 +575,7 @@ static void settings_that_cannot_work_end_the_miner_at_once(void **state)
     scene *s = *state;
     start_node(s, PQL_POLICY_HYBRID);
     pqi_mine_service_opts opts = miner_opts(s);
-    opts.peer = (pql_peer){.ca_file = "/no/such/file.pem"};
+    s->login.peer = (pql_peer){.ca_file = "/no/such/file.pem"};
 
     start_miner(s, &opts);
     WAIT_UNTIL(s, s->ended);
@@ -587,13 +589,13 @@ static void a_host_name_is_made_a_name_that_nodes_take(void **state)
     (void)state;
     char name[PQI_MINER_NAME_MAX + 1];
 
-    pqi_mine_name_clean(name, "Rig_1.example");
+    pqi_miner_name_clean(name, "Rig_1.example");
     assert_string_equal(name, "Rig_1.example");
-    pqi_mine_name_clean(name, "gr\xc3\xbc\xc3\x9f");
+    pqi_miner_name_clean(name, "gr\xc3\xbc\xc3\x9f");
     assert_true(pqi_miner_name_ok(name));
-    pqi_mine_name_clean(name, "0123456789012345678901234567890123456789");
+    pqi_miner_name_clean(name, "0123456789012345678901234567890123456789");
     assert_string_equal(name, "01234567890123456789012345678901");
-    pqi_mine_name_clean(name, "");
+    pqi_miner_name_clean(name, "");
     assert_string_equal(name, "miner");
 }
 

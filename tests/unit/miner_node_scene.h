@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "miner/node_service.h"
 #include "miner/session.h"
 #include "store/store.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define URL_SIZE 64
 #define NODE_WORKERS 2
@@ -32,7 +34,7 @@ typedef struct fake_source {
     unsigned number;
 } fake_source;
 
-static void fake_give_job(fake_source *f)
+static inline void fake_give_job(fake_source *f)
 {
     /* Any nonce solves 1, and none that anybody can find solves 2^511. */
     pqi_u512 difficulty = pqi_u512_from_u64(1);
@@ -47,8 +49,8 @@ static void fake_give_job(fake_source *f)
     f->events.on_job(f->events.user, &f->job);
 }
 
-static pql_status fake_start(pqi_source *source, const pqi_source_events *events, pqi_instant now,
-                             pql_error *err)
+static inline pql_status fake_start(pqi_source *source, const pqi_source_events *events,
+                                    pqi_instant now, pql_error *err)
 {
     fake_source *f = (fake_source *)source;
     (void)now;
@@ -60,8 +62,9 @@ static pql_status fake_start(pqi_source *source, const pqi_source_events *events
     return PQL_OK;
 }
 
-static pqi_source_verdict fake_submit(pqi_source *source, const char *job_id, const uint8_t *nonce,
-                                      const char *miner, pqi_instant now, pqi_source_block *block)
+static inline pqi_source_verdict fake_submit(pqi_source *source, const char *job_id,
+                                             const uint8_t *nonce, const char *miner,
+                                             pqi_instant now, pqi_source_block *block)
 {
     fake_source *f = (fake_source *)source;
     (void)nonce;
@@ -78,7 +81,7 @@ static pqi_source_verdict fake_submit(pqi_source *source, const char *job_id, co
     return verdict;
 }
 
-static void fake_tick(pqi_source *source, pqi_instant now)
+static inline void fake_tick(pqi_source *source, pqi_instant now)
 {
     fake_source *f = (fake_source *)source;
     (void)now;
@@ -90,13 +93,13 @@ static void fake_tick(pqi_source *source, pqi_instant now)
     }
 }
 
-static uint64_t fake_deadline(const pqi_source *source)
+static inline uint64_t fake_deadline(const pqi_source *source)
 {
     (void)source;
     return PQI_TIME_NEVER;
 }
 
-static void fake_destroy(pqi_source *source)
+static inline void fake_destroy(pqi_source *source)
 {
     (void)source;
 }
@@ -112,6 +115,7 @@ typedef struct scene scene;
 typedef struct client {
     scene *owner;
     struct client *next;
+    pqi_miner_dialect dialect;
     const char *first_bytes; /* sent on a fresh stream; NULL: no stream is opened */
     size_t first_len;
     pql_link *link;
@@ -125,24 +129,28 @@ typedef struct client {
     uint64_t height;
     char job_id[PQI_MINER_JOB_ID_MAX + 1];
     char cancel_reason[64];
+    char ack_reason[PQI_MINER_REASON_MAX + 1];
     pqi_miner_job job;
 } client;
 
 struct scene {
     pql_identity *identity;
-    pql_fingerprint pin;
+    pql_fingerprint pin, classical_pin;
     fake_source fake;
     pqi_store *store;
     pqi_source *chain; /* NULL: the fake one is used */
     pqi_metrics *registry;
     pqi_node_metrics *metrics;
     pqi_pq_metrics *links;
+    pqi_tokens *tokens;         /* made by a test, or NULL */
+    pqi_node_service_opts more; /* what a test adds to the options of the service */
     pqi_node_service *service;
     pql_context *node;
     pql_context *clients;
     pql_context *others; /* made when a test needs it */
     client *first;
     char url[URL_SIZE];
+    char dir[64]; /* made by a test, or empty: files of tokens */
     pqi_buf text;
 
     pthread_mutex_t lock;
@@ -166,11 +174,11 @@ struct scene {
         pthread_mutex_unlock(&(s)->lock);                                                          \
     } while (0)
 
-static void note_message(client *c, const uint8_t *body, size_t len)
+static inline void note_message(client *c, const uint8_t *body, size_t len)
 {
     char text[PQI_FRAME_BODY_MAX];
     pqi_miner_message m;
-    if (pqi_miner_decode(PQI_MINER_PQ1, body, len, &m, text, NULL) != PQL_OK) {
+    if (pqi_miner_decode(c->dialect, body, len, &m, text, NULL) != PQL_OK) {
         c->broken = true;
     } else if (m.type == PQI_MINER_NEW_JOB) {
         c->jobs++;
@@ -181,13 +189,14 @@ static void note_message(client *c, const uint8_t *body, size_t len)
     } else if (m.type == PQI_MINER_JOB_ACK) {
         c->acks[m.job_ack.verdict]++;
         c->height = m.job_ack.height;
+        (void)snprintf(c->ack_reason, sizeof(c->ack_reason), "%s", m.job_ack.reason);
     } else if (m.type == PQI_MINER_CANCEL) {
         c->cancels++;
         (void)snprintf(c->cancel_reason, sizeof(c->cancel_reason), "%s", m.cancel.reason);
     }
 }
 
-static void client_open(pql_link *link, void *user)
+static inline void client_open(pql_link *link, void *user)
 {
     client *c = user;
     if (c->first_bytes != NULL && pql_stream_open(link, &c->stream, NULL) == PQL_OK) {
@@ -196,14 +205,15 @@ static void client_open(pql_link *link, void *user)
     SEEN(c->owner, c->opened = true);
 }
 
-static void client_close(pql_link *link, const pql_close *why, void *user)
+static inline void client_close(pql_link *link, const pql_close *why, void *user)
 {
     client *c = user;
     (void)link;
     SEEN(c->owner, c->closed = true; c->why = *why);
 }
 
-static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
+static inline void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin,
+                               void *user)
 {
     client *c = user;
     pqi_reader in;
@@ -225,7 +235,7 @@ static void client_data(pql_stream *stream, const uint8_t *data, size_t len, boo
     pthread_mutex_unlock(&c->owner->lock);
 }
 
-static void client_stream_close(pql_stream *stream, uint64_t code, void *user)
+static inline void client_stream_close(pql_stream *stream, uint64_t code, void *user)
 {
     client *c = user;
     (void)code;
@@ -247,7 +257,7 @@ typedef struct order {
     uint8_t bytes[];
 } order;
 
-static void obey(pql_link *link, void *arg)
+static inline void obey(pql_link *link, void *arg)
 {
     order *o = arg;
     client *c = o->c;
@@ -264,7 +274,7 @@ static void obey(pql_link *link, void *arg)
     free(o);
 }
 
-static void give_order(client *c, order model, const void *bytes, size_t len)
+static inline void give_order(client *c, order model, const void *bytes, size_t len)
 {
     order *o = malloc(sizeof(*o) + len);
     assert_non_null(o);
@@ -277,26 +287,33 @@ static void give_order(client *c, order model, const void *bytes, size_t len)
     assert_int_equal(pql_link_run(c->link, obey, o), PQL_OK);
 }
 
-static void send_bytes(client *c, const void *bytes, size_t len)
+static inline void send_bytes(client *c, const void *bytes, size_t len)
 {
     give_order(c, (order){0}, bytes, len);
 }
 
-static void leave(client *c)
+static inline void leave(client *c)
 {
     give_order(c, (order){.leave = true}, NULL, 0);
 }
 
-static size_t encode(const pqi_miner_message *m, uint8_t frame[PQI_FRAME_SIZE_MAX])
+static inline size_t encode_as(pqi_miner_dialect dialect, const pqi_miner_message *m,
+                               uint8_t frame[PQI_FRAME_SIZE_MAX])
 {
     pqi_writer w;
     pqi_writer_init(&w, frame, PQI_FRAME_SIZE_MAX);
-    assert_int_equal(pqi_miner_encode(PQI_MINER_PQ1, m, &w, NULL), PQL_OK);
+    assert_int_equal(pqi_miner_encode(dialect, m, &w, NULL), PQL_OK);
     return w.len;
 }
 
+static inline size_t encode(const pqi_miner_message *m, uint8_t frame[PQI_FRAME_SIZE_MAX])
+{
+    return encode_as(PQI_MINER_PQ1, m, frame);
+}
+
 /* A result for |job_id| whose nonce is |nonce|. */
-static size_t encode_result(const char *job_id, uint64_t nonce, uint8_t frame[PQI_FRAME_SIZE_MAX])
+static inline size_t encode_result(const char *job_id, uint64_t nonce,
+                                   uint8_t frame[PQI_FRAME_SIZE_MAX])
 {
     char short_text[17];
     char work[2 * PQI_MINER_WORK_SIZE + 1];
@@ -311,14 +328,14 @@ static size_t encode_result(const char *job_id, uint64_t nonce, uint8_t frame[PQ
     return encode(&m, frame);
 }
 
-static void send_result(client *c, const char *job_id, uint64_t nonce)
+static inline void send_result(client *c, const char *job_id, uint64_t nonce)
 {
     uint8_t frame[PQI_FRAME_SIZE_MAX];
     const size_t len = encode_result(job_id, nonce, frame);
     send_bytes(c, frame, len);
 }
 
-static void send_stats(client *c, uint64_t hashes, uint64_t elapsed_ns)
+static inline void send_stats(client *c, uint64_t hashes, uint64_t elapsed_ns)
 {
     uint8_t frame[PQI_FRAME_SIZE_MAX];
     const pqi_miner_message m = {.type = PQI_MINER_STATS,
@@ -327,12 +344,15 @@ static void send_stats(client *c, uint64_t hashes, uint64_t elapsed_ns)
     send_bytes(c, frame, len);
 }
 
-static client *connect_with(scene *s, pql_context *ctx, const void *first_bytes, size_t first_len)
+static inline client *connect_as(scene *s, pql_context *ctx, pqi_miner_dialect dialect,
+                                 const void *first_bytes, size_t first_len)
 {
-    const pql_peer peer = {.pins = &s->pin, .pin_count = 1};
+    const bool classical = dialect != PQI_MINER_PQ1;
+    const pql_peer peer = {.pins = classical ? &s->classical_pin : &s->pin, .pin_count = 1};
     client *c = calloc(1, sizeof(*c));
     assert_non_null(c);
     c->owner = s;
+    c->dialect = dialect;
     c->next = s->first;
     s->first = c;
     c->second_stream = 1;
@@ -343,13 +363,41 @@ static client *connect_with(scene *s, pql_context *ctx, const void *first_bytes,
         c->first_bytes = copy;
         c->first_len = first_len;
     }
-    const pql_connect_opts opts = {
-        .alpn = "pqlink-miner/1", .handlers = &client_handlers, .user = c, .keep_alive_ms = 10000};
+    const pql_connect_opts opts = {.alpn = pqi_miner_alpn(dialect),
+                                   .handlers = &client_handlers,
+                                   .user = c,
+                                   .keep_alive_ms = 10000};
     assert_int_equal(pql_connect(ctx, s->url, &peer, &opts, &c->link, NULL), PQL_OK);
     return c;
 }
 
-static client *connect_named(scene *s, pql_context *ctx, const char *name)
+static inline client *connect_with(scene *s, pql_context *ctx, const void *first_bytes,
+                                   size_t first_len)
+{
+    return connect_as(s, ctx, PQI_MINER_PQ1, first_bytes, first_len);
+}
+
+/* Classical cryptography only, as official programs have it. */
+static inline pql_context *classical_context(scene *s)
+{
+    const pql_context_opts classical = {.policy = PQL_POLICY_OFF, .workers = 1};
+    if (s->others == NULL) {
+        assert_int_equal(pql_context_new(&s->others, &classical, NULL), PQL_OK);
+    }
+    return s->others;
+}
+
+/* An official miner; |token| is NULL for one of v1. */
+static inline client *official(scene *s, const char *token)
+{
+    uint8_t frame[PQI_FRAME_SIZE_MAX];
+    const pqi_miner_dialect dialect = token == NULL ? PQI_MINER_V1 : PQI_MINER_V2;
+    const pqi_miner_message m = {.type = PQI_MINER_READY, .ready = {.token = token}};
+    const size_t len = encode_as(dialect, &m, frame);
+    return connect_as(s, classical_context(s), dialect, frame, len);
+}
+
+static inline client *connect_named(scene *s, pql_context *ctx, const char *name)
 {
     uint8_t frame[PQI_FRAME_SIZE_MAX];
     const pqi_miner_message m = {.type = PQI_MINER_READY,
@@ -359,7 +407,7 @@ static client *connect_named(scene *s, pql_context *ctx, const char *name)
 }
 
 /* A miner that has got its first job. */
-static client *join(scene *s, const char *name)
+static inline client *join(scene *s, const char *name)
 {
     client *c = connect_named(s, s->clients, name);
     WAIT_UNTIL(s, c->closed || c->jobs > 0);
@@ -367,12 +415,12 @@ static client *join(scene *s, const char *name)
     return c;
 }
 
-static client *stranger(scene *s, const char *bytes, size_t len)
+static inline client *stranger(scene *s, const char *bytes, size_t len)
 {
     return connect_with(s, s->clients, bytes, len);
 }
 
-static unsigned acks(client *c, pqi_miner_verdict verdict)
+static inline unsigned acks(client *c, pqi_miner_verdict verdict)
 {
     pthread_mutex_lock(&c->owner->lock);
     const unsigned count = c->acks[verdict];
@@ -380,20 +428,20 @@ static unsigned acks(client *c, pqi_miner_verdict verdict)
     return count;
 }
 
-static void new_job(scene *s)
+static inline void new_job(scene *s)
 {
     atomic_store(&s->fake.push, true);
     (void)pqi_node_service_tick(s->service);
 }
 
-static void start_node(scene *s, pql_policy policy, unsigned workers)
+static inline void start_node(scene *s, pql_policy policy, unsigned workers)
 {
-    const pqi_node_service_opts opts = {
-        .source = s->chain != NULL ? s->chain : &s->fake.head,
-        .metrics = s->metrics,
-        .links = s->links,
-        .policy = policy,
-    };
+    pqi_node_service_opts opts = s->more;
+    opts.source = s->chain != NULL ? s->chain : &s->fake.head;
+    opts.metrics = s->metrics;
+    opts.links = s->links;
+    opts.policy = policy;
+    opts.tokens = s->tokens;
     const pql_context_opts node = {.identity = s->identity, .policy = policy, .workers = workers};
     pql_listener *listener = NULL;
     assert_int_equal(pqi_node_service_new(&s->service, &opts, NULL), PQL_OK);
@@ -405,12 +453,32 @@ static void start_node(scene *s, pql_policy policy, unsigned workers)
                    (unsigned)pql_listener_port(listener));
 }
 
-static void start(scene *s)
+/* The file of tokens of the scene, with |text| in it. */
+static inline const char *write_tokens(scene *s, const char *text)
+{
+    static char path[96];
+    if (s->dir[0] == '\0') {
+        (void)snprintf(s->dir, sizeof(s->dir), "/tmp/pqlink-node-XXXXXX");
+        assert_non_null(mkdtemp(s->dir));
+    }
+    (void)snprintf(path, sizeof(path), "%s/tokens", s->dir);
+    assert_int_equal(pqi_file_write_atomic(path, text, strlen(text), 0600, NULL), PQL_OK);
+    return path;
+}
+
+static inline void start_with_tokens(scene *s, const char *text)
+{
+    assert_int_equal(pqi_tokens_open(&s->tokens, write_tokens(s, text), NULL), PQL_OK);
+    s->more.token_required = true;
+    start_node(s, PQL_POLICY_HYBRID, NODE_WORKERS);
+}
+
+static inline void start(scene *s)
 {
     start_node(s, PQL_POLICY_HYBRID, NODE_WORKERS);
 }
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
     scene *s = calloc(1, sizeof(*s));
     assert_non_null(s);
@@ -419,6 +487,8 @@ static int setup(void **state)
     s->fake.head.kind = &fake_kind;
     assert_int_equal(pql_identity_ephemeral(&s->identity, NULL, NULL), PQL_OK);
     pql_identity_fingerprint(s->identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &s->pin);
+    pql_identity_fingerprint(s->identity, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT,
+                             &s->classical_pin);
     assert_int_equal(pqi_metrics_new(&s->registry, NULL), PQL_OK);
     assert_int_equal(pqi_node_metrics_new(&s->metrics, s->registry, NULL), PQL_OK);
     assert_int_equal(pqi_pq_metrics_new(&s->links, s->registry, "test", NULL), PQL_OK);
@@ -427,7 +497,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+static inline int teardown(void **state)
 {
     scene *s = *state;
     pql_context_free(s->node);
@@ -441,6 +511,7 @@ static int teardown(void **state)
         free(c);
     }
     pqi_node_service_free(s->service);
+    pqi_tokens_free(s->tokens);
     pqi_node_metrics_free(s->metrics);
     pqi_pq_metrics_free(s->links);
     pqi_metrics_free(s->registry);
@@ -448,6 +519,12 @@ static int teardown(void **state)
     pqi_store_close(s->store);
     pql_identity_free(s->identity);
     pqi_buf_free(&s->text);
+    if (s->dir[0] != '\0') {
+        char path[96];
+        (void)snprintf(path, sizeof(path), "%s/tokens", s->dir);
+        (void)unlink(path);
+        (void)rmdir(s->dir);
+    }
     pthread_cond_destroy(&s->change);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -467,7 +544,7 @@ static const char *exposed(scene *s)
 
 #define assert_exposed(s, line) assert_non_null(strstr(exposed(s), line))
 
-static json_t *status_of(scene *s)
+static inline json_t *status_of(scene *s)
 {
     pqi_buf out = {0};
     assert_int_equal(pqi_node_service_status(s->service, &out, NULL), PQL_OK);
@@ -477,7 +554,7 @@ static json_t *status_of(scene *s)
     return root;
 }
 
-static size_t miners_listed(scene *s)
+static inline size_t miners_listed(scene *s)
 {
     json_t *root = status_of(s);
     const size_t count = json_array_size(json_object_get(root, "miners"));
@@ -486,7 +563,7 @@ static size_t miners_listed(scene *s)
 }
 
 /* What the status says of the only miner called |name|. */
-static json_int_t status_number(scene *s, const char *name, const char *key)
+static inline json_int_t status_number(scene *s, const char *name, const char *key)
 {
     json_t *root = status_of(s);
     json_t *row;
@@ -502,13 +579,13 @@ static json_int_t status_number(scene *s, const char *name, const char *key)
     return value;
 }
 
-static void note_done(void *arg)
+static inline void note_done(void *arg)
 {
     sem_post(arg);
 }
 
 /* Returns when each worker of the node has done what was in its queue. */
-static void wait_for_workers(scene *s)
+static inline void wait_for_workers(scene *s)
 {
     sem_t done;
     sem_init(&done, 0, 0);
@@ -522,7 +599,7 @@ static void wait_for_workers(scene *s)
 }
 
 /* True when the node still serves |c|: a fresh result of its is accepted. */
-static void assert_served(client *c, uint64_t nonce)
+static inline void assert_served(client *c, uint64_t nonce)
 {
     scene *s = c->owner;
     char job_id[PQI_MINER_JOB_ID_MAX + 1];

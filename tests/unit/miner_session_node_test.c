@@ -643,11 +643,12 @@ static void the_sum_of_hashes_stays_at_its_largest_value(void **state)
     assert_true(pqi_session_node_counters_get(&r.s)->hashes == UINT64_MAX);
 }
 
-static void an_official_miner_gets_its_job_again_after_a_rejected_result(void **state)
+static void an_official_miner_gets_its_job_again_when_it_stays_the_current_one(void **state)
 {
     (void)state;
     static const pqi_miner_verdict again[] = {PQI_VERDICT_INVALID, PQI_VERDICT_REJECTED,
-                                              PQI_VERDICT_UNAVAILABLE, PQI_VERDICT_DUPLICATE};
+                                              PQI_VERDICT_UNAVAILABLE, PQI_VERDICT_DUPLICATE,
+                                              PQI_VERDICT_ACCEPTED};
     for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++) {
         room r;
         room_active(&r, PQI_MINER_V2);
@@ -657,14 +658,46 @@ static void an_official_miner_gets_its_job_again_after_a_rejected_result(void **
     }
 }
 
-static void an_official_miner_gets_nothing_after_an_accepted_or_stale_result(void **state)
+static void an_official_miner_gets_nothing_after_a_stale_result(void **state)
 {
     (void)state;
     room r;
     room_active(&r, PQI_MINER_V2);
-    miner_solves(&r, "1", 7);
     miner_solves(&r, "0", 7);
+    r.answer = PQI_VERDICT_STALE; /* the source has a newer job, which is on its way */
+    miner_solves(&r, "1", 7);
     assert_string_equal(r.sent, "");
+}
+
+static void an_official_miner_over_its_rate_gets_its_job_again_after_a_pause(void **state)
+{
+    (void)state;
+    room r;
+    room_active(&r, PQI_MINER_V2);
+    for (unsigned i = 0; i < PQI_NODE_RESULT_BURST; i++) {
+        miner_solves(&r, "1", i + 1);
+    }
+    r.sent[0] = '\0';
+
+    miner_solves(&r, "1", 1000);
+    assert_int_equal(verdicts(&r, PQI_VERDICT_FLOOD), 1);
+    assert_string_equal(r.sent, "");
+    const uint64_t deadline = pqi_session_node_deadline(&r.s);
+    assert_true(deadline == r.now + PQI_NODE_FLOOD_PAUSE_NS);
+    pqi_session_node_expire(&r.s, deadline);
+
+    assert_true(sent_job(&r, "1"));
+    assert_true(pqi_session_node_deadline(&r.s) == PQI_TIME_NEVER);
+}
+
+static void a_closed_session_tells_why_where_the_wire_does_not(void **state)
+{
+    (void)state;
+    room r;
+    room_active(&r, PQI_MINER_V2);
+    pqi_session_node_close(&r.s, PQI_CLOSE_FLOOD);
+    assert_closed(&r, 0, "too many messages");
+    assert_int_equal(pqi_session_node_why(&r.s), PQI_CLOSE_FLOOD);
 }
 
 static void a_late_rejection_does_not_bring_an_old_job_back(void **state)
@@ -936,8 +969,10 @@ int main(void)
         cmocka_unit_test(stats_every_ten_seconds_give_the_hash_rate),
         cmocka_unit_test(stats_over_no_time_are_ignored),
         cmocka_unit_test(the_sum_of_hashes_stays_at_its_largest_value),
-        cmocka_unit_test(an_official_miner_gets_its_job_again_after_a_rejected_result),
-        cmocka_unit_test(an_official_miner_gets_nothing_after_an_accepted_or_stale_result),
+        cmocka_unit_test(an_official_miner_gets_its_job_again_when_it_stays_the_current_one),
+        cmocka_unit_test(an_official_miner_over_its_rate_gets_its_job_again_after_a_pause),
+        cmocka_unit_test(a_closed_session_tells_why_where_the_wire_does_not),
+        cmocka_unit_test(an_official_miner_gets_nothing_after_a_stale_result),
         cmocka_unit_test(a_late_rejection_does_not_bring_an_old_job_back),
         cmocka_unit_test(a_failed_result_is_counted_and_not_acknowledged),
         cmocka_unit_test(messages_out_of_place_are_ignored_and_counted),

@@ -194,6 +194,59 @@ static void an_endpoint_is_never_a_name(void **state)
     assert_non_null(strstr(err.message, "port"));
 }
 
+static void a_node_has_one_of_three_schemes(void **state)
+{
+    (void)state;
+    pqi_node_url node;
+    assert_int_equal(pqi_node_url_parse(&node, "QUANTUS://Node.Example:9833", NULL), PQL_OK);
+    assert_int_equal(node.scheme, PQI_SCHEME_QUANTUS);
+    assert_string_equal(node.text, "quantus://node.example:9833");
+    assert_string_equal(node.url.text, "quic://node.example:9833");
+    assert_null(node.fragment);
+    assert_int_equal(pqi_node_url_parse(&node, "quantus-v1://[::1]:1", NULL), PQL_OK);
+    assert_int_equal(node.scheme, PQI_SCHEME_QUANTUS_V1);
+    assert_string_equal(node.text, "quantus-v1://[::1]:1");
+    assert_int_equal(pqi_node_url_parse(&node, "quic://a:1", NULL), PQL_OK);
+    assert_int_equal(node.scheme, PQI_SCHEME_QUIC);
+}
+
+static void a_node_may_carry_a_fragment(void **state)
+{
+    (void)state;
+    pqi_node_url node;
+    assert_int_equal(pqi_node_url_parse(&node, "quantus://a:1#sha256:00#ff", NULL), PQL_OK);
+    assert_string_equal(node.text, "quantus://a:1");
+    assert_string_equal(node.fragment, "sha256:00#ff");
+    assert_int_equal(pqi_node_url_parse(&node, "quic://a:1#", NULL), PQL_OK);
+    assert_string_equal(node.fragment, "");
+}
+
+static void assert_no_node(const char *text, const char *words)
+{
+    pqi_node_url node;
+    pql_error err = {0};
+    assert_int_equal(pqi_node_url_parse(&node, text, &err), PQL_E_USAGE);
+    assert_non_null(strstr(err.message, words));
+    assert_string_equal(node.text, "");
+}
+
+static void a_node_that_cannot_be_connected_to_is_refused(void **state)
+{
+    (void)state;
+    char longest[1024];
+    memset(longest, 'a', sizeof(longest));
+    memcpy(longest, "quantus://", strlen("quantus://"));
+    longest[sizeof(longest) - 1] = '\0';
+    assert_no_node("http://a:1", "must begin with");
+    assert_no_node("quantus-v2://a:1", "must begin with");
+    assert_no_node("", "must begin with");
+    assert_no_node("quantus://a:0", "must not be 0");
+    assert_no_node("quantus://a", "port");
+    assert_no_node("quantus://quic://a:1", "Nothing may follow");
+    assert_no_node("quantus://a:1/#x", "Nothing may follow");
+    assert_no_node(longest, "too long");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +265,9 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused_or_valid_by_itself),
         cmocka_unit_test(an_endpoint_is_an_address_and_a_port_or_off),
         cmocka_unit_test(an_endpoint_is_never_a_name),
+        cmocka_unit_test(a_node_has_one_of_three_schemes),
+        cmocka_unit_test(a_node_may_carry_a_fragment),
+        cmocka_unit_test(a_node_that_cannot_be_connected_to_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

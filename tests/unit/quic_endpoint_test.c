@@ -5,6 +5,7 @@
 #include "quic/cid.h"
 #include "quic/endpoint.h"
 
+#include <ngtcp2/ngtcp2_crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -167,11 +168,11 @@ static pqi_address address_of(const char *host, uint16_t port)
     return address;
 }
 
-static void give(pqi_quic_endpoint *server, const uint8_t *data, size_t len, uint16_t port,
-                 uint64_t now)
+static void give_from(pqi_quic_endpoint *server, const char *host, uint16_t port,
+                      const uint8_t *data, size_t len, uint64_t now)
 {
     const pqi_datagrams run = {.local = address_of("192.0.2.1", 9833),
-                               .remote = address_of("198.51.100.7", port),
+                               .remote = address_of(host, port),
                                .data = data,
                                .len = len,
                                .segment = len};
@@ -179,21 +180,47 @@ static void give(pqi_quic_endpoint *server, const uint8_t *data, size_t len, uin
     pqi_quic_endpoint_flush(server, now);
 }
 
-/* A different client each time: random connection IDs make a different first flight. */
-static void new_hello(void)
+static void give(pqi_quic_endpoint *server, const uint8_t *data, size_t len, uint16_t port,
+                 uint64_t now)
 {
-    const pqi_quic_endpoint_opts opts = options(false);
+    give_from(server, "198.51.100.7", port, data, len, now);
+}
+
+/* A different client each time: random connection IDs make a different first flight. */
+static void hello_of(const pqi_quic_endpoint_opts *opts)
+{
     const pqi_address local = address_of("198.51.100.7", 1);
     const pqi_address remote = address_of("192.0.2.1", 9833);
     pqi_quic_conn *conn = NULL;
     hello.count = 0;
-    pqi_quic_endpoint *client = pqi_quic_endpoint_new(&opts);
+    pqi_quic_endpoint *client = pqi_quic_endpoint_new(opts);
     assert_int_equal(pqi_quic_endpoint_connect(client, &local, &remote, "h.example",
                                                "h.example:9833", &events, NULL, START, &conn, NULL),
                      PQL_OK);
     pqi_quic_endpoint_flush(client, START);
     pqi_quic_endpoint_free(client);
     assert_true(hello.count >= 2);
+}
+
+static void new_hello(void)
+{
+    const pqi_quic_endpoint_opts opts = options(false);
+    hello_of(&opts);
+}
+
+/* The first flight of a client that was here before, with the token that |server| gave it. */
+static void hello_with_token(const pqi_quic_endpoint_opts *server, const char *host)
+{
+    uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
+    pqi_quic_endpoint_opts opts = options(false);
+    const pqi_address remote = address_of(host, 1);
+    const ngtcp2_ssize len = ngtcp2_crypto_generate_regular_token(
+        token, server->secret, sizeof(server->secret), (const ngtcp2_sockaddr *)&remote.sa.any,
+        remote.len, START + server->wall_offset);
+    assert_true(len > 0);
+    opts.token = token;
+    opts.token_len = (size_t)len;
+    hello_of(&opts);
 }
 
 static int set_up(void **state)
@@ -347,7 +374,9 @@ static void a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes(void **st
             memcpy(hello.data[0] + 6, &i, sizeof(i));
         }
         in += hello.len[0];
-        give(server, hello.data[0], hello.len[0], (uint16_t)(1 + i % 60000), START + i);
+        char host[32];
+        (void)snprintf(host, sizeof(host), "198.%u.%u.%u", i >> 16, (i >> 8) & 0xff, i & 0xff);
+        give_from(server, host, (uint16_t)(1 + i % 60000), hello.data[0], hello.len[0], START + i);
         assert_true(pqi_quic_endpoint_live(server) <= 128);
     }
     assert_int_equal(pqi_quic_endpoint_live(server), 128);
@@ -362,6 +391,79 @@ static void a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes(void **st
     assert_true(pqi_quic_endpoint_empty(server));
     assert_true(out.bytes <= 3 * in);
     pqi_quic_endpoint_free(server);
+}
+
+static void one_address_must_prove_itself_from_64_half_open_handshakes(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    for (uint16_t i = 0; i < PQI_QUIC_UNPROVEN_MAX + 20; i++) {
+        new_hello();
+        give(server, hello.data[0], hello.len[0], (uint16_t)(1 + i), START);
+    }
+    assert_int_equal(pqi_quic_endpoint_live(server), PQI_QUIC_UNPROVEN_MAX);
+    assert_int_equal(pqi_quic_endpoint_counters(server).retries, 20);
+    /* Others are not asked. */
+    new_hello();
+    give_from(server, "198.51.100.8", 1, hello.data[0], hello.len[0], START);
+    assert_int_equal(pqi_quic_endpoint_live(server), PQI_QUIC_UNPROVEN_MAX + 1);
+    /* Nor is it once its handshakes are given up. */
+    pqi_quic_endpoint_flush(server, START + 11 * PQI_NS_PER_SEC);
+    new_hello();
+    give(server, hello.data[0], hello.len[0], 1, START + 11 * PQI_NS_PER_SEC);
+    assert_int_equal(pqi_quic_endpoint_counters(server).retries, 20);
+    pqi_quic_endpoint_free(server);
+}
+
+static void a_proven_address_gets_its_share_of_the_places_and_no_more(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.max_unauthenticated = 200;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    for (unsigned i = 0; i < 150; i++) {
+        hello_with_token(&opts, "198.51.100.7");
+        give(server, hello.data[0], hello.len[0], (uint16_t)(1 + i), START);
+    }
+    assert_int_equal(pqi_quic_endpoint_live(server), 100); /* as many as there are free */
+    const size_t answers = out.count;
+    hello_with_token(&opts, "198.51.100.7");
+    give(server, hello.data[0], hello.len[0], 999, START);
+    assert_int_equal(out.count, answers); /* silence */
+    assert_string_equal(out.rejected, "address");
+    hello_with_token(&opts, "198.51.100.8");
+    give_from(server, "198.51.100.8", 1, hello.data[0], hello.len[0], START);
+    assert_int_equal(pqi_quic_endpoint_live(server), 101);
+    pqi_quic_endpoint_free(server);
+}
+
+static void an_address_with_all_its_links_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t key[16];
+    const pqi_address crowded = address_of("198.51.100.7", 5);
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.link_sources = pqi_sources_new(key);
+    opts.max_links_per_address = 2;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    pqi_source *one = pqi_sources_add(opts.link_sources, &crowded, 2);
+    pqi_source *two = pqi_sources_add(opts.link_sources, &crowded, 2);
+    new_hello();
+    give(server, hello.data[0], hello.len[0], 1, START);
+    assert_int_equal(out.accepted, 0);
+    assert_string_equal(out.rejected, "address");
+    assert_true(out.bytes < 100); /* CONNECTION_REFUSED */
+    give_from(server, "198.51.100.8", 1, hello.data[0], hello.len[0], START);
+    assert_int_equal(out.accepted, 1);
+    pqi_sources_remove(opts.link_sources, one);
+    new_hello();
+    give(server, hello.data[0], hello.len[0], 1, START);
+    assert_int_equal(out.accepted, 2);
+    pqi_sources_remove(opts.link_sources, two);
+    pqi_quic_endpoint_free(server);
+    pqi_sources_free(opts.link_sources);
 }
 
 static void a_stale_or_foreign_retry_token_is_no_proof(void **state)
@@ -492,6 +594,9 @@ int main(void)
         cmocka_unit_test(version_2_is_negotiated_down_although_the_library_knows_it),
         cmocka_unit_test(an_unknown_version_may_have_connection_ids_of_255_bytes),
         cmocka_unit_test(a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes),
+        cmocka_unit_test(one_address_must_prove_itself_from_64_half_open_handshakes),
+        cmocka_unit_test(a_proven_address_gets_its_share_of_the_places_and_no_more),
+        cmocka_unit_test(an_address_with_all_its_links_is_refused),
         cmocka_unit_test(a_stale_or_foreign_retry_token_is_no_proof),
         cmocka_unit_test(lingering_connections_are_bounded),
         cmocka_unit_test(connections_that_found_the_socket_full_write_when_it_has_room),

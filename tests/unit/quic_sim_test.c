@@ -185,6 +185,26 @@ static void path_mtu_discovery_finds_a_larger_path(void **state)
     sim_free(s);
 }
 
+static void a_path_that_carries_less_from_one_moment_on_does_not_end_the_link(void **state)
+{
+    (void)state;
+    sim_opts opts = defaults();
+    opts.rules.mtu = 1452;
+    opts.send = 3000000;
+    sim *s = sim_new(&opts);
+    pqi_quic_stats stats;
+    do {
+        sim_run(s, sim_now(s) - SIM_START + 10 * MS);
+        pqi_quic_conn_stats(sim_client_conn(s), &stats);
+    } while (stats.path_mtu <= 1200);
+    assert_true(sim_client(s)->received < opts.send);
+    sim_change(s)->mtu = 1200;
+    sim_run(s, 55 * SEC);
+    assert_int_equal(sim_client(s)->closed, 0);
+    assert_int_equal(sim_client(s)->received, opts.send);
+    sim_free(s);
+}
+
 static void retry_validates_the_address_first(void **state)
 {
     (void)state;
@@ -603,6 +623,7 @@ int main(void)
         cmocka_unit_test(keep_alive_holds_an_idle_link),
         cmocka_unit_test(a_path_of_1200_bytes_works),
         cmocka_unit_test(path_mtu_discovery_finds_a_larger_path),
+        cmocka_unit_test(a_path_that_carries_less_from_one_moment_on_does_not_end_the_link),
         cmocka_unit_test(retry_validates_the_address_first),
         cmocka_unit_test(a_restarted_server_resets_old_links),
         cmocka_unit_test(keys_can_be_updated_in_flight),

@@ -206,6 +206,63 @@ static void eight_pins_leave_the_handshake_at_one_round_trip(void **state)
     pqi_quic_tls_free(server);
 }
 
+/* ---- clients that cannot say what they expect ---- */
+
+static outcome dial_official(const pqi_quic_tls *server, const pql_identity *expected)
+{
+    return dial_pinned(server, FOREIGN, expected, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT);
+}
+
+static void a_client_without_a_hint_gets_the_other_leaf_after_it_refused_one(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    assert_false(dial_official(server, second).open);
+    const outcome again = dial_official(server, second);
+    assert_shows(&again, second, PQL_LEAF_PQ);
+    const outcome later = dial_official(server, second); /* what it took is shown again */
+    assert_shows(&later, second, PQL_LEAF_PQ);
+    pqi_quic_tls_free(server);
+}
+
+static void a_client_whose_pin_changes_gets_in_at_the_second_try(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    for (unsigned i = 0; i < 4; i++) {
+        const pql_identity *expected = i % 2 == 0 ? second : first;
+        assert_false(dial_official(server, expected).open);
+        const outcome o = dial_official(server, expected);
+        assert_shows(&o, expected, PQL_LEAF_PQ);
+    }
+    pqi_quic_tls_free(server);
+}
+
+static void a_hint_counts_more_than_what_is_remembered(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    assert_false(dial_official(server, second).open);
+    const outcome o = dial_pinned(server, OWN, first, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT);
+    assert_shows(&o, first, PQL_LEAF_PQ);
+    const outcome official = dial_official(server, second); /* and does not change it */
+    assert_shows(&official, second, PQL_LEAF_PQ);
+    pqi_quic_tls_free(server);
+}
+
+static void after_the_rotation_only_the_current_leaf_is_shown(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    assert_false(dial_official(server, second).open);
+    replace(server, first, NULL);
+    assert_false(dial_official(server, second).open);
+    assert_false(dial_official(server, second).open);
+    const outcome o = dial_official(server, first);
+    assert_shows(&o, first, PQL_LEAF_PQ);
+    pqi_quic_tls_free(server);
+}
+
 /* ---- replacement ---- */
 
 static void the_next_handshake_shows_the_new_leaf(void **state)
@@ -299,6 +356,10 @@ int main(void)
         cmocka_unit_test(a_foreign_protocol_carries_no_hint),
         cmocka_unit_test(without_a_rotation_a_hint_changes_nothing),
         cmocka_unit_test(eight_pins_leave_the_handshake_at_one_round_trip),
+        cmocka_unit_test(a_client_without_a_hint_gets_the_other_leaf_after_it_refused_one),
+        cmocka_unit_test(a_client_whose_pin_changes_gets_in_at_the_second_try),
+        cmocka_unit_test(a_hint_counts_more_than_what_is_remembered),
+        cmocka_unit_test(after_the_rotation_only_the_current_leaf_is_shown),
         cmocka_unit_test(the_next_handshake_shows_the_new_leaf),
         cmocka_unit_test(a_handshake_that_has_begun_ends_with_the_leaf_that_it_began_with),
         cmocka_unit_test(a_live_link_outlives_the_identity_that_it_began_with),

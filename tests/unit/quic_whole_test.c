@@ -158,6 +158,7 @@ static void run_schedule(uint64_t seed, sim_rules rules, unsigned large_per_mill
                            .rules = rules,
                            .identity = identity,
                            .retry_threshold = NO_RETRY,
+                           .wide_window = seed % 4 == 0,
                            .client_tls = client_tls,
                            .server_tls = server_tls,
                            .stream_data = take_data,

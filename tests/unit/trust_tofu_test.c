@@ -320,6 +320,34 @@ static void each_refusal_has_its_alert(void **state)
     assert_int_equal(pqi_trust_alert(PQL_E_NOMEM), 42);
 }
 
+static void what_is_remembered_can_be_asked_for(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pql_fingerprint fp;
+    pqi_trust *trust = trust_by_memory(&m);
+    assert_false(pqi_trust_remembers(trust, NAME, &fp));
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    const pqi_chain chain = chain_of(&leaf_one);
+    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, true, NULL), PQL_OK);
+    assert_true(pqi_trust_remembers(trust, NAME, &fp));
+    assert_int_equal(fp.form, PQL_FINGERPRINT_CERT);
+    assert_memory_equal(fp.sha256, leaf_one.of_cert.sha256, sizeof(fp.sha256));
+    assert_false(pqi_trust_remembers(trust, "other.example:9833", &fp));
+    m.get_fails = true;
+    assert_false(pqi_trust_remembers(trust, NAME, &fp));
+    pqi_trust_free(trust);
+}
+
+static void pins_remember_nothing(void **state)
+{
+    (void)state;
+    pql_fingerprint fp;
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = &leaf_one.of_cert, .pin_count = 1});
+    assert_false(pqi_trust_remembers(trust, NAME, &fp));
+    pqi_trust_free(trust);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +366,8 @@ int main(void)
         cmocka_unit_test(a_classical_peer_that_becomes_hybrid_is_remembered_as_such),
         cmocka_unit_test(a_memory_that_fails_accepts_nobody),
         cmocka_unit_test(each_refusal_has_its_alert),
+        cmocka_unit_test(what_is_remembered_can_be_asked_for),
+        cmocka_unit_test(pins_remember_nothing),
     };
     return cmocka_run_group_tests(tests, make_leaves, free_leaves);
 }

@@ -37,6 +37,10 @@ class Options(dict):
     def is_set(self, name):
         return self.get(name) == "yes"
 
+    async def pause(self):
+        """So that a session lasts until the event of its case."""
+        await asyncio.sleep(self.count("pause-ms", 0) / 1000)
+
     def count(self, name, otherwise):
         return int(self.get(name, otherwise))
 
@@ -78,6 +82,8 @@ class Talker(QuicConnectionProtocol):
     def quic_event_received(self, event):
         if isinstance(event, events.HandshakeCompleted):
             self.completed = event
+            if not self._quic.configuration.is_client:
+                say(event="open", alpn=event.alpn_protocol, resumed=event.session_resumed)
         elif isinstance(event, events.ConnectionTerminated):
             self.ended = event
         super().quic_event_received(event)
@@ -93,6 +99,14 @@ def loopback_socket():
     return made
 
 
+def own_leaf(options):
+    """The certificate and key that this side shows."""
+    with open(options.text("cert"), "rb") as file:
+        certificate = x509.load_der_x509_certificate(file.read())
+    with open(options.text("key"), "rb") as file:
+        return certificate, serialization.load_der_private_key(file.read(), password=None)
+
+
 class Miner:
     def __init__(self, options):
         self.options = options
@@ -102,6 +116,8 @@ class Miner:
         # The signature of the handshake is checked in this mode too; the pin is ours to check.
         configuration = QuicConfiguration(is_client=True, alpn_protocols=[self.options.text("alpn")],
                                           verify_mode=ssl.CERT_NONE, server_name="localhost")
+        if self.options.text("cert"):
+            configuration.certificate, configuration.private_key = own_leaf(self.options)
         if self.ticket is not None:
             configuration.session_ticket = self.ticket
         return configuration
@@ -146,6 +162,11 @@ class Miner:
         alpn, wanted = self.options.text("alpn"), self.options.count("results", 1)
         reader, writer = await talker.create_stream()
         writer.write(frame(ready(alpn, self.options.text("token"))))
+        if self.options.is_set("second-stream"):
+            _, second = await talker.create_stream()
+            second.write(b"?")
+            stream = talker._quic._streams[second.get_extra_info("stream_id")]
+            say(event="second_stream", granted=not stream.is_blocked)
         accepted, job, waiting = 0, None, False
         while accepted < wanted:
             message = await read(reader)
@@ -159,6 +180,7 @@ class Miner:
             if waiting or job is None or accepted >= wanted:
                 continue
             await self.disturb(talker, accepted)
+            await self.options.pause()
             seed += 1
             writer.write(frame(result(job, seed)))
             waiting = True
@@ -199,14 +221,14 @@ def job(number, difficulty):
 class Node:
     def __init__(self, options):
         self.options = options
+        self.tickets = {}
+
+    def keep(self, ticket):
+        self.tickets[ticket.ticket] = ticket
 
     def configuration(self):
-        with open(self.options.text("cert"), "rb") as file:
-            certificate = x509.load_der_x509_certificate(file.read())
-        with open(self.options.text("key"), "rb") as file:
-            key = serialization.load_der_private_key(file.read(), password=None)
         configuration = QuicConfiguration(is_client=False, alpn_protocols=[self.options.text("alpn")])
-        configuration.certificate, configuration.private_key = certificate, key
+        configuration.certificate, configuration.private_key = own_leaf(self.options)
         return configuration
 
     async def serve(self, reader, writer):
@@ -230,6 +252,7 @@ class Node:
                 writer.write(frame({"JobAck": {"job_id": str(number), "nonce": found["nonce"], "height": number,
                                                "verdict": "accepted", "reason": "taken"}}))
             number += 1
+            await self.options.pause()
             writer.write(frame(job(number, difficulty)))
         say(event="done", accepted=wanted)
 
@@ -239,7 +262,8 @@ class Node:
 
     async def run(self):
         server = await serve("127.0.0.1", 0, configuration=self.configuration(), create_protocol=Talker,
-                             retry=self.options.is_set("retry"), stream_handler=self.start)
+                             retry=self.options.is_set("retry"), stream_handler=self.start,
+                             session_ticket_handler=self.keep, session_ticket_fetcher=self.tickets.get)
         say(event="listening", port=server._transport.get_extra_info("sockname")[1])
         await asyncio.Event().wait()
 

@@ -32,7 +32,17 @@ func pinned(pin string) func([][]byte, [][]*x509.Certificate) error {
 
 func clientTLS(o options) (*tls.Config, error) {
 	curves, err := groups(o)
+	if err != nil {
+		return nil, err
+	}
+	var own []tls.Certificate
+	if o["cert"] != "" {
+		if own, err = ownLeaf(o); err != nil {
+			return nil, err
+		}
+	}
 	return &tls.Config{
+		Certificates:          own,
 		MinVersion:            tls.VersionTLS13,
 		NextProtos:            []string{o["alpn"]},
 		CurvePreferences:      curves,
@@ -40,7 +50,7 @@ func clientTLS(o options) (*tls.Config, error) {
 		InsecureSkipVerify:    true,
 		VerifyPeerCertificate: pinned(o["pin"]),
 		ClientSessionCache:    tls.NewLRUClientSessionCache(8),
-	}, err
+	}, nil
 }
 
 type miner struct {
@@ -122,6 +132,7 @@ func (m *miner) mine(ctx context.Context) error {
 			}
 			moved = true
 		}
+		m.o.pause()
 		m.nonce++
 		if err := write(stream, result(m.job, m.nonce)); err != nil {
 			return err
@@ -137,7 +148,8 @@ func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config) (*q
 		return nil, "", err
 	}
 	config := &quic.Config{KeepAlivePeriod: keepAlive, HandshakeIdleTimeout: 10 * time.Second,
-		Tracer: qlog.DefaultConnectionTracer} // writes where QLOGDIR says, if it does
+		InitialPacketSize: uint16(o.count("datagram", 0)), // 0: quic-go's own choice, 1280
+		Tracer:            qlog.DefaultConnectionTracer}   // writes where QLOGDIR says, if it does
 	if !o.set("early") {
 		conn, err := t.Dial(ctx, node, tc, config)
 		return conn, "not tried", err
@@ -163,9 +175,8 @@ func session(ctx context.Context, o options, t *quic.Transport, tc *tls.Config, 
 		return 0, err
 	}
 	state := conn.ConnectionState().TLS
-	leaf := sha256.Sum256(state.PeerCertificates[0].Raw)
 	say(event{"event": "open", "alpn": state.NegotiatedProtocol, "group": state.CurveID.String(),
-		"leaf": hex.EncodeToString(leaf[:]), "resumed": state.DidResume, "early": early,
+		"leaf": leafOf(state), "resumed": state.DidResume, "early": early,
 		"key": state.PeerCertificates[0].PublicKeyAlgorithm.String()})
 	m := miner{o: o, conn: conn, nonce: seed, transport: t}
 	err = m.mine(ctx)

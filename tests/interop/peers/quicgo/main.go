@@ -26,6 +26,9 @@ func (o options) count(name string, otherwise int) int {
 
 func (o options) set(name string) bool { return o[name] == "yes" }
 
+// pause makes a session last until the event of its case.
+func (o options) pause() { time.Sleep(time.Duration(o.count("pause-ms", 0)) * time.Millisecond) }
+
 var output sync.Mutex
 
 type event map[string]any

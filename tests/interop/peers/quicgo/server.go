@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"os"
@@ -13,11 +15,8 @@ import (
 	"github.com/quic-go/quic-go/qlog"
 )
 
-func serverTLS(o options) (*tls.Config, error) {
-	curves, err := groups(o)
-	if err != nil {
-		return nil, err
-	}
+// ownLeaf is the certificate and key that this side shows.
+func ownLeaf(o options) ([]tls.Certificate, error) {
 	leaf, err := os.ReadFile(o["cert"])
 	if err != nil {
 		return nil, err
@@ -27,14 +26,28 @@ func serverTLS(o options) (*tls.Config, error) {
 		return nil, err
 	}
 	key, err := x509.ParsePKCS8PrivateKey(encoded)
+	return []tls.Certificate{{Certificate: [][]byte{leaf}, PrivateKey: key}}, err
+}
+
+func serverTLS(o options) (*tls.Config, error) {
+	curves, err := groups(o)
 	if err != nil {
 		return nil, err
 	}
+	own, err := ownLeaf(o)
+	if err != nil {
+		return nil, err
+	}
+	asked := tls.NoClientCert
+	if o.set("client-cert") {
+		asked = tls.RequireAnyClientCert
+	}
 	return &tls.Config{
+		ClientAuth:       asked,
 		MinVersion:       tls.VersionTLS13,
 		NextProtos:       []string{o["alpn"]},
 		CurvePreferences: curves,
-		Certificates:     []tls.Certificate{{Certificate: [][]byte{leaf}, PrivateKey: key}},
+		Certificates:     own,
 	}, nil
 }
 
@@ -80,6 +93,7 @@ func serve(ctx context.Context, o options, conn *quic.Conn) error {
 			}
 		}
 		number++
+		o.pause()
 		if err := write(stream, job(number, o["difficulty"])); err != nil {
 			return err
 		}
@@ -87,6 +101,15 @@ func serve(ctx context.Context, o options, conn *quic.Conn) error {
 	say(event{"event": "done", "accepted": wanted})
 	<-conn.Context().Done()
 	return nil
+}
+
+// leafOf is the hash of the peer's certificate, whose key it has proven; empty without one.
+func leafOf(state tls.ConnectionState) string {
+	if len(state.PeerCertificates) == 0 {
+		return ""
+	}
+	leaf := sha256.Sum256(state.PeerCertificates[0].Raw)
+	return hex.EncodeToString(leaf[:])
 }
 
 func runServer(ctx context.Context, o options) error {
@@ -105,7 +128,8 @@ func runServer(ctx context.Context, o options) error {
 			return true
 		}
 	}
-	listener, err := transport.Listen(tc, &quic.Config{Tracer: qlog.DefaultConnectionTracer})
+	listener, err := transport.Listen(tc, &quic.Config{Tracer: qlog.DefaultConnectionTracer,
+		InitialPacketSize: uint16(o.count("datagram", 0)), Allow0RTT: o.set("early")})
 	if err != nil {
 		return err
 	}
@@ -117,7 +141,7 @@ func runServer(ctx context.Context, o options) error {
 		}
 		state := conn.ConnectionState().TLS
 		say(event{"event": "open", "alpn": state.NegotiatedProtocol, "group": state.CurveID.String(),
-			"resumed": state.DidResume})
+			"resumed": state.DidResume, "peer": leafOf(state)})
 		// A miner that ends badly comes back, and is served anew.
 		if err := serve(ctx, o, conn); err != nil {
 			say(event{"event": "link_failed", "text": err.Error()})

@@ -78,11 +78,17 @@ impl ServerCertVerifier for Pinned {
 }
 
 fn configure(options: &Options, verifier: Arc<Pinned>) -> Result<ClientConfig, Failure> {
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider(options.text("groups"))?)
+    let tls = rustls::ClientConfig::builder_with_provider(provider(options.text("groups"))?)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier);
+    let mut tls = match options.text("cert") {
+        "" => tls.with_no_client_auth(),
+        _ => {
+            let (leaf, key) = options.own_leaf()?;
+            tls.with_client_auth_cert(vec![leaf], key)?
+        }
+    };
     tls.alpn_protocols = vec![options.text("alpn").as_bytes().to_vec()];
     tls.enable_early_data = options.is_set("early");
     let mut transport = TransportConfig::default();
@@ -139,6 +145,7 @@ async fn mine(connection: &Connection, endpoint: &Endpoint, options: &Options, s
             continue;
         }
         disturb(connection, endpoint, options, accepted)?;
+        options.pause().await;
         nonce += 1;
         wire::write(&mut send, &wire::result(&job, nonce)).await?;
         waiting = true;

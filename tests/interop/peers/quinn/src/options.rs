@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
 pub struct Options {
     pub role: String,
     pub timeout: Duration,
@@ -31,6 +33,17 @@ impl Options {
 
     pub fn is_set(&self, name: &str) -> bool {
         self.text(name) == "yes"
+    }
+
+    /// So that a session lasts until the event of its case.
+    pub async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(self.count("pause-ms", 0))).await;
+    }
+
+    /// The certificate and key that this side shows.
+    pub fn own_leaf(&self) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), crate::Failure> {
+        let leaf = CertificateDer::from(std::fs::read(self.text("cert"))?);
+        Ok((leaf, PrivateKeyDer::try_from(std::fs::read(self.text("key"))?)?))
     }
 
     pub fn count(&self, name: &str, otherwise: u64) -> u64 {

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Connection, Endpoint, ServerConfig};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{json, Value};
 
 use crate::options::Options;
 use crate::{provider, wire, Failure};
 
 fn configure(options: &Options) -> Result<ServerConfig, Failure> {
-    let leaf = CertificateDer::from(std::fs::read(options.text("cert"))?);
-    let key = PrivateKeyDer::try_from(std::fs::read(options.text("key"))?)?;
+    let (leaf, key) = options.own_leaf()?;
     let mut tls = rustls::ServerConfig::builder_with_provider(provider(options.text("groups"))?)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(vec![leaf], key)?;
     tls.alpn_protocols = vec![options.text("alpn").as_bytes().to_vec()];
+    tls.max_early_data_size = if options.is_set("early") { u32::MAX } else { 0 };
     Ok(ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?)))
 }
 
@@ -61,6 +60,7 @@ async fn serve(connection: &Connection, options: &Options) -> Result<(), Failure
             wire::write(&mut send, &ack).await?;
         }
         number += 1;
+        options.pause().await;
         wire::write(&mut send, &job(number, difficulty)).await?;
     }
     wire::say(json!({"event": "done", "accepted": wanted}));

@@ -1,0 +1,365 @@
+#include "cmd/node_rotation.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cmd/rotation_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVICE "node"
+/* How long before the switch the log warns once more. */
+#define WARN_SECONDS (UINT64_C(24) * 3600)
+/* After a failure, for example on a full disk. */
+#define AGAIN (60 * PQI_NS_PER_SEC)
+
+/* ---- What the log says ---- */
+
+typedef struct texts {
+    char cert[PQL_FINGERPRINT_SIZE];
+    char spki[PQL_FINGERPRINT_SIZE];
+    char classical[PQL_FINGERPRINT_SIZE];
+} texts;
+
+static void text_of(char out[PQL_FINGERPRINT_SIZE], const pql_identity *id, pql_leaf leaf,
+                    pql_fingerprint_form form)
+{
+    pql_fingerprint fp;
+    pql_identity_fingerprint(id, leaf, form, &fp);
+    pql_fingerprint_format(&fp, out);
+}
+
+static texts texts_of(const pql_identity *id)
+{
+    texts t = {.cert = ""};
+    text_of(t.cert, id, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT);
+    text_of(t.spki, id, PQL_LEAF_PQ, PQL_FINGERPRINT_SPKI);
+    text_of(t.classical, id, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT);
+    return t;
+}
+
+static void log_next(const char *event, const pqi_rotation *all)
+{
+    const texts t = texts_of(all->next);
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    pqi_time_format(switch_at, all->plan.switch_at);
+    pqi_time_format(drop_at, pqi_rotation_drop_at(all));
+    pqi_log(PQI_LOG_WARN, SERVICE, event, PQI_STR("next", t.cert), PQI_STR("next_spki", t.spki),
+            PQI_STR("next_classical", t.classical), PQI_STR("switch_at", switch_at),
+            PQI_STR("previous_until", drop_at));
+}
+
+static void log_other(pqi_log_level level, const char *event, const pql_identity *id)
+{
+    const texts t = texts_of(id);
+    pqi_log(level, SERVICE, event, PQI_STR("fingerprint", t.cert), PQI_STR("spki", t.spki),
+            PQI_STR("classical", t.classical));
+}
+
+static void log_switched(const pql_identity *from, const pqi_rotation *to)
+{
+    const texts old = texts_of(from);
+    const texts new = texts_of(to->current);
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    pqi_time_format(drop_at, to->previous == NULL ? 0 : to->plan.drop_at);
+    pqi_log(PQI_LOG_WARN, SERVICE, "identity_switched", PQI_STR("from", old.cert),
+            PQI_STR("to", new.cert), PQI_STR("to_spki", new.spki),
+            PQI_STR("from_classical", old.classical), PQI_STR("to_classical", new.classical),
+            PQI_BOOL("previous_kept", to->previous != NULL), PQI_STR("previous_until", drop_at));
+}
+
+static bool same_or_both_none(const pql_identity *a, const pql_identity *b)
+{
+    return a == NULL || b == NULL ? a == b : pqi_rotation_same(a, b);
+}
+
+/* Says what is different in |new|. */
+static void log_changes(const pqi_rotation *old, const pqi_rotation *new)
+{
+    const bool switched = !pqi_rotation_same(old->current, new->current);
+    if (switched) {
+        log_switched(old->current, new);
+    }
+    if (old->next != NULL && !switched && !same_or_both_none(old->next, new->next)) {
+        log_other(PQI_LOG_WARN, "rotation_cancelled", old->next);
+    }
+    if (new->next != NULL && !same_or_both_none(old->next, new->next)) {
+        log_next("rotation_prepared", new);
+    }
+    if (old->previous != NULL && new->previous == NULL) {
+        log_other(PQI_LOG_WARN, "identity_previous_dropped", old->previous);
+    }
+}
+
+/* At start, when there is no "before". */
+static void log_found(const pqi_rotation *all)
+{
+    if (all->next != NULL) {
+        log_next("rotation_prepared", all);
+    }
+    if (all->previous != NULL) {
+        char drop_at[PQI_TIME_TEXT_SIZE];
+        const texts t = texts_of(all->previous);
+        pqi_time_format(drop_at, all->plan.drop_at);
+        pqi_log(PQI_LOG_INFO, SERVICE, "rotation_overlap", PQI_STR("previous", t.cert),
+                PQI_STR("previous_classical", t.classical), PQI_STR("previous_until", drop_at));
+    }
+}
+
+/* ---- Giving it to those who use it ---- */
+
+/* The identity of the rotation's other side. */
+static pql_identity *other_of(const pqi_rotation *all)
+{
+    return all->next != NULL ? all->next : all->previous;
+}
+
+/* What pqlink-miner/1 announces: the newer of two post-quantum certificates. */
+static pqi_miner_rotation announcement(const pqi_rotation *all)
+{
+    pqi_miner_rotation r = {.any = false};
+    const pql_identity *other = other_of(all);
+    if (other == NULL || pqi_rotation_same_leaf(all->current, other, PQL_LEAF_PQ)) {
+        return r;
+    }
+    const pql_identity *newer = all->next != NULL ? all->next : all->current;
+    r.any = true;
+    pql_identity_fingerprint(newer, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &r.next);
+    pql_identity_fingerprint(newer, PQL_LEAF_PQ, PQL_FINGERPRINT_SPKI, &r.next_spki);
+    r.drop_at = pqi_rotation_drop_at(all);
+    if (all->next != NULL) {
+        r.switch_at = all->plan.switch_at;
+    } else {
+        r.switch_at = r.drop_at > all->plan.keep ? r.drop_at - all->plan.keep : 0;
+    }
+    return r;
+}
+
+static void publish(const pqi_node_rotation *r)
+{
+    const pqi_rotation *all = &r->in_use;
+    const pqi_miner_rotation said = announcement(all);
+    pqi_node_service_rotation(r->service, &said);
+    pqi_node_metrics_rotation(r->metrics, all->next != NULL ? all->plan.switch_at : 0,
+                              pqi_rotation_drop_at(all));
+}
+
+/* Puts |all| in the place of what is in use, and frees that.  Takes |all| over when it succeeds. */
+static pql_status take(pqi_node_rotation *r, pqi_rotation *all, pql_error *err)
+{
+    pql_status status = PQL_OK;
+    if (r->ctx != NULL) {
+        status = pql_context_set_identity(r->ctx, all->current, other_of(all), err);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    log_changes(&r->in_use, all);
+    pthread_mutex_lock(&r->lock);
+    pqi_rotation old = r->in_use;
+    r->in_use = *all;
+    pthread_mutex_unlock(&r->lock);
+    r->warned = r->warned && same_or_both_none(old.next, all->next);
+    r->refused = 0;
+    if (r->service != NULL) {
+        publish(r);
+    }
+    pqi_rotation_clear(&old);
+    return PQL_OK;
+}
+
+/* ---- Reading again ---- */
+
+/* True when |new| follows from |old| by what 'pqlink rotate' does. */
+static bool is_successor(const pqi_rotation *old, const pqi_rotation *new)
+{
+    return pqi_rotation_same(old->current, new->current) ||
+           (old->next != NULL && pqi_rotation_same(old->next, new->current)) ||
+           (new->previous != NULL &&pqi_rotation_same(old->current, new->previous));
+}
+
+static pql_status read_again(pqi_node_rotation *r, pql_error *err)
+{
+    pqi_rotation all;
+    pql_status status = pqi_rotation_load(&all, r->dir, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    if (!is_successor(&r->in_use, &all)) {
+        r->refused = all.mark;
+        status = pqi_fail(err, PQL_E_IDENTITY,
+                          "The identity on disk is another one than the one in use, and did not "
+                          "come from 'pqlink rotate'. Restart the node if that is meant; miners "
+                          "then need the new fingerprint.");
+    } else {
+        status = take(r, &all, err);
+    }
+    if (status != PQL_OK) {
+        pqi_rotation_clear(&all);
+    }
+    return status;
+}
+
+void pqi_node_rotation_reload(pqi_node_rotation *r)
+{
+    pql_error err = {0};
+    if (read_again(r, &err) == PQL_OK) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", r->dir));
+    } else {
+        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
+    }
+    r->again = 0;
+}
+
+/* ---- What is due ---- */
+
+static void log_failure(const pql_error *err)
+{
+    pqi_log(PQI_LOG_ERROR, SERVICE, "rotation_failed", PQI_STR("reason", err->message));
+}
+
+/* Changes the directory when the time has come, then *changed is true.  That another process was
+ * first is as good. */
+static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *changed,
+                         pql_error *err)
+{
+    const pqi_rotation *all = &r->in_use;
+    pql_status status = PQL_OK;
+    *changed = false;
+    if (all->next != NULL && all->plan.switch_at != 0 && now_unix >= all->plan.switch_at) {
+        *changed = true;
+        status = pqi_rotation_switch(r->dir, now_unix, err);
+    } else if (all->next == NULL && all->previous != NULL && all->plan.drop_at != 0 &&
+               now_unix >= all->plan.drop_at) {
+        *changed = true;
+        status = pqi_rotation_finish(r->dir, err);
+    }
+    return status == PQL_E_NOT_FOUND ? PQL_OK : status;
+}
+
+/* One change that is due, or one that was found on disk. */
+static pql_status follow(pqi_node_rotation *r, uint64_t now_unix, pql_error *err)
+{
+    bool changed = false;
+    const pql_status status = do_due(r, now_unix, &changed, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    const uint64_t mark = pqi_rotation_mark(r->dir);
+    return changed || (mark != r->in_use.mark && mark != r->refused) ? read_again(r, err) : PQL_OK;
+}
+
+static void warn_ahead(pqi_node_rotation *r, uint64_t now_unix)
+{
+    const pqi_rotation *all = &r->in_use;
+    if (!r->warned && all->next != NULL && all->plan.switch_at != 0 &&
+        now_unix + WARN_SECONDS >= all->plan.switch_at) {
+        r->warned = true;
+        log_next("rotation_soon", all);
+    }
+}
+
+/* The time of the plan's next change, Unix seconds; UINT64_MAX: none. */
+static uint64_t next_change(const pqi_rotation *all)
+{
+    const uint64_t when = all->next != NULL       ? all->plan.switch_at
+                          : all->previous != NULL ? all->plan.drop_at
+                                                  : 0;
+    return when == 0 ? UINT64_MAX : when;
+}
+
+uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_t now)
+{
+    pql_error err = {0};
+    if (now < r->again) {
+        return r->again;
+    }
+    if (follow(r, now_unix, &err) != PQL_OK) {
+        log_failure(&err);
+        r->again = now + AGAIN;
+        return r->again;
+    }
+    warn_ahead(r, now_unix);
+    const uint64_t when = next_change(&r->in_use);
+    const uint64_t seconds = when == UINT64_MAX ? UINT64_MAX
+                             : when > now_unix  ? when - now_unix
+                                                : 0;
+    return now + (seconds < PQI_NODE_ROTATION_LOOK / PQI_NS_PER_SEC ? seconds * PQI_NS_PER_SEC
+                                                                    : PQI_NODE_ROTATION_LOOK);
+}
+
+/* ---- Start and end ---- */
+
+pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
+                                  pql_error *err)
+{
+    *r = (pqi_node_rotation){.dir = dir};
+    (void)pthread_mutex_init(&r->lock, NULL);
+    pql_status status = pqi_rotation_load(&r->in_use, dir, err);
+    bool changed = true;
+    while (status == PQL_OK && changed) { /* a switch and its end may both be over */
+        status = do_due(r, now_unix, &changed, err);
+        if (status == PQL_OK && changed) {
+            status = read_again(r, err);
+        }
+    }
+    if (status == PQL_OK) {
+        log_found(&r->in_use);
+    }
+    return status;
+}
+
+void pqi_node_rotation_close(pqi_node_rotation *r)
+{
+    if (r->dir != NULL) {
+        pqi_rotation_clear(&r->in_use);
+        (void)pthread_mutex_destroy(&r->lock);
+        r->dir = NULL;
+    }
+}
+
+pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
+                                   pqi_node_service *service, pqi_node_metrics *metrics,
+                                   pql_error *err)
+{
+    r->ctx = ctx;
+    r->service = service;
+    r->metrics = metrics;
+    const pql_status status =
+        pql_context_set_identity(ctx, r->in_use.current, other_of(&r->in_use), err);
+    if (status == PQL_OK) {
+        publish(r);
+    }
+    return status;
+}
+
+/* ---- Status ---- */
+
+/* Writes |rotation|, which it frees, into the JSON object that |out| ends with. */
+static bool append_member(pqi_buf *out, json_t *rotation)
+{
+    char *text = rotation == NULL ? NULL : json_dumps(rotation, JSON_COMPACT);
+    json_decref(rotation);
+    const bool object = out->len > 0 && out->data[out->len - 1] == '}';
+    if (object) {
+        out->len--;
+    }
+    const bool ok = text != NULL && object && pqi_buf_printf(out, ",\"rotation\":%s}", text);
+    free(text);
+    return ok;
+}
+
+pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
+{
+    pql_status status = pqi_node_service_status(r->service, out, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&r->lock);
+    json_t *rotation = pqi_rotation_json(&r->in_use);
+    pthread_mutex_unlock(&r->lock);
+    return append_member(out, rotation)
+               ? PQL_OK
+               : pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the status.");
+}

@@ -1,0 +1,66 @@
+"""What passes the loopback interface at one port, whatever the programs say of it."""
+import socket
+import struct
+import threading
+
+ALL_PROTOCOLS = 0x0003
+ETHERNET_HEADER = 14
+UDP = 17
+OUTGOING = 4  # PACKET_OUTGOING: loopback shows each packet twice
+LONG_HEADER, LONG_TYPE = 0x80, 0x30
+ZERO_RTT, RETRY = 0x10, 0x30
+CONGESTION = 3
+
+
+class Tap:
+    """Counts while it is entered: Retry and 0-RTT packets, ECN marks, and ports of clients."""
+
+    def __init__(self, port):
+        self.port = port
+        self.retries = self.zero_rtts = 0
+        self.marks = {"to": set(), "from": set()}
+        self.client_ports = set()
+
+    def __enter__(self):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
+        self.socket.bind(("lo", 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.socket.settimeout(0.1)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+        self.socket.close()
+
+    def watch(self):
+        # Until there is nothing more: what the case did has been counted when it looks.
+        while True:
+            try:
+                packet, address = self.socket.recvfrom(65535)
+            except TimeoutError:
+                if self.ended.is_set():
+                    return
+                continue
+            if address[2] != OUTGOING:
+                self.count(packet[ETHERNET_HEADER:])
+
+    def count(self, packet):
+        if len(packet) < 28 or packet[0] >> 4 != 4 or packet[9] != UDP:
+            return
+        head = (packet[0] & 15) * 4
+        source, target = struct.unpack("!HH", packet[head:head + 4])
+        if self.port not in (source, target):
+            return
+        to_server = target == self.port
+        self.marks["to" if to_server else "from"].add(packet[1] & 3)
+        if to_server:
+            self.client_ports.add(source)
+        first = packet[head + 8] if len(packet) > head + 13 else 0
+        version = packet[head + 9:head + 13]
+        if first & LONG_HEADER and version != bytes(4):
+            self.retries += first & LONG_TYPE == RETRY and not to_server
+            self.zero_rtts += first & LONG_TYPE == ZERO_RTT and to_server
