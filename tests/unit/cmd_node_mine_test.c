@@ -39,10 +39,13 @@ static const char *no_env(const char *name)
 
 static pql_status run(const pqi_command *command, char **argv, int argc, pql_error *err)
 {
+    static pqi_settings settings; /* the texts in |node| and |mine| live here */
     bool help = false;
+    const pqi_sources from = {.argc = argc, .argv = (const char *const *)argv, .env = no_env};
     void *options = calloc(1, command->options_size);
     assert_non_null(options);
-    pql_status status = pqi_options_parse(command, argc, argv, no_env, options, &help, err);
+    pqi_settings_free(&settings);
+    pql_status status = pqi_options_parse(command, &from, options, &settings, &help, err);
     if (status == PQL_OK) {
         status = command->run(options, err);
     }
