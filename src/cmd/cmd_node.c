@@ -1,6 +1,8 @@
 /* pqlink node: the miner job, from the options to the last link. */
 #include "base/clock.h"
 #include "base/secret.h"
+#include "cmd/config_reload.h"
+#include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_rotation.h"
@@ -34,6 +36,7 @@
 typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
+    pqi_manager manager;
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
@@ -434,6 +437,29 @@ static void announce(const node *n, bool terminal)
     }
 }
 
+static void tell_ready(node *n)
+{
+    char status[PQI_MANAGER_STATUS_SIZE];
+    (void)snprintf(status, sizeof(status), "Serving miners on %s, UDP port %u.",
+                   n->options->listen[0].host, pql_listener_port(n->listeners[0]));
+    pqi_manager_ready(&n->manager, n->ctx, status);
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void reload(node *n)
+{
+    pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
+    pqi_config_reload(SERVICE, n);
+    pqi_node_service_reload_tokens(n->service);
+    pqi_node_rotation_reload(&n->rotation);
+    pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
+    tell_ready(n);
+}
+
 /* Until a signal, or until no source is left. */
 static pql_status serve(node *n, pql_error *err)
 {
@@ -442,17 +468,16 @@ static pql_status serve(node *n, pql_error *err)
         if (status != PQL_OK) {
             return status;
         }
+        const uint64_t watchdog = pqi_manager_tick(&n->manager, pqi_clock_monotonic());
         const uint64_t jobs = pqi_node_service_tick(n->service);
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
         const uint64_t store = tick_store(n, pqi_clock_monotonic());
         follow_rotation(n);
-        const uint64_t others = rotation < store ? rotation : store;
-        const int signal_number = pqi_runtime_wait_signal(jobs < others ? jobs : others);
+        const uint64_t others = earliest(watchdog, earliest(rotation, store));
+        const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {
-            pqi_node_service_reload_tokens(n->service);
-            pqi_node_rotation_reload(&n->rotation);
-            pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
+            reload(n);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return PQL_OK;
@@ -462,6 +487,7 @@ static pql_status serve(node *n, pql_error *err)
 
 static void stop(node *n)
 {
+    pqi_manager_stopping(&n->manager, "Telling miners to go elsewhere.");
     pqi_health_set_failed(n->rt.health, n->ready_draining, "The node is shutting down.");
     pqi_node_service_drain(n->service);
     pql_context_drain(n->ctx, DRAIN_MS);
@@ -475,12 +501,15 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     const bool terminal = pqi_runtime_log(&options->log);
     pqi_runtime_block_signals();
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
+    pqi_manager_open(&n.manager, SERVICE);
     pql_status status = node_open(&n, err);
     if (status == PQL_OK) {
         announce(&n, terminal);
+        tell_ready(&n);
         status = serve(&n, err);
         stop(&n);
     }
     node_close(&n);
+    pqi_manager_close(&n.manager);
     return status;
 }
