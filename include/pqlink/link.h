@@ -149,6 +149,8 @@ typedef struct pql_listen_opts {
     size_t refusal_count;
     const pql_peer *clients; /* whose certificates are asked for and needed: pins, CA file, or
                                 insecure (any certificate); copied; NULL: none is asked for */
+    uint32_t uncertified;    /* bit i: peers of alpn[i] are let in without a certificate all the
+                                same; the service has another way to know them */
     bool pq_authentication;  /* accept ML-DSA from clients only */
     bool tickets; /* let clients resume their sessions (docs/identity.md): cheaper handshakes
                      without a new proof of our key; never with |clients| */

@@ -34,6 +34,7 @@ typedef struct pqi_quic_tls_opts {
     const pql_alpn_refusal *refusals; /* server: as pql_listen_opts */
     size_t refusal_count;
     const pql_peer *peer;   /* whom to trust; server: NULL asks clients for no certificate */
+    uint32_t uncertified;   /* server: as in pql_listen_opts */
     bool pq_authentication; /* accept ML-DSA from the peer only */
     /* Resumption, off unless set.  Server: 32 bytes that its ticket keys follow from, used up by
      * the call; a listener that asks for client certificates gives no tickets all the same. Client:

@@ -128,23 +128,22 @@ static void note_refusal(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer, const
                    offered);
 }
 
-/* The certificate follows from the protocol name, so that a pinned peer sees the same fingerprint
- * whatever its library learns one day. */
-static pql_leaf leaf_of_protocol(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO *hello)
+/* The protocol that will be spoken: its index, or -1 when there is none in common. */
+static int protocol_of(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO *hello)
 {
     const uint8_t *list = NULL;
     const uint8_t *name = NULL;
     uint8_t name_len = 0;
     size_t len = 0;
-    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) == 1 && len > 2) {
-        /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
-        const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
-        if (index >= 0) {
-            return tls->alpn_leaf[index];
-        }
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) != 1 || len <= 2) {
+        return -1;
+    }
+    /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
+    const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
+    if (index < 0) {
         note_refusal(tls, pqi_tls_peer_of(hello->ssl), list + 2, len - 2);
     }
-    return PQL_LEAF_PQ;
+    return index;
 }
 
 static bool names(const uint8_t *hint, size_t len, const pqi_tls_generation *generation,
@@ -180,10 +179,16 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
     const pqi_tls_generation *generation = SSL_get_ex_data(hello->ssl, generation_index);
     pqi_quic_tls_peer *peer = pqi_tls_peer_of(hello->ssl);
-    const pql_leaf leaf = leaf_of_protocol(tls, hello);
+    const int protocol = protocol_of(tls, hello);
+    /* The certificate follows from the protocol name, so that a pinned peer sees the same
+     * fingerprint whatever its library learns one day. */
+    const pql_leaf leaf = protocol >= 0 ? tls->alpn_leaf[protocol] : PQL_LEAF_PQ;
     const tls_whose whose = choose_whose(generation, hello, leaf, peer);
     if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
         return ssl_select_cert_error;
+    }
+    if (protocol >= 0 && (tls->uncertified >> protocol & 1) != 0) {
+        SSL_set_custom_verify(hello->ssl, SSL_VERIFY_NONE, NULL);
     }
     peer->own_scheme = generation->scheme[whose][leaf];
     peer->compat = leaf == PQL_LEAF_CLASSICAL;
@@ -392,6 +397,7 @@ pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts
 {
     pqi_tls_generation *first = NULL;
     (void)pthread_once(&generation_index_once, make_generation_index);
+    tls->uncertified = opts->uncertified;
     tls->tickets = opts->ticket_secret != NULL;
     if (tls->tickets) {
         memcpy(tls->ticket_secret, opts->ticket_secret, sizeof(tls->ticket_secret));
