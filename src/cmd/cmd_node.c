@@ -384,27 +384,43 @@ static void log_listening(const node *n, size_t i, const char *pin)
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
 }
 
-/* The words that a miner has to type; an official one takes no names, only addresses. */
+static bool listens_on_all(const pqi_url *listen)
+{
+    return strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+}
+
+/* The words that a miner has to type. */
 static void show_how(const node *n, const char *pin)
 {
     const pqi_url *listen = &n->options->listen[0];
-    const unsigned port = pql_listener_port(n->listeners[0]);
-    const char *dir = n->options->dir.text;
-    const bool all = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+    const bool all = listens_on_all(listen);
     const bool v6 = listen->host_kind == PQI_HOST_IPV6 && !all;
-    const bool list = n->options->tokens_file != NULL;
     (void)fprintf(stderr,
                   "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s%s\n",
-                  v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "", port,
-                  pin, list ? " --token-file FILE" : "");
-    const pqi_node_service_opts opts = service_opts(n);
-    if (pqi_node_serves(&opts, PQI_MINER_V2) && listen->host_kind == PQI_HOST_IPV4) {
-        (void)fprintf(stderr,
-                      "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
-                      "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
-                      all ? "ADDRESS-OF-THIS-MACHINE" : listen->host, port, list ? "FILE" : dir,
-                      list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
+                  v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "",
+                  (unsigned)pql_listener_port(n->listeners[0]), pin,
+                  n->options->tokens_file != NULL ? " --token-file FILE" : "");
+}
+
+/* The same for official miners, which take an IPv4 address only. */
+static void show_how_official(const node *n)
+{
+    const char *dir = n->options->dir.text;
+    const bool list = n->options->tokens_file != NULL;
+    size_t i = 0;
+    while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
+        i++;
     }
+    if (i == n->options->listen_count) {
+        return;
+    }
+    const pqi_url *listen = &n->options->listen[i];
+    (void)fprintf(stderr,
+                  "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
+                  "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
+                  listens_on_all(listen) ? "ADDRESS-OF-THIS-MACHINE" : listen->host,
+                  (unsigned)pql_listener_port(n->listeners[i]), list ? "FILE" : dir,
+                  list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
 }
 
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
@@ -433,7 +449,11 @@ static void announce(const node *n, bool terminal)
     }
     shout_protocols(n);
     if (terminal) {
+        const pqi_node_service_opts opts = service_opts(n);
         show_how(n, pin);
+        if (pqi_node_serves(&opts, PQI_MINER_V2)) {
+            show_how_official(n);
+        }
     }
 }
 
