@@ -806,6 +806,33 @@ bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialec
     }
 }
 
+static const char no_v1[] = "A miner before v4 (quantus-miner) was refused, because it sends no "
+                            "token: start the node with --allow-v1, or update the miner.";
+static const char no_ml_kem[] = "An official miner was refused: it has no ML-KEM, "
+                                "and the policy of the node is pq-only.";
+
+static const char no_certificate[] =
+    "An official miner was refused: the node lets in listed client "
+    "certificates only (--clients), and official miners have "
+    "none.";
+
+/* What to say to those that are not served. */
+static size_t refusals(pqi_node_service *s)
+{
+    const char *all = s->opts.policy == PQL_POLICY_PQ_ONLY ? no_ml_kem
+                      : s->opts.clients != NULL            ? no_certificate
+                                                           : NULL;
+    size_t count = 0;
+    if (all != NULL) {
+        s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), all};
+    }
+    if (!pqi_node_serves(&s->opts, PQI_MINER_V1)) {
+        s->refusals[count++] =
+            (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V1), all != NULL ? all : no_v1};
+    }
+    return count;
+}
+
 /* Before the first listener. */
 static pql_status start_service(pqi_node_service *s, pql_context *ctx, pql_error *err)
 {
@@ -832,7 +859,10 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
     const pql_listen_opts listen = {.alpn = alpn,
                                     .alpn_count = count,
                                     .uncertified = uncertified,
+                                    .refusals = service->refusals,
+                                    .refusal_count = refusals(service),
                                     .clients = service->opts.clients,
+                                    .max_links_per_address = service->opts.max_links_per_address,
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,

@@ -169,11 +169,14 @@ static void a_node_that_is_pq_only_does_not_speak_the_official_protocols(void **
     assert_int_equal(pqi_tokens_single(&s->tokens, "default", TOKEN, NULL), PQL_OK);
     start_node(s, PQL_POLICY_PQ_ONLY, NODE_WORKERS);
 
-    client *v2 = official(s, TOKEN);
     client *v1 = official(s, NULL);
-    WAIT_UNTIL(s, v2->closed && v1->closed);
+    WAIT_UNTIL(s, v1->closed && s->refused[0] != '\0');
+    s->refused[0] = '\0';
+    client *v2 = official(s, TOKEN);
+    WAIT_UNTIL(s, v2->closed && s->refused[0] != '\0');
 
     assert_false(v2->opened || v1->opened);
+    assert_non_null(strstr(s->refused, "pq-only"));
 }
 
 static void a_miner_of_v1_is_refused_unless_it_was_asked_for(void **state)
@@ -186,6 +189,9 @@ static void a_miner_of_v1_is_refused_unless_it_was_asked_for(void **state)
 
     assert_false(c->opened);
     assert_int_equal(c->why.code, ALERT_NO_PROTOCOL);
+    assert_null(strcasestr(c->why.reason, "auth"));
+    WAIT_UNTIL(s, s->refused[0] != '\0'); /* what the log of the node says */
+    assert_non_null(strstr(s->refused, "--allow-v1"));
 }
 
 static void a_miner_of_v1_is_served_on_request_without_a_token(void **state)
