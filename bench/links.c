@@ -131,6 +131,7 @@ void bench_links_run(const bench_links_opts *o, bench_links *out)
         .pins = o->pin, .pin_count = o->pin == NULL ? 0 : 1, .insecure = o->pin == NULL};
     const pql_connect_opts opts = {.alpn = o->alpn,
                                    .identity = o->identity,
+                                   .no_token = true, /* each is a first contact */
                                    .handlers = &handlers,
                                    .user = &r,
                                    .connect_timeout_ms = TIMEOUT_MS};
