@@ -4,7 +4,6 @@
 
 #include <pqlink/link.h>
 
-#include <pthread.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -32,7 +31,7 @@ typedef struct bench_links_opts {
     const pql_identity *identity; /* shown to the server; NULL: none */
     unsigned count;
     unsigned every_ms; /* 0: none; else the pause after each start */
-    unsigned at_once;  /* 0: no bound; else links that are not closed yet */
+    unsigned at_once;  /* links that are not closed yet, at most */
 } bench_links_opts;
 
 typedef struct bench_links {
@@ -43,7 +42,9 @@ typedef struct bench_links {
     char why[PQL_ERROR_MESSAGE_SIZE];                /* the last failure */
 } bench_links;
 
-/* Opens and closes |count| links one after the other, and waits until all have ended. */
+/* Opens and closes |count| links one after the other, and waits until all have ended.  Each has a
+ * context of its own, so that none remembers a server, its tokens, or how it likes to be asked: all
+ * are first contacts. */
 void bench_links_run(const bench_links_opts *opts, bench_links *out);
 
 #endif
