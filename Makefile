@@ -57,7 +57,7 @@ bench: setup
 # Foreign peers, in a tree of Debian unstable that is made once; needs root.
 interop: setup
 	@$(call configure,release)
-	@cmake --build --preset release --parallel $(JOBS) --target programs udp_relay
+	@cmake --build --preset release --parallel $(JOBS) --target programs udp_relay link_peer
 	@tests/interop/setup.sh
 	@python3 tests/interop/run.py --tree "$$(tests/interop/setup.sh --print-directory)/root" \
 	    --peers "$(PEERS)" --cases "$(CASES)"

@@ -178,11 +178,11 @@ class Scene:
         self.programs.append(program)
         return program
 
-    def node(self, *options, difficulty=1):
+    def node(self, *options, difficulty=1, port=0, admin="off"):
         """Our node; its port, its pins and its directory are attributes."""
         state = self.directory / "node"
-        node = self.run("node", [self.world.pqlink, "node", "--dir", state, "--listen", "quic://127.0.0.1:0",
-                                 "--admin", "off", "--difficulty", difficulty, "--workers", 1,
+        node = self.run("node", [self.world.pqlink, "node", "--dir", state, "--listen", f"quic://127.0.0.1:{port}",
+                                 "--admin", admin, "--difficulty", difficulty, "--workers", 1,
                                  "--log-format", "json", "--log-level", "debug", *options])
         listening = node.wait_event("listening")
         node.port, node.state = listening["port"], state

@@ -1,9 +1,11 @@
 """Programs with an end of their own at our node: OpenSSL, curl, and the official miner and node."""
+import re
 import subprocess
+import urllib.request
 
 import client_cases
 from client_cases import TOKEN
-from harness import Skipped, check
+from harness import WAIT_S, Skipped, check
 
 
 # ---- OpenSSL's client ----
@@ -137,6 +139,33 @@ def official_wrong_pin(scene):
     return f"it stops for good: exit status {miner.process.returncode}"
 
 
+def official_returns(scene):
+    """The pins of the miner hold after a restart of our node."""
+    node = client_cases.V2.node(scene, difficulty=20000)
+    official_miner(scene, node)
+    node.wait_event("block_accepted")
+    node.stop()
+    again = client_cases.V2.node(scene, difficulty=20000, port=node.port)
+    again.wait_event("block_accepted")
+    check(again.pin == node.pin, "the certificate is another one")
+    return "comes back by itself, same pin"
+
+
+def official_shares(scene):
+    """An official miner idles after a result, until it is given the job again."""
+    node = client_cases.V2.node(scene, "--share-difficulty", 20000, difficulty=10**12, admin="127.0.0.1:0")
+    official_miner(scene, node)
+    metrics = f"http://127.0.0.1:{node.wait_event('listening')['admin_port']}/metrics"
+
+    def shares():
+        with urllib.request.urlopen(metrics, timeout=WAIT_S) as answer:
+            found = re.search(r'^pqlink_miner_shares_total\{miner="rig-1"\} (\d+)',
+                              answer.read().decode(), re.MULTILINE)
+        return int(found.group(1)) if found else 0
+    node.wait(lambda: shares() >= 3, "counted no three shares")
+    return "3 shares of one job"
+
+
 def official_relayed(*options):
     def case(scene):
         node = client_cases.V2.node(scene, difficulty=20000)
@@ -146,6 +175,34 @@ def official_relayed(*options):
         check(len(node.events("link_open")) == 1, "the link was made more than once")
         check(scene.relay_stats(relay)["before_validation"]["over_three_times"] == 0, "over three times")
         return "5 blocks on one link"
+    return case
+
+
+# ---- official miners before v4: no token, no check of the certificate ----
+
+def v1_miner(scene, program, node):
+    return scene.run("quantus-miner", [program, "serve", "--node-addr", f"127.0.0.1:{node.port}", "--cpu-workers", 1,
+                                       "--gpu-devices", 0, "--metrics-port", scene.world.free_port()])
+
+
+def v1_mines(program):
+    def case(scene):
+        node = client_cases.V1.node(scene, difficulty=20000)
+        v1_miner(scene, program, node)
+        node.wait_event("block_accepted", 3)
+        check(len(node.events("link_open")) == 1, "the link was made more than once")
+        return "3 blocks on one link"
+    return case
+
+
+def v1_refused(program):
+    def case(scene):
+        node = client_cases.V2.node(scene)
+        v1_miner(scene, program, node)
+        refused = node.wait_event("handshake_failed")["code"]
+        check(refused in (0x178, 0x128), f"closed with {refused:#x}")
+        check(not node.events("link_open"), "it was let in")
+        return f"closed with {refused:#x}"
     return case
 
 
@@ -203,9 +260,11 @@ def our_node_behind_official_node(scene):
 
 OFFICIAL_MINER = {
     "mining": official_mines, "files of the node": official_files, "wrong token": official_wrong_token,
-    "wrong pin": official_wrong_pin, "long RTT": official_relayed("--delay", 100),
+    "wrong pin": official_wrong_pin, "node restarts": official_returns, "shares": official_shares,
+    "corruption": official_relayed("--corrupt", 5, "--delay", 5), "long RTT": official_relayed("--delay", 100),
     "loss": official_relayed("--loss", 5, "--delay", 5), "rebind": official_relayed("--rebind-after", 3000),
 }
+OFFICIAL_V1 = {"mining, v1": v1_mines, "v1 not allowed": v1_refused}
 OFFICIAL_NODE = {
     "mining": our_miner_for_official_node, "wrong token": our_miner_wrong_token,
     "node behind node": our_node_behind_official_node,

@@ -6,8 +6,8 @@ import platform
 
 HEAD = """# Interoperability
 
-Peers that nobody of this project wrote, against `pqlink node`, `pqlink mine` and `pqlink fingerprint --remote`. This page
-is made by the run; do not edit it.
+Peers that nobody of this project wrote, against `pqlink node`, `pqlink mine`, `pqlink fingerprint --remote` and the
+links of libpqlink. This page is made by the run; do not edit it.
 
 ```
 sudo make interop                                     # everything
@@ -18,7 +18,11 @@ QUANTUS_MINER=/path/to/quantus-miner sudo -E make interop
 `tests/interop/setup.sh` puts the peers into a small tree of Debian unstable in the cache: OpenSSL, curl, nginx, HAProxy,
 aioquic and Go as packages. On top of quinn, quic-go and aioquic stands a miner and a node in about 300 lines each
 (`tests/interop/peers`): the QUIC and TLS are foreign, the miner protocol is not. The official programs are neither kept
-nor built here: build them as their own documents say, and name the programs in `QUANTUS_MINER` and `QUANTUS_NODE`.
+nor built here: build them as their own documents say, and name the programs in `QUANTUS_MINER` (v4), `QUANTUS_MINER_V1`
+(before v4, several with a colon between them) and `QUANTUS_NODE`. The node is started as `quantus-node --dev --base-path DIR
+--miner-listen-port PORT`; a program that takes these and runs only the node's miner server does as well.
+
+The recorded sessions of the official programs are a test of their own: `tests/unit/miner_capture_test.c`.
 
 The run needs root, for `chroot` and for a network namespace of its own, in which nothing but the loopback interface
 is. Networks in between (delay, loss, damage, silence, another source port) are those of `tests/relay`; congestion marks
@@ -30,7 +34,8 @@ LEGEND = """
 ## What the columns mean
 
 * *foreign miner, our node*: `pqlink node` is the server. *our miner, foreign node*: `pqlink mine` is the client.
-  *our prober*: `pqlink fingerprint --remote`.
+  *our prober*: `pqlink fingerprint --remote`. *foreign client, our listener* and *our link, foreign server*: libpqlink
+  without the miner service (`tests/interop/link_peer.c`), for what miner links turn off on purpose.
 * `pass`, **FAIL**, or skip with a reason at the foot of the table; an empty cell: the peer has no such role or protocol.
 * Each case with a network in between also fails when the link is made a second time, and, with our node as the server,
   when it sends more than three times what it received before the address is validated.
@@ -38,11 +43,17 @@ LEGEND = """
 | case | what has to hold |
 | --- | --- |
 | handshake | group and signature as listed, the leaf's hash is the one that `pqlink fingerprint` shows, one block mined |
-| wrong ALPN | closed with 0x178 (TLS alert 120), on our side and as the peer tells it |
+| wrong ALPN | closed with 0x178 (TLS alert 120), on our side and as the peer tells it; exceptions are in the details |
 | wrong pin, wrong token | whoever checks it stops; the other never gets further |
 | classical refused, pq-only | no miner link without ML-KEM (close code 7); under `--policy pq-only` alert 40 |
 | multiplexing | 32 links of one client socket at once |
 | stream limit | a second stream is not granted, and the first goes on |
+| no tickets | a second session with our node is a full handshake |
+| resumption | our listener with tickets; a foreign server with its own: the next session is resumed, as both sides see it |
+| weak ticket | a classical session under the policy hybrid is not resumed |
+| mutual, no client certificate | the client's key is proven, and its certificate is the right one; without one it is refused |
+| shares | difficulty of shares far below the block's: the job is sent again after each |
+| node restarts | the miner comes back by itself, with the pin that it has |
 | retry | our node: 150 half-open handshakes of others stand before it; a foreign server: told to. A Retry was on the wire |
 | 0-RTT | the client asks; the node grants none, because the protocol forbids it |
 | amplification limit | the ClientHello arrives in two datagrams 50 ms apart |

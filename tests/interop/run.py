@@ -3,7 +3,8 @@
 
 usage: run.py [--tree DIR] [--build DIR] [--peers A,B] [--cases A,B] [--jobs N] [--json FILE] [--page FILE]
 
-QUANTUS_MINER and QUANTUS_NODE name the official programs, where they are to be tried too.
+QUANTUS_MINER and QUANTUS_NODE name the official programs, where they are to be tried too; QUANTUS_MINER_V1 one or
+more official miners before v4, with a colon between them.
 """
 import argparse
 import concurrent.futures
@@ -48,6 +49,7 @@ class Place(World):
         self.link_peer = build / "tests/interop/link_peer"
         self.quantus_miner = os.environ.get("QUANTUS_MINER")
         self.quantus_node = os.environ.get("QUANTUS_NODE")
+        self.v1_miners = [one for one in os.environ.get("QUANTUS_MINER_V1", "").split(":") if one]
         self.given = set()
 
     def shim(self, name):
@@ -96,12 +98,18 @@ class Place(World):
             "nginx": first(r"nginx/(\S+)", "nginx", "-v"),
             "HAProxy": first(r"version (\S+)", "haproxy", "-v"),
         }
-        for name, program in (("quantus-miner", self.quantus_miner), ("quantus-node", self.quantus_node)):
-            found[name] = "not given"
-            if program:
-                shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-                found[name] = (shown.stdout.strip().splitlines() or ["unknown"])[0]
+        for name, programs in (("quantus-miner", [self.quantus_miner, *self.v1_miners]),
+                               ("quantus-node", [self.quantus_node])):
+            shown = [subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+                     for program in programs if program]
+            found[name] = ", ".join(shown) or "not given"
         return found
+
+
+def version_of(program):
+    """The last word of what an official program says of its version, without a commit."""
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return (shown.split() or ["unknown"])[-1].split("+")[0]
 
 
 def skipper(reason):
@@ -167,6 +175,9 @@ def rows(place):
     for case, function in program_cases.OFFICIAL_MINER.items():
         yield "quantus-miner", AT_NODE, case, (
             function if place.quantus_miner else skipper("QUANTUS_MINER names no official miner"))
+    for program in place.v1_miners:
+        for case, function in program_cases.OFFICIAL_V1.items():
+            yield f"quantus-miner {version_of(program)}", AT_NODE, case, function(program)
     for case, function in program_cases.OFFICIAL_NODE.items():
         yield "quantus-node", AT_PEER, case, (
             function if place.quantus_node else skipper("QUANTUS_NODE names no official node"))
@@ -206,6 +217,13 @@ def enter_namespaces():
     os.execvp("unshare", ["unshare", "--mount", "--net", "--", sys.executable, *sys.argv])
 
 
+def forget_old_runs(tree):
+    """What runs that failed or were killed have left there."""
+    for left in pathlib.Path(tree, "run").glob("interop-*"):
+        if not pathlib.Path("/proc", left.name.rpartition("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def prepare(tree):
     subprocess.run(["mount", "-t", "proc", "proc", f"{tree}/proc"], check=True)
     subprocess.run(["mount", "--rbind", "/dev", f"{tree}/dev"], check=True)
@@ -228,6 +246,7 @@ def main():
     arguments = parse()
     if os.environ.get(INSIDE) != "yes":
         enter_namespaces()
+    forget_old_runs(arguments.tree)
     prepare(arguments.tree)
     place = Place(arguments)
     place.make_certificates()

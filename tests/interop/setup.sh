@@ -72,7 +72,7 @@ need_mmdebstrap() {
 # checked all the same.
 tree_from() { # mirror keyring
     mmdebstrap --mode=root --variant=apt --components=main --keyring="$2" \
-        --aptopt="Acquire::Min-ValidTime \"$oldest_lists_s\"" --aptopt='Acquire::Retries "3"' \
+        --aptopt="Acquire::Min-ValidTime \"${oldest_lists_s:?}\"" --aptopt='Acquire::Retries "3"' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
         --include="$packages" unstable "$directory/root.new" "$1"
 }
