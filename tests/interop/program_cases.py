@@ -13,9 +13,9 @@ from harness import WAIT_S, Skipped, check
 READY = b"\0\0\0\x0c" + b'{"Ready":{}}'
 
 
-def s_client(scene, node, alpn="pqlink-miner/1", groups="X25519MLKEM768"):
+def s_client(scene, node, alpn="pqlink-miner/1", groups="X25519MLKEM768", relay=None):
     return scene.run("openssl", scene.world.in_tree(
-        "openssl", "s_client", "-quic", "-groups", groups, "-alpn", alpn, "-connect", f"127.0.0.1:{node.port}"),
+        "openssl", "s_client", "-quic", "-groups", groups, "-alpn", alpn, "-connect", f"127.0.0.1:{(relay or node).port}"),
         stdin=subprocess.PIPE)
 
 
@@ -38,6 +38,21 @@ def openssl_handshake(scene):
     shown = scene.world.openssl("x509", "-in", scene.world.inside(leaf), "-noout", "-fingerprint", "-sha256")
     check(shown.split("=")[1].strip().replace(":", "").lower() == node.pq_pin, "another leaf than the pinned one")
     return "X25519MLKEM768, ML-DSA-87, leaf as pinned, a job received"
+
+
+def openssl_relayed(*options):
+    def case(scene):
+        node = scene.node()
+        relay = scene.relayed(node.port, *options)
+        client = s_client(scene, node, relay=relay)
+        say(client, READY)
+        client.wait(lambda: "NewJob" in client.text(), "was given no job")
+        check(len(node.events("link_open")) == 1, "the link was made more than once")
+        before = scene.relay_stats(relay)["before_validation"]
+        check(before["from_server"] > 0 and before["over_three_times"] == 0,
+              "the node sent more than three times what it had received")
+        return "a job received"
+    return case
 
 
 def openssl_key_update(scene):
@@ -271,6 +286,10 @@ OFFICIAL_NODE = {
 }
 PROGRAMS = {
     "OpenSSL": {"handshake": openssl_handshake, "key update": openssl_key_update, "wrong ALPN": openssl_wrong_alpn,
-                "classical refused": openssl_classical, "pq-only": openssl_pq_only},
+                "classical refused": openssl_classical, "pq-only": openssl_pq_only, "long RTT": openssl_relayed("--delay", 300),
+                "amplification limit": openssl_relayed("--delay", 20, "--split-first", 50),
+                "loss": openssl_relayed("--loss", 10, "--seed", 3, "--delay", 5),
+                "corruption": openssl_relayed("--corrupt", 10, "--seed", 4, "--delay", 5),
+                "duplicates": openssl_relayed("--duplicate", 3), "MTU of 1200": openssl_relayed("--mtu", 1200)},
     "curl": {"wrong ALPN": curl_wrong_alpn},
 }
