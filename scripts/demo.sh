@@ -4,6 +4,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 pqlink=${PQLINK:-$PWD/build/release/src/cmd/pqlink}
+export PQLINK_CONFIG=none # only what stands here
 blocks=5
 # Work for one block, in seconds of this machine: with five blocks the demo takes about ten.
 block_seconds=2

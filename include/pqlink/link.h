@@ -120,6 +120,14 @@ typedef struct pql_alpn {
     pql_leaf leaf;    /* certificate that its peers get */
 } pql_alpn;
 
+/* One protocol that a listener knows and does not speak.  A client that offers it, and nothing that
+ * is spoken, is refused as any without a common protocol, and the sentence is the reason that the
+ * observer hears. */
+typedef struct pql_alpn_refusal {
+    const char *name;
+    const char *sentence;
+} pql_alpn_refusal;
+
 /* Pins of one server, and of the clients of a listener. */
 #define PQL_PEER_PINS_MAX ((size_t)8)
 #define PQL_CLIENT_PINS_MAX ((size_t)65536)
@@ -137,8 +145,12 @@ typedef struct pql_peer {
 typedef struct pql_listen_opts {
     const pql_alpn *alpn; /* copied; at least one, at most 8 */
     size_t alpn_count;
+    const pql_alpn_refusal *refusals; /* borrowed until pql_context_free; NULL: none */
+    size_t refusal_count;
     const pql_peer *clients; /* whose certificates are asked for and needed: pins, CA file, or
                                 insecure (any certificate); copied; NULL: none is asked for */
+    uint32_t uncertified;    /* bit i: peers of alpn[i] are let in without a certificate all the
+                                same; the service has another way to know them */
     bool pq_authentication;  /* accept ML-DSA from clients only */
     bool tickets; /* let clients resume their sessions (docs/identity.md): cheaper handshakes
                      without a new proof of our key; never with |clients| */

@@ -35,6 +35,8 @@ typedef enum pql_trust {
 typedef enum pql_downgrade {
     PQL_DOWNGRADE_NONE = 0,
     PQL_DOWNGRADE_PEER_CLASSICAL, /* the peer offered or chose no ML-KEM group */
+    PQL_DOWNGRADE_COMPAT,         /* the same, in a protocol that our side serves with its classical
+                                     leaf because its programs have nothing else */
     PQL_DOWNGRADE_RESUMED,        /* a ticket from a weaker session was resumed */
 } pql_downgrade;
 

@@ -4,7 +4,7 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget pow version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget config pow version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
@@ -14,18 +14,21 @@ _pqlink()
     'rotate') words+=' switch' ;;&
     'rotate') words+=' cancel' ;;&
     'rotate') words+=' finish' ;;&
+    'config') words+=' check' ;;&
+    'config') words+=' show' ;;&
     'pow') words+=' hash' ;;&
     'pow') words+=' check' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node status')
-        words+=' --admin --json --help'
+        words+=' --admin --json --config --help'
         case $prev in
         --admin) return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'rotate prepare')
-        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --help'
+        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
@@ -33,30 +36,46 @@ _pqlink()
         --switch-in) return ;;
         --switch-at) return ;;
         --keep) return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'rotate status')
-        words+=' --dir --json --help'
+        words+=' --dir --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'rotate switch')
-        words+=' --dir --help'
+        words+=' --dir --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'rotate cancel')
-        words+=' --dir --help'
+        words+=' --dir --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'rotate finish')
-        words+=' --dir --help'
+        words+=' --dir --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'config check')
+        words+=' --help'
+        case $prev in
+        esac
+        ;;
+    'config show')
+        words+=' --config --json --help'
+        case $prev in
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'pow hash')
@@ -75,11 +94,15 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --clients --log-format --log-level --keylog --qlog --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --source) COMPREPLY=($(compgen -W 'dev' -- "$cur")); return ;;
+        --source) return ;;
+        --source-pin) return ;;
+        --source-pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-dir) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
         --share-difficulty) return ;;
@@ -87,15 +110,17 @@ _pqlink()
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
+        --max-links-per-address) return ;;
         --clients) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W 'auto text json' -- "$cur")); return ;;
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --qlog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'mine '*)
-        words+=' --node --pin --pin-file --tofu --ca --insecure --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
@@ -114,30 +139,34 @@ _pqlink()
         --log-level) COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
         --keylog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --qlog) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'keygen '*)
-        words+=' --dir --sign --import-quantus --self-signed --json --help'
+        words+=' --dir --sign --import-quantus --self-signed --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
         --import-quantus) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'fingerprint '*)
-        words+=' --dir --remote --alpn --timeout --json --help'
+        words+=' --dir --remote --alpn --timeout --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --remote) return ;;
         --alpn) return ;;
         --timeout) return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'forget '*)
-        words+=' --node --dir --help'
+        words+=' --node --dir --config --help'
         case $prev in
         --node) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'version '*)

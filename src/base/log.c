@@ -18,7 +18,7 @@
 
 static struct {
     int fd;
-    pqi_log_level least;
+    _Atomic(pqi_log_level) least;
     pqi_log_format format;
     atomic_uint_fast64_t dropped;
     pthread_mutex_t
@@ -158,13 +158,18 @@ static void line_start(line *l, pqi_log_format format, pqi_log_level level, cons
 void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format)
 {
     log_state.fd = fd;
-    log_state.least = least;
     log_state.format = format;
+    pqi_log_set_level(least);
+}
+
+void pqi_log_set_level(pqi_log_level least)
+{
+    atomic_store_explicit(&log_state.least, least, memory_order_relaxed);
 }
 
 bool pqi_log_enabled(pqi_log_level level)
 {
-    return level >= log_state.least;
+    return level >= atomic_load_explicit(&log_state.least, memory_order_relaxed);
 }
 
 static void line_make(line *l, pqi_log_level level, const char *service, const char *event,

@@ -38,6 +38,8 @@ typedef struct pqi_log_field {
 
 /* Process-wide settings; call before any thread logs.  Default: descriptor 2, INFO, TEXT. */
 void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format);
+/* Another least level from now on.  Any thread, at any time. */
+void pqi_log_set_level(pqi_log_level least);
 bool pqi_log_enabled(pqi_log_level level);
 
 /* Writes one line: ts, level, service, event, then |fields|.  Thread-safe.  A line that cannot be

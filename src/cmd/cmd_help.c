@@ -7,6 +7,8 @@
 typedef struct help_options {
     pqi_operands words;
     bool man;
+    bool man_config;
+    bool config_keys;
     bool list;
     unsigned completion; /* 0: none, else 1 + pqi_shell */
 } help_options;
@@ -28,6 +30,16 @@ static const pqi_option help_table[] = {
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(help_options, man, bool),
      .help = "Write the man page in mdoc.",
+     .hidden = true},
+    {.name = "man-config",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(help_options, man_config, bool),
+     .help = "Write the man page of pqlink.conf in mdoc.",
+     .hidden = true},
+    {.name = "config-keys",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(help_options, config_keys, bool),
+     .help = "Write all keys of pqlink.conf in Markdown.",
      .hidden = true},
     {.name = "list",
      .kind = PQI_OPTION_FLAG,
@@ -77,6 +89,10 @@ static pql_status help_run(const void *options, pql_error *err)
     const help_options *o = options;
     if (o->completion != 0) {
         pqi_completion(stdout, (pqi_shell)(o->completion - 1));
+    } else if (o->man_config) {
+        pqi_man_config(stdout);
+    } else if (o->config_keys) {
+        pqi_config_markdown(stdout);
     } else if (o->list) {
         list_names();
     } else if (o->words.count > 0) {
@@ -93,6 +109,7 @@ const pqi_command pqi_command_help = {
     .description = "Without a command, lists all commands.  With one, explains it and its options.",
     PQI_OPTIONS(help_table),
     .options_size = sizeof(help_options),
+    .no_config = true,
     .operands = "[COMMAND]",
     .operands_at = PQI_AT(help_options, words, pqi_operands),
     .example = (const char *const[]){"pqlink help", "pqlink help version", NULL},

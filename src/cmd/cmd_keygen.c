@@ -1,6 +1,7 @@
 /* pqlink keygen: makes the identity of this endpoint, once. */
 #include "cmd/commands.h"
 #include "cmd/fingerprint.h"
+#include "miner/auth_files.h"
 
 #include <stdio.h>
 
@@ -34,8 +35,8 @@ static const pqi_option keygen_table[] = {
      .arg = "CHAIN-DIR",
      .help = "Take the classical certificate and its key from the chain directory of an official "
              "quantus-node (miner-tls-cert.der and miner-tls-key.der in BASE/chains/CHAIN), so "
-             "that official miners go on with the fingerprint that they have pinned.  The files "
-             "stay where they are."},
+             "that official miners go on with the fingerprint that they have pinned; and its token "
+             "(miner-auth-token) where it has one.  The files stay where they are."},
     {.name = "self-signed",
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(keygen_options, self_signed, bool),
@@ -47,6 +48,20 @@ static const pqi_option keygen_table[] = {
      .at = PQI_AT(keygen_options, json, bool),
      .help = "Print the fingerprints as one JSON object."},
 };
+
+/* The identity is there by now; the token is the other half of what official miners were given. */
+static pql_status import_token(const keygen_options *o, pql_error *err)
+{
+    bool imported = false;
+    if (o->import_quantus == NULL) {
+        return PQL_OK;
+    }
+    const pql_status status = pqi_auth_token_import(o->dir.text, o->import_quantus, &imported, err);
+    return status == PQL_OK
+               ? PQL_OK
+               : pqi_fail_context(err, status,
+                                  "The identity was made, but the token was not taken over");
+}
 
 static pql_status keygen_run(const void *options, pql_error *err)
 {
@@ -68,7 +83,7 @@ static pql_status keygen_run(const void *options, pql_error *err)
     }
     const pql_status printed = pqi_fingerprint_print_identity(id, o->json, err);
     pql_identity_free(id);
-    return printed;
+    return printed == PQL_OK ? import_token(o, err) : printed;
 }
 
 const pqi_command pqi_command_keygen = {

@@ -11,7 +11,6 @@
 
 #include <pqlink/trust.h>
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -30,7 +29,6 @@ typedef struct program {
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
-    pthread_t main;
     atomic_bool ended; /* end_status and end_error are set */
     pql_status end_status;
     pql_error end_error;
@@ -122,7 +120,6 @@ static void on_pins_changed(void *user, const pqi_client_pins *pins)
     pqi_mine_view_events.pins_changed(&((program *)user)->view, pins);
 }
 
-/* SIGHUP, which means nothing else to a miner, wakes the main thread. */
 static void on_ended(void *user, pql_status status, const char *sentence)
 {
     program *p = user;
@@ -131,7 +128,7 @@ static void on_ended(void *user, pql_status status, const char *sentence)
         (void)pqi_fail(&p->end_error, status, "%s", sentence);
     }
     atomic_store(&p->ended, true);
-    (void)pthread_kill(p->main, SIGHUP);
+    pqi_runtime_wake(&p->rt);
 }
 
 static const pqi_mine_events events = {.connected = on_connected,
@@ -265,7 +262,7 @@ static void close_all(program *p)
 
 pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
 {
-    program p = {.options = options, .main = pthread_self()};
+    program p = {.options = options};
     if (options->bench) {
         return pqi_mine_bench(options, err);
     }

@@ -4,6 +4,7 @@
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_rotation.h"
+#include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
 #include "miner/auth_files.h"
@@ -26,6 +27,8 @@
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
 #define MS_PER_SEC 1000
+/* How often a store that fails is tried. */
+#define STORE_LOOK (2 * PQI_NS_PER_SEC)
 
 /* All that a running node owns, in the order in which it is made. */
 typedef struct node {
@@ -34,7 +37,9 @@ typedef struct node {
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
-    pqi_source *source;
+    uint64_t store_probe_at;    /* monotonic ns; while the store fails */
+    pqi_source *source;         /* the development chain, or that of |upstream| */
+    pqi_node_upstream upstream; /* with --source URL */
     pqi_node_metrics *metrics;
     pqi_node_service *service;
     pqi_tokens *tokens;            /* NULL: official miners are not served */
@@ -98,10 +103,36 @@ static pql_status fill_random(void *user, uint8_t *out, size_t len)
     return PQL_OK;
 }
 
+/* On the thread that could not store a block, or could again. */
+static void store_changed(void *user, bool ok, const char *reason)
+{
+    const node *n = user;
+    if (ok) {
+        pqi_health_set_ok(n->rt.health, n->ready_store);
+        pqi_log(PQI_LOG_INFO, SERVICE, "store_works_again", PQI_STR("dir", n->options->dir.text));
+    } else {
+        pqi_health_set_failed(n->rt.health, n->ready_store, reason);
+    }
+}
+
+/* A disk that failed is tried again: without it /readyz would stay red until the next block. */
+static uint64_t tick_store(node *n, uint64_t now)
+{
+    if (!pqi_store_is_failing(n->store)) {
+        return now + STORE_LOOK;
+    }
+    if (now >= n->store_probe_at) {
+        n->store_probe_at = now + STORE_LOOK;
+        (void)pqi_store_probe(n->store, NULL); /* store_changed hears of it */
+    }
+    return n->store_probe_at;
+}
+
 static pql_status open_store(node *n, pql_error *err)
 {
     const pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
     if (status == PQL_OK) {
+        pqi_store_watch(n->store, store_changed, n);
         pqi_health_set_ok(n->rt.health, n->ready_store);
     }
     return status;
@@ -109,6 +140,11 @@ static pql_status open_store(node *n, pql_error *err)
 
 static pql_status open_source(node *n, pql_error *err)
 {
+    if (n->options->sources.count > 0) {
+        const pql_status status = pqi_node_upstream_open(&n->upstream, n->options, &n->rt, err);
+        n->source = n->upstream.source;
+        return status;
+    }
     const pqi_u512 difficulty = pqi_u512_from_u64(n->options->difficulty);
     pqi_devchain_opts opts = {
         .store = n->store, .rules = pqi_difficulty_rules_chain(), .difficulty = difficulty};
@@ -186,9 +222,11 @@ static const char *official_obstacle(const pqi_node_options *options)
     if (options->policy == PQL_POLICY_PQ_ONLY) {
         return "The policy is pq-only, and official miners have no ML-KEM.";
     }
-    return options->clients_file == NULL ? NULL
-                                         : "Only miners with a listed certificate are let in "
-                                           "(--clients), and official miners have none.";
+    return options->clients_file == NULL || options->tokens_file != NULL
+               ? NULL
+               : "Only miners with a listed certificate are let in (--clients), and official "
+                 "miners "
+                 "have none. With --tokens FILE they are let in by a token.";
 }
 
 static void follow_rotation(node *n)
@@ -241,6 +279,7 @@ static pqi_node_service_opts service_opts(const node *n)
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
+        .max_links_per_address = (unsigned)n->options->max_links_per_address,
         .clients = pqi_node_clients_peer(&n->clients),
     };
 }
@@ -313,7 +352,10 @@ static void node_close(node *n)
     pqi_node_service_free(n->service);
     pqi_tokens_free(n->tokens);
     pqi_node_metrics_free(n->metrics);
-    pqi_source_destroy(n->source);
+    if (n->upstream.source == NULL) {
+        pqi_source_destroy(n->source);
+    }
+    pqi_node_upstream_close(&n->upstream);
     pqi_store_close(n->store);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_clients_close(&n->clients);
@@ -392,21 +434,28 @@ static void announce(const node *n, bool terminal)
     }
 }
 
-static void serve(node *n)
+/* Until a signal, or until no source is left. */
+static pql_status serve(node *n, pql_error *err)
 {
     for (;;) {
+        const pql_status status = pqi_node_upstream_failure(&n->upstream, err);
+        if (status != PQL_OK) {
+            return status;
+        }
         const uint64_t jobs = pqi_node_service_tick(n->service);
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
+        const uint64_t store = tick_store(n, pqi_clock_monotonic());
         follow_rotation(n);
-        const int signal_number = pqi_runtime_wait_signal(jobs < rotation ? jobs : rotation);
+        const uint64_t others = rotation < store ? rotation : store;
+        const int signal_number = pqi_runtime_wait_signal(jobs < others ? jobs : others);
         if (signal_number == SIGHUP) {
             pqi_node_service_reload_tokens(n->service);
             pqi_node_rotation_reload(&n->rotation);
             pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
-            return;
+            return PQL_OK;
         }
     }
 }
@@ -426,10 +475,10 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     const bool terminal = pqi_runtime_log(&options->log);
     pqi_runtime_block_signals();
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
-    const pql_status status = node_open(&n, err);
+    pql_status status = node_open(&n, err);
     if (status == PQL_OK) {
         announce(&n, terminal);
-        serve(&n);
+        status = serve(&n, err);
         stop(&n);
     }
     node_close(&n);

@@ -148,6 +148,7 @@ const pqi_command pqi_command_pow_hash = {
                    "and the difficulty that it achieves.",
     PQI_OPTIONS(hash_table),
     .options_size = sizeof(pow_options),
+    .no_config = true,
     .example = (const char *const[]){"pqlink pow hash " EXAMPLE_WORK, NULL},
     .run = hash_run,
 };
@@ -159,6 +160,7 @@ const pqi_command pqi_command_pow_check = {
                    "not if it is not.  The exit status is 0 when it is valid and 1 when it is not.",
     PQI_OPTIONS(check_table),
     .options_size = sizeof(pow_options),
+    .no_config = true,
     .example = (const char *const[]){"pqlink pow check " EXAMPLE_WORK " --difficulty 131072", NULL},
     .run = check_run,
 };

@@ -50,5 +50,6 @@ const pqi_command pqi_command_version = {
                    "(QUIC).  Include it in bug reports.",
     PQI_OPTIONS(version_table),
     .options_size = sizeof(version_options),
+    .no_config = true,
     .run = version_run,
 };

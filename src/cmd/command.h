@@ -44,20 +44,29 @@ typedef struct pqi_option {
     uint64_t max;               /* NUMBER, DURATION */
     /* CUSTOM only: reads |value| into the options struct.  May refuse with PQL_E_USAGE. */
     pql_status (*parse)(void *options, const char *value, pql_error *err);
+    /* Takes the value over into a program that runs, when a reload (cmd/config_reload.h) finds
+     * another than before: |value| is the member in a new options struct, which goes away after
+     * the call; |user| is what the program gave to the reload.  Must not fail.  NULL: a new value
+     * needs a restart. */
+    void (*apply)(void *user, const void *value);
     pqi_option_kind kind;
     bool required;
     bool repeatable; /* CUSTOM only: .parse is called once per use */
-    bool hidden;     /* left out of help, man page and completions */
+    bool hidden;     /* left out of help, man page and completions; only on the command line */
+    bool typed_only; /* only on the command line: no key of pqlink.conf, no long variable */
+    bool secret;     /* the value itself is one (a file with it is not): never shown */
 } pqi_option;
 
 /* An offset for pqi_option.at that compiles only when member |m| of struct |s| has type |type|. */
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type and a member cannot stand in parentheses */
 #define PQI_AT(s, m, type) (offsetof(s, m) + 0 * sizeof(_Generic(((s *)0)->m, type: 0)))
 
-/* Words after the options, for the few subcommands that take some. */
+/* Words after the options, for the few subcommands that take some: how many unless the subcommand
+ * says otherwise, and how many at all. */
 #define PQI_OPERANDS_MAX ((size_t)2)
+#define PQI_OPERANDS_ROOM ((size_t)64)
 typedef struct pqi_operands {
-    const char *items[PQI_OPERANDS_MAX]; /* borrowed from the command line */
+    const char *items[PQI_OPERANDS_ROOM]; /* borrowed from the command line */
     size_t count;
 } pqi_operands;
 
@@ -70,6 +79,8 @@ typedef struct pqi_command {
     size_t options_size;        /* of the struct that the options fill */
     const char *operands;       /* how the help shows them; NULL: the subcommand takes none */
     size_t operands_at;         /* PQI_AT of a pqi_operands, when operands is not NULL */
+    size_t operands_max;        /* 0: PQI_OPERANDS_MAX */
+    bool no_config;             /* reads neither pqlink.conf nor the long variables */
     const char *const *example; /* command lines, ends with NULL; NULL: none */
     /* Checks what no single option can: PQL_E_USAGE with a sentence.  NULL: nothing to check. */
     pql_status (*check)(const void *options, pql_error *err);

@@ -29,6 +29,8 @@ extern const pqi_command pqi_command_rotate_switch;
 extern const pqi_command pqi_command_rotate_cancel;
 extern const pqi_command pqi_command_rotate_finish;
 extern const pqi_command pqi_command_forget;
+extern const pqi_command pqi_command_config_check;
+extern const pqi_command pqi_command_config_show;
 extern const pqi_command pqi_command_pow_hash;
 extern const pqi_command pqi_command_pow_check;
 extern const pqi_command pqi_command_version;

@@ -1,5 +1,6 @@
 /* Completion scripts for bash, zsh and fish. */
 #include "cmd/commands.h"
+#include "cmd/config.h"
 #include "cmd/help.h"
 
 #include <string.h>
@@ -18,7 +19,7 @@ static void for_each_command(FILE *out, void (*each)(FILE *out, const pqi_comman
     }
 }
 
-/* Calls |each| for every option of |command| that users see. */
+/* Calls |each| for every option of |command| that users see, also --config. */
 static void for_each_option(FILE *out, const pqi_command *command,
                             void (*each)(FILE *out, const pqi_command *command,
                                          const pqi_option *option))
@@ -27,6 +28,9 @@ static void for_each_option(FILE *out, const pqi_command *command,
         if (!command->options[i].hidden) {
             each(out, command, &command->options[i]);
         }
+    }
+    if (pqi_config_has_table(command)) {
+        each(out, command, &pqi_config_option);
     }
 }
 

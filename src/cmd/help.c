@@ -2,7 +2,7 @@
 
 #include "base/values.h"
 #include "cmd/commands.h"
-#include "cmd/options.h"
+#include "cmd/config.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -69,6 +69,9 @@ void pqi_option_describe(const pqi_option *option, char out[PQI_DESCRIBE_SIZE])
     if (fallback != NULL) {
         add(out, "  Default: %s.", fallback);
     }
+    if (option->typed_only && option->env == NULL) {
+        add(out, "  Only on the command line.");
+    }
     if (option->env != NULL) {
         add(out, "  Environment: %s.", option->env);
     }
@@ -114,6 +117,30 @@ static void write_option(FILE *out, const pqi_option *o)
     write_wrapped(out, text, strlen(text), OPTION_INDENT);
 }
 
+/* Where else the options may stand, with the first of them as the example. */
+static void write_config(FILE *out, const pqi_command *command)
+{
+    char table[PQI_CONFIG_NAME_SIZE];
+    char key[PQI_CONFIG_NAME_SIZE];
+    char variable[PQI_ENV_NAME_SIZE];
+    char text[PQI_DESCRIBE_SIZE];
+    size_t first = 0;
+    while (!pqi_config_has_key(command, &command->options[first])) {
+        first++;
+    }
+    pqi_config_name(table, command->name);
+    pqi_config_name(key, command->options[first].name);
+    pqi_config_env_name(variable, command, &command->options[first]);
+    (void)snprintf(
+        text, sizeof(text),
+        "Options can also stand in the table [%s] of pqlink.conf(5) and in the "
+        "environment: --%s as the key %s and as the variable %s.  The command line comes "
+        "first, then the environment, then the file.",
+        table, command->options[first].name, key, variable);
+    fputs("\n", out);
+    write_wrapped(out, text, strlen(text), 0);
+}
+
 void pqi_help_command(FILE *out, const pqi_command *command)
 {
     fprintf(out, "Usage: %s %s [OPTION]...%s%s\n\n%s.\n", PQI_PROGRAM, command->name,
@@ -126,7 +153,13 @@ void pqi_help_command(FILE *out, const pqi_command *command)
             write_option(out, &command->options[i]);
         }
     }
+    if (pqi_config_has_table(command)) {
+        write_option(out, &pqi_config_option);
+    }
     fprintf(out, "  --help\n%*sShow this text.\n", (int)OPTION_INDENT, "");
+    if (pqi_config_has_table(command)) {
+        write_config(out, command);
+    }
     for (size_t i = 0; command->example != NULL && command->example[i] != NULL; i++) {
         fprintf(out, "%s  %s\n", i == 0 ? "\nExamples:\n" : "", command->example[i]);
     }

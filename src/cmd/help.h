@@ -20,9 +20,13 @@ void pqi_help_family(FILE *out, const char *family);
 /* Writes the help of one subcommand. */
 void pqi_help_command(FILE *out, const pqi_command *command);
 
-/* Writes a page in mdoc(7): pqlink.1 and pqlink-NAME.1. */
+/* Writes a page in mdoc(7): pqlink.1, pqlink-NAME.1 and pqlink.conf.5. */
 void pqi_man_program(FILE *out);
 void pqi_man_command(FILE *out, const pqi_command *command);
+void pqi_man_config(FILE *out);
+
+/* Writes docs/configuration-keys.md: all keys of pqlink.conf in Markdown. */
+void pqi_config_markdown(FILE *out);
 
 /* Shells that completions are made for: indices into pqi_completion_shells, which ends with NULL.
  */

@@ -25,6 +25,9 @@ extern const char *const pqi_log_format_names[];
 extern const char *const pqi_log_level_names[];
 extern const char *const pqi_policy_names[];
 
+/* The pqi_option.apply of --log-level: |value| is a pqi_log_level. */
+void pqi_log_level_apply(void *user, const void *value);
+
 /* Entries of an option table for the members |log| (pqi_log_options) and |policy| (pql_policy) of
  * the options struct |s|. */
 #define PQI_OPTION_LOG_FORMAT(s)                                                                   \
@@ -45,6 +48,7 @@ extern const char *const pqi_policy_names[];
      .choices = pqi_log_level_names,                                                               \
      .fallback = "info",                                                                           \
      .env = "PQLINK_LOG_LEVEL",                                                                    \
+     .apply = pqi_log_level_apply,                                                                 \
      .help = "Least level of the events that are logged."}
 #define PQI_OPTION_POLICY(s)                                                                       \
     {.name = "policy",                                                                             \

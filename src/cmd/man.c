@@ -1,6 +1,7 @@
 /* Man pages in mdoc(7). */
 #include "base/values.h"
 #include "cmd/commands.h"
+#include "cmd/config.h"
 #include "cmd/exit_codes.h"
 #include "cmd/help.h"
 
@@ -76,37 +77,67 @@ static void write_paragraphs(FILE *out, const char *text)
     }
 }
 
+static void write_option(FILE *out, const pqi_option *o)
+{
+    char text[PQI_DESCRIBE_SIZE];
+    pqi_option_describe(o, text);
+    fprintf(out, ".It Fl \\-%s%s%s\n", o->name, o->arg != NULL ? " Ar " : "",
+            o->arg != NULL ? o->arg : "");
+    write_string(out, text);
+}
+
 static void write_options(FILE *out, const pqi_command *command)
 {
     fputs(".Pp\nThe options are:\n.Bl -tag -width Ds\n", out);
     for (size_t i = 0; i < command->option_count; i++) {
-        const pqi_option *o = &command->options[i];
-        char text[PQI_DESCRIBE_SIZE];
-        if (o->hidden) {
-            continue;
+        if (!command->options[i].hidden) {
+            write_option(out, &command->options[i]);
         }
-        pqi_option_describe(o, text);
-        fprintf(out, ".It Fl \\-%s%s%s\n", o->name, o->arg != NULL ? " Ar " : "",
-                o->arg != NULL ? o->arg : "");
-        write_string(out, text);
+    }
+    if (pqi_config_has_table(command)) {
+        write_option(out, &pqi_config_option);
     }
     fputs(".It Fl \\-help\nShow a summary of the options.\n.El\n", out);
 }
 
+/* The variables that stand in for the option; false when there is none. */
+static bool write_variables(FILE *out, const pqi_command *command, const pqi_option *o)
+{
+    char name[PQI_ENV_NAME_SIZE];
+    const bool has_key = pqi_config_has_key(command, o);
+    if (!has_key && o->env == NULL) {
+        return false;
+    }
+    pqi_config_env_name(name, command, o);
+    fprintf(out, ".It Ev %s%s%s\n", has_key ? name : "", has_key && o->env != NULL ? " , " : "",
+            o->env != NULL ? o->env : "");
+    return true;
+}
+
 static void write_environment(FILE *out, const pqi_command *command)
 {
-    bool any = false;
+    const bool config = pqi_config_has_table(command);
+    bool any = config;
+    for (size_t i = 0; i < command->option_count; i++) {
+        any = any || command->options[i].env != NULL;
+    }
+    if (!any) {
+        return;
+    }
+    fputs(".Sh ENVIRONMENT\nEach variable stands in for an option that is not given.\n"
+          "Of two, the first counts.\n.Bl -tag -width Ds\n",
+          out);
     for (size_t i = 0; i < command->option_count; i++) {
         const pqi_option *o = &command->options[i];
-        if (o->env == NULL || o->hidden) {
-            continue;
+        if (!o->hidden && write_variables(out, command, o)) {
+            fprintf(out, "Stands in for\n.Fl \\-%s .\n", o->name);
         }
-        fputs(any ? "" : ".Sh ENVIRONMENT\n.Bl -tag -width Ds\n", out);
-        any = true;
-        fprintf(out, ".It Ev %s\nStands in for\n.Fl \\-%s\nwhen that is not given.\n", o->env,
-                o->name);
     }
-    fputs(any ? ".El\n" : "", out);
+    if (config) {
+        fprintf(out, ".It Ev %s\nStands in for\n.Fl \\-%s .\n", pqi_config_option.env,
+                pqi_config_option.name);
+    }
+    fputs(".El\n", out);
 }
 
 static void write_exit_status(FILE *out)
@@ -144,7 +175,8 @@ void pqi_man_command(FILE *out, const pqi_command *command)
         write_word(out, command->example[i], strlen(command->example[i]));
         fputc('\n', out);
     }
-    fputs(".Sh SEE ALSO\n.Xr pqlink 1\n", out);
+    fprintf(out, ".Sh SEE ALSO\n.Xr pqlink 1%s\n",
+            pqi_config_has_table(command) ? " ,\n.Xr pqlink.conf 5" : "");
 }
 
 void pqi_man_program(FILE *out)
@@ -164,4 +196,56 @@ void pqi_man_program(FILE *out)
     }
     fputs(".El\n", out);
     write_exit_status(out);
+}
+
+/* ---- pqlink.conf(5) ---- */
+
+static void write_key(FILE *out, const pqi_option *o)
+{
+    char key[PQI_CONFIG_NAME_SIZE];
+    char text[PQI_DESCRIBE_SIZE];
+    pqi_config_name(key, o->name);
+    pqi_option_describe(o, text);
+    fprintf(out, ".It Ic %s No = Ar %s\n", key, pqi_config_type(o));
+    write_string(out, text);
+}
+
+static void write_table(FILE *out, const pqi_command *command)
+{
+    char table[PQI_CONFIG_NAME_SIZE];
+    pqi_config_name(table, command->name);
+    fprintf(out, ".Ss The table [%s]\nFor\n.Ic %s %s .\n.Bl -tag -width Ds\n", table, PQI_PROGRAM,
+            command->name);
+    for (size_t i = 0; i < command->option_count; i++) {
+        if (pqi_config_has_key(command, &command->options[i])) {
+            write_key(out, &command->options[i]);
+        }
+    }
+    fputs(".El\n", out);
+}
+
+void pqi_man_config(FILE *out)
+{
+    size_t count = 0;
+    const pqi_command *const *commands = pqi_commands(&count);
+    fprintf(out, ".Dd %s\n.Dt PQLINK.CONF 5\n.Os\n.Sh NAME\n.Nm pqlink.conf\n", MAN_DATE);
+    fputs(".Nd settings of pqlink\n.Sh DESCRIPTION\n", out);
+    write_paragraphs(out, pqi_config_about);
+    fputs(".Ss The table [" PQI_CONFIG_COMMON "]\nFor every command that has the option.\n", out);
+    for (size_t i = 0; pqi_config_common_key(i) != NULL; i++) {
+        fprintf(out, "%s.Ic %s", i == 0 ? "The keys are\n" : " ,\n", pqi_config_common_key(i));
+    }
+    fputs(" .\n", out);
+    for (size_t i = 0; i < count; i++) {
+        if (pqi_config_has_table(commands[i])) {
+            write_table(out, commands[i]);
+        }
+    }
+    fputs(".Sh FILES\n.Bl -tag -width Ds\n.It Pa " PQI_CONFIG_FILE "\nThat of root.\n"
+          ".It Pa ~/.config/pqlink/pqlink.conf\nThat of others.\n.El\n"
+          ".Sh EXAMPLES\n.Bd -literal -offset indent\n[common]\ndir = \"/var/lib/pqlink\"\n\n"
+          "[node]\nlisten = [\"quic://0.0.0.0:9833\", \"quic://[::]:9833\"]\nworkers = 4\n.Ed\n"
+          ".Sh SEE ALSO\n.Xr pqlink 1 ,\n.Xr pqlink-config-check 1 ,\n"
+          ".Xr pqlink-config-show 1\n",
+          out);
 }

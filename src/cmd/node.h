@@ -3,9 +3,7 @@
 #define PQI_CMD_NODE_H
 
 #include "cmd/log_options.h"
-
-/* Where jobs come from, in the order of the choices of --source. */
-typedef enum pqi_node_source { PQI_NODE_SOURCE_DEV } pqi_node_source;
+#include "cmd/login_list.h"
 
 /* Addresses that one node listens on. */
 #define PQI_NODE_LISTEN_MAX 8
@@ -14,16 +12,18 @@ typedef struct pqi_node_options {
     pqi_url listen[PQI_NODE_LISTEN_MAX];
     size_t listen_count; /* at least 1 */
     pqi_dir dir;
-    pqi_node_source source;
-    uint64_t block_time_ns;    /* target between blocks */
-    uint64_t difficulty;       /* of the first block; at least 1 */
+    bool source_dev;           /* jobs come from the embedded development chain, */
+    pqi_login_list sources;    /* or else from these nodes: at least one then */
+    uint64_t block_time_ns;    /* target between blocks of the development chain */
+    uint64_t difficulty;       /* of its first block; at least 1 */
     const char *tokens_file;   /* NULL: none */
     bool allow_v1;             /* serve quantus-miner too, which has no authentication */
     uint64_t share_difficulty; /* 0: the block's */
     pql_policy policy;
     pqi_endpoint admin;
-    uint64_t workers;         /* 0: one per processor */
-    const char *clients_file; /* NULL: everybody may connect */
+    uint64_t workers;               /* 0: one per processor */
+    uint64_t max_links_per_address; /* 0: no limit */
+    const char *clients_file;       /* NULL: everybody may connect */
     pqi_log_options log;
     const char *keylog_file; /* NULL: none */
     const char *qlog_dir;    /* NULL: none */

@@ -2,11 +2,30 @@
 #include "base/clock.h"
 #include "cmd/node.h"
 
+#include <string.h>
+
 #define BLOCK_TIME_MIN (UINT64_C(100) * PQI_NS_PER_MS)
 #define BLOCK_TIME_MAX (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
+#define LINKS_PER_ADDRESS_MAX 1000000
 #define WORKERS_MAX 64 /* pql_context_opts.workers */
 
-static const char *const source_names[] = {"dev", NULL};
+static const char source_dev[] = "dev";
+
+static pql_status source_parse(void *options, const char *value, pql_error *err)
+{
+    pqi_node_options *o = options;
+    if (strcmp(value, source_dev) == 0) {
+        o->source_dev = true;
+        return PQL_OK;
+    }
+    return pqi_login_list_add(&o->sources, value, err);
+}
+
+static pql_status source_pin_parse(void *options, const char *value, pql_error *err)
+{
+    pqi_login_list *sources = &((pqi_node_options *)options)->sources;
+    return pqi_login_pins_parse(sources->pins, &sources->pin_count, value, err);
+}
 
 static pql_status listen_parse(void *options, const char *value, pql_error *err)
 {
@@ -39,12 +58,40 @@ static const pqi_option node_table[] = {
      .help = "Directory of identity and state; made, with a new identity, where there is none.",
      .env = "PQLINK_DIR"},
     {.name = "source",
-     .kind = PQI_OPTION_CHOICE,
-     .at = PQI_AT(pqi_node_options, source, pqi_node_source),
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = source_parse,
      .arg = "SOURCE",
-     .choices = source_names,
-     .help = "Where jobs come from; dev is the embedded development chain.",
-     .fallback = "dev"},
+     .help = "Where jobs come from: dev is the embedded development chain; quantus://HOST:PORT is "
+             "an official node, which is logged in to as one miner; quic://HOST:PORT another "
+             "pqlink node.  Give it several times to have others to fall back on, the preferred "
+             "one first.  URL#PIN is a node with a pin of its own.",
+     .fallback = source_dev,
+     .repeatable = true},
+    {.name = "source-pin",
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = source_pin_parse,
+     .arg = "FINGERPRINT",
+     .help = "Fingerprint of the source: 64 hexadecimal digits, sha256:HEX or spki-sha256:HEX.  Of "
+             "several pins any one suffices.",
+     .repeatable = true},
+    {.name = "source-pin-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, sources.pin_file, const char *),
+     .arg = "FILE",
+     .help = "Read the pins of the source from a file, such as the miner-tls-cert-sha256 of an "
+             "official node, before each attempt to connect."},
+    {.name = "source-token-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, sources.token_file, const char *),
+     .arg = "FILE",
+     .help = "Log in to the source with the token in a file, which nobody but its owner and group "
+             "may read.  Every source that is named gets it."},
+    {.name = "source-dir",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, sources.dir, const char *),
+     .arg = "DIR",
+     .help = "Read miner-auth-token and miner-tls-cert-sha256 in the directory of an official node "
+             "on this machine, BASE-PATH/chains/CHAIN, before each attempt to connect."},
     {.name = "block-time",
      .kind = PQI_OPTION_DURATION,
      .at = PQI_AT(pqi_node_options, block_time_ns, uint64_t),
@@ -100,29 +147,63 @@ static const pqi_option node_table[] = {
      .max = WORKERS_MAX,
      .help = "Threads that serve links; 0 is one per processor.",
      .fallback = "0"},
+    {.name = "max-links-per-address",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(pqi_node_options, max_links_per_address, uint64_t),
+     .arg = "N",
+     .min = 0,
+     .max = LINKS_PER_ADDRESS_MAX,
+     .help = "Miners that may be connected from one IPv4 address, or one /64 of IPv6, to each "
+             "address of --listen; more are refused.  Miners behind one NAT have one address.  0 "
+             "is no limit.",
+     .fallback = "0"},
     {.name = "clients",
      .kind = PQI_OPTION_FILE,
      .at = PQI_AT(pqi_node_options, clients_file, const char *),
      .arg = "FILE",
      .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
              "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
-             "starts a comment.  The miner has to run with --identity; official miners have no "
-             "certificate and are not served.  SIGHUP reads the file again."},
+             "starts a comment.  The miner has to run with --identity.  Official miners have no "
+             "certificate; they are served with --tokens only.  SIGHUP reads the file again."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",
+     .typed_only = true,
      .kind = PQI_OPTION_FILE,
      .at = PQI_AT(pqi_node_options, keylog_file, const char *),
      .arg = "FILE",
      .help = "Append the secrets of every link to a file, for Wireshark.  Whoever has the file can "
              "read everything: for debugging only."},
     {.name = "qlog",
+     .typed_only = true,
      .kind = PQI_OPTION_FILE,
      .at = PQI_AT(pqi_node_options, qlog_dir, const char *),
      .arg = "DIR",
      .help = "Write a qlog trace of every link into a directory.  It tells who talked when and how "
              "much: for debugging only."},
 };
+
+static pql_status source_check(const pqi_node_options *o, pql_error *err)
+{
+    static const pqi_login_words words = {
+        .node = "--source",
+        .pin = "--source-pin",
+        .pin_file = "--source-pin-file",
+        .token_file = "--source-token-file",
+        .dir = "--source-dir",
+        .trust = "--source-pin FINGERPRINT, --source-pin-file FILE, or --source-dir DIR"};
+    const pqi_login_list *s = &o->sources;
+    if (s->count > 0 && o->source_dev) {
+        return pqi_fail(err, PQL_E_USAGE, "--source dev does not go together with other sources.");
+    }
+    if (s->count == 0 &&
+        (s->pin_count > 0 || s->pin_file != NULL || s->token_file != NULL || s->dir != NULL)) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "The options --source-... are about a node: give --source "
+                        "quantus://HOST:PORT or --source quic://HOST:PORT too.");
+    }
+    return s->count > 0 ? pqi_login_list_check(s, &words, err) : PQL_OK;
+}
 
 static pql_status node_check(const void *options, pql_error *err)
 {
@@ -141,10 +222,10 @@ static pql_status node_check(const void *options, pql_error *err)
     }
     if (o->allow_v1 && o->clients_file != NULL) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "--allow-v1 and --clients contradict each other: official miners have no "
-                        "certificate.  Leave one of them out.");
+                        "--clients and --allow-v1 contradict each other: those official miners can "
+                        "prove nothing, so everybody would get in.  Leave one of them out.");
     }
-    return PQL_OK;
+    return source_check(o, err);
 }
 
 static pql_status node_run(const void *options, pql_error *err)
@@ -163,12 +244,14 @@ const pqi_command pqi_command_node = {
         "pq-only.  They are started with two files that the node writes, DIR/miner-auth-token and "
         "DIR/miner-tls-cert-sha256.\n"
         "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
-        "with status 0.  SIGHUP makes it read its identity again and say whether it is still the "
-        "one in "
-        "use; another one is not taken without a restart, because miners have pinned the first.",
+        "with status 0.  SIGHUP makes it read its identity again: one that 'pqlink rotate' "
+        "switched to is taken without dropping a link; any other is not taken without a restart, "
+        "because miners have pinned the first.",
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
     .example = (const char *const[]){"pqlink node --source dev --block-time 2s",
+                                     "pqlink node --source quantus://127.0.0.1:9833 --source-dir "
+                                     "/var/lib/quantus/chains/CHAIN --listen quic://0.0.0.0:9843",
                                      "pqlink node --listen quic://0.0.0.0:9833 --listen "
                                      "quic://[::]:9833 --tokens /etc/pqlink/tokens",
                                      NULL},

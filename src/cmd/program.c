@@ -2,12 +2,15 @@
 
 #include "base/text.h"
 #include "cmd/commands.h"
+#include "cmd/config.h"
+#include "cmd/config_reload.h"
 #include "cmd/exit_codes.h"
 #include "cmd/help.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Prints the sentence of |err|, if it has one, with no control characters: it may repeat what was
  * typed, or what a peer sent.  Returns the exit status that goes with |status|.
@@ -35,22 +38,59 @@ static int finish(int status)
     return status != PQI_EXIT_OK ? status : PQI_EXIT_IO;
 }
 
+/* A mistyped variable would otherwise just not work.  Only a warning: whoever starts the program
+ * may set variables of the same beginning for others (Kubernetes does). */
+static void warn_of_variables(const pqi_command *command)
+{
+    char meant[PQI_ENV_NAME_SIZE];
+    size_t at = 0;
+    for (;;) {
+        const char *variable = pqi_config_unknown_env(command, environ, &at, meant);
+        if (variable == NULL) {
+            return;
+        }
+        char line[PQL_ERROR_MESSAGE_SIZE];
+        (void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(variable, "="), variable);
+        pqi_text_clean(line);
+        fprintf(stderr, "%s: warning: the environment variable %s sets nothing%s%s%s\n",
+                PQI_PROGRAM, line, meant[0] != '\0' ? "; did you mean " : ".", meant,
+                meant[0] != '\0' ? "?" : "");
+    }
+}
+
+static pql_status parse_and_run(const pqi_command *command, const pqi_sources *from, void *options,
+                                pqi_settings *settings, pql_error *err)
+{
+    bool help = false;
+    const pql_status status = pqi_options_parse(command, from, options, settings, &help, err);
+    if (help) {
+        pqi_help_command(stdout, command);
+        return PQL_OK;
+    }
+    warn_of_variables(command);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pqi_config_started(command, from, settings);
+    return command->run(options, err);
+}
+
 static int run_command(const pqi_command *command, int argc, char *const argv[], pqi_env env)
 {
     pql_error err = {0};
-    bool help = false;
+    const pqi_sources from = {
+        .argc = argc, .argv = (const char *const *)argv, .env = env, .load = pqi_config_load};
+    pqi_settings *settings = calloc(1, sizeof(*settings));
     void *options = calloc(1, command->options_size);
-    if (options == NULL) {
-        fprintf(stderr, "%s: Out of memory.\n", PQI_PROGRAM);
-        return PQI_EXIT_FAILURE;
-    }
-    pql_status status = pqi_options_parse(command, argc, argv, env, options, &help, &err);
-    if (status == PQL_OK && help) {
-        pqi_help_command(stdout, command);
-    } else if (status == PQL_OK) {
-        status = command->run(options, &err);
+    pql_status status = PQL_E_NOMEM;
+    if (options == NULL || settings == NULL) {
+        (void)pqi_fail(&err, status, "Out of memory.");
+    } else {
+        status = parse_and_run(command, &from, options, settings, &err);
+        pqi_settings_free(settings);
     }
     free(options);
+    free(settings);
     return report(status, &err, command->name);
 }
 

@@ -21,6 +21,8 @@
 #define CRYPTO_VERSION AWSLC_VERSION_NAME " " AWSLC_VERSION_NUMBER_STRING
 /* Longest warning, with the line feed and a NUL; what is longer is cut. */
 #define SHOUT_SIZE 640
+/* Wakes the main thread: ignored by default, so that it hurts nobody, and pending only once. */
+#define WAKE_SIGNAL SIGURG
 /* Without a deadline a signal is still looked for this often, so that nothing is missed. */
 #define LONGEST_WAIT (60 * PQI_NS_PER_SEC)
 
@@ -39,6 +41,7 @@ static void signal_set(sigset_t *set)
     (void)sigaddset(set, SIGINT);
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGHUP);
+    (void)sigaddset(set, WAKE_SIGNAL);
 }
 
 void pqi_runtime_block_signals(void)
@@ -59,7 +62,12 @@ int pqi_runtime_wait_signal(uint64_t deadline)
                                      .tv_nsec = (long)(wait % PQI_NS_PER_SEC)};
     signal_set(&set);
     const int signal_number = sigtimedwait(&set, NULL, &timeout);
-    return signal_number < 0 ? 0 : signal_number;
+    return signal_number < 0 || signal_number == WAKE_SIGNAL ? 0 : signal_number;
+}
+
+void pqi_runtime_wake(const pqi_runtime *rt)
+{
+    (void)pthread_kill(rt->main, WAKE_SIGNAL);
 }
 
 void pqi_runtime_show(const char *text, size_t len)
@@ -128,7 +136,7 @@ static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
 
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
-    *rt = (pqi_runtime){.policy = policy};
+    *rt = (pqi_runtime){.policy = policy, .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
     if (status == PQL_OK) {
         status = pqi_metrics_new(&rt->metrics, err);

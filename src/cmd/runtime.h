@@ -8,6 +8,7 @@
 
 #include <pqlink/link.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* Sends log lines to standard error in the form that |options| asks for.  True when that is text on
@@ -18,7 +19,8 @@ bool pqi_runtime_log(const pqi_log_options *options);
  * Call before any thread is started. */
 void pqi_runtime_block_signals(void);
 
-/* Waits for one of them until |deadline| (monotonic ns); 0 when none came. */
+/* Waits for one of them until |deadline| (monotonic ns); 0 when none came, also when
+ * pqi_runtime_wake was called. */
 int pqi_runtime_wait_signal(uint64_t deadline);
 
 /* Writes |len| bytes of |text| to standard error, or throws them away when it takes none now (a
@@ -41,10 +43,14 @@ typedef struct pqi_runtime {
     pql_policy policy;
     pqi_admin_json status;
     void *status_user;
+    pthread_t main; /* the thread that opened it */
 } pqi_runtime;
 
 /* Makes all but the admin port.  pqi_runtime_close undoes it, also after a failure. */
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err);
+/* Makes pqi_runtime_wait_signal return soon, at once or when it is called next; several calls
+ * before that count as one.  Any thread. */
+void pqi_runtime_wake(const pqi_runtime *rt);
 /* Starts the admin port unless |at| is off: /metrics, /healthz, /readyz, /version, and /status from
  * |status|, which gets |user|. */
 pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,

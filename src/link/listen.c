@@ -192,7 +192,10 @@ static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pq
                                    .other_identity = ctx->other_identity,
                                    .alpn = opts->alpn,
                                    .alpn_count = opts->alpn_count,
+                                   .refusals = opts->refusals,
+                                   .refusal_count = opts->refusal_count,
                                    .peer = opts->clients,
+                                   .uncertified = opts->uncertified,
                                    .ticket_secret = opts->tickets ? ctx->ticket_secret : NULL,
                                    .pq_authentication = opts->pq_authentication};
     const pql_status status = pqi_quic_tls_new(&listener->tls, &tls, err);

@@ -137,6 +137,61 @@ pql_status pqi_auth_token_open(pqi_auth_token *out, const char *dir, pql_error *
     return status;
 }
 
+/* The token in |path|; *there is false when there is no such file. */
+static pql_status read_token(pqi_auth_token *out, const char *path, bool *there, pql_error *err)
+{
+    uint8_t *text = NULL;
+    size_t len = 0;
+    pql_status status = pqi_file_read(path, FILE_MAX, &text, &len, err);
+    *there = status != PQL_E_NOT_FOUND;
+    if (!*there) {
+        pqi_error_clear(err);
+        return PQL_OK;
+    }
+    if (status == PQL_OK) {
+        status = take_token(out, path, (const char *)text, err);
+    }
+    pqi_secret_free(text, len);
+    return status;
+}
+
+static pql_status copy_token(const char *to, const char *from, bool *imported, pql_error *err)
+{
+    pqi_auth_token old = {.created = false};
+    pqi_auth_token own = {.created = false};
+    bool have = false;
+    pql_status status = read_token(&old, from, imported, err);
+    if (status == PQL_OK && *imported) {
+        status = read_token(&own, to, &have, err);
+    }
+    if (status == PQL_OK && *imported && have &&
+        !pqi_secret_equal((const uint8_t *)old.text, (const uint8_t *)own.text, sizeof(old.text))) {
+        status = pqi_fail(err, PQL_E_EXISTS,
+                          "%s holds another token than %s. Move the one away that is not to be "
+                          "used.",
+                          to, from);
+    } else if (status == PQL_OK && *imported && !have) {
+        const size_t len = strlen(old.text);
+        old.text[len] = '\n'; /* its place is that of the NUL, which is not written */
+        status = pqi_file_write_atomic(to, old.text, len + 1, TOKEN_MODE, err);
+    }
+    pqi_secret_wipe(&old, sizeof(old));
+    pqi_secret_wipe(&own, sizeof(own));
+    return status;
+}
+
+pql_status pqi_auth_token_import(const char *dir, const char *from, bool *imported, pql_error *err)
+{
+    char own[PATH_MAX];
+    char original[PATH_MAX];
+    *imported = false;
+    pql_status status = path_of(own, dir, PQI_AUTH_TOKEN_FILE, err);
+    if (status == PQL_OK) {
+        status = path_of(original, from, PQI_AUTH_TOKEN_FILE, err);
+    }
+    return status == PQL_OK ? copy_token(own, original, imported, err) : status;
+}
+
 pql_status pqi_auth_fingerprint_write(const char *dir, const uint8_t sha256[PQI_SHA256_SIZE],
                                       pql_error *err)
 {

@@ -24,6 +24,11 @@ typedef struct pqi_auth_token {
  * long for a frame, or has control characters; PQL_E_IO.  *out is zeroed after a failure. */
 pql_status pqi_auth_token_open(pqi_auth_token *out, const char *dir, pql_error *err);
 
+/* Copies the token of |from|, the chain directory of an official node, to |dir|, which must exist.
+ * *imported: there was one.  PQL_E_EXISTS: |dir| has another token already, which stays;
+ * PQL_E_IDENTITY as above; PQL_E_IO. */
+pql_status pqi_auth_token_import(const char *dir, const char *from, bool *imported, pql_error *err);
+
 /* Writes the fingerprint to |dir| where it is missing or another one.  PQL_E_IO. */
 pql_status pqi_auth_fingerprint_write(const char *dir, const uint8_t sha256[PQI_SHA256_SIZE],
                                       pql_error *err);

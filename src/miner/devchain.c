@@ -17,6 +17,9 @@
 #define HEADER_SIZE (4 + HASH_SIZE + 8 + 8 + PQI_U512_BYTES + HASH_SIZE)
 #define GENESIS_TIME_MS UINT64_C(1767225600000) /* 2026-01-01 00:00 UTC */
 
+/* Between two lines about blocks that cannot be stored. */
+#define NOT_STORED_PAUSE (10 * PQI_NS_PER_SEC)
+
 static const char body_label[] = "pqlink development chain body";
 
 /* What a template and a stored block have in common. */
@@ -56,6 +59,9 @@ typedef struct devchain {
     pqi_u512 target;
     uint64_t jobs; /* how many were made; the current job's id */
     uint64_t refresh_at_ns;
+
+    uint64_t say_again_at; /* before then a block that cannot be stored is worth no line */
+    uint64_t left_out;     /* such lines */
 
     accepted_result accepted[PQI_DEVCHAIN_REMEMBERED_RESULTS]; /* a ring */
     size_t accepted_next;
@@ -317,15 +323,30 @@ static pqi_store_block make_block(const devchain *chain, const uint8_t nonce[NON
     return block;
 }
 
-/* Stores the block first: what a miner hears as accepted must be there after a crash. */
-static bool store_block(devchain *chain, const pqi_store_block *block)
+/* At the difficulty of a development chain a full disk would bring many of these a second. */
+static void log_not_stored(devchain *chain, const pqi_store_block *block, const pql_error *err,
+                           uint64_t now)
 {
-    pql_error err;
-    if (pqi_store_block_append(chain->store, block, &err) == PQL_OK) {
-        return true;
+    if (now < chain->say_again_at) {
+        chain->left_out++;
+        return;
     }
     pqi_log(PQI_LOG_ERROR, "miner", "block_not_stored", PQI_U64("height", block->height),
-            PQI_STR("miner", block->miner), PQI_STR("reason", err.message));
+            PQI_STR("miner", block->miner), PQI_STR("reason", err->message),
+            PQI_U64("left_out", chain->left_out));
+    chain->say_again_at = now + NOT_STORED_PAUSE;
+    chain->left_out = 0;
+}
+
+/* Stores the block first: what a miner hears as accepted must be there after a crash. */
+static bool store_block(devchain *chain, const pqi_store_block *block, uint64_t now)
+{
+    pql_error err = {0};
+    if (pqi_store_block_append(chain->store, block, &err) == PQL_OK) {
+        chain->say_again_at = 0;
+        return true;
+    }
+    log_not_stored(chain, block, &err, now);
     return false;
 }
 
@@ -344,7 +365,7 @@ static pqi_source_verdict devchain_submit(pqi_source *source, const char *job_id
         return PQI_SOURCE_INVALID;
     }
     const pqi_store_block block = make_block(chain, nonce, miner);
-    if (!store_block(chain, &block)) {
+    if (!store_block(chain, &block, now.monotonic_ns)) {
         return PQI_SOURCE_UNAVAILABLE;
     }
     remember_result(chain, nonce);

@@ -161,6 +161,25 @@ static bool utf8_copy(pqi_reader *in, pqi_writer *out)
     return true;
 }
 
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Copies the characters at the front that stand for themselves in a string, in one go: nearly all
+ * that is ever sent. */
+static void copy_plain(pqi_reader *in, pqi_writer *out)
+{
+    const size_t left = pqi_reader_left(in);
+    size_t count = 0;
+    while (count < left && is_plain(in->data[in->pos + count])) {
+        count++;
+    }
+    if (count > 0) {
+        pqi_write_bytes(out, pqi_read_bytes(in, count), count);
+    }
+}
+
 static uint32_t read_hex4(pqi_json *j)
 {
     uint32_t value = 0;
@@ -221,12 +240,14 @@ const char *pqi_json_string(pqi_json *j)
     skip_space(j);
     take(j, '"');
     size_t start = j->text.len;
+    copy_plain(&j->in, &j->text);
     while (pqi_json_ok(j) && !take_if(j, '"')) {
         if (take_if(j, '\\')) {
             read_escape(j);
         } else if (next_byte(j) < 0x20 || !utf8_copy(&j->in, &j->text)) {
             pqi_json_fail(j);
         }
+        copy_plain(&j->in, &j->text);
     }
     pqi_write_u8(&j->text, 0);
     return pqi_json_ok(j) ? (const char *)j->text.data + start : NULL;
@@ -423,6 +444,7 @@ void pqi_json_write_string(pqi_writer *w, const char *text)
     pqi_reader in;
     pqi_reader_init(&in, text, strlen(text));
     pqi_write_u8(w, '"');
+    copy_plain(&in, w);
     while (pqi_writer_ok(w) && pqi_reader_left(&in) > 0) {
         pqi_reader ahead = in;
         uint8_t c = pqi_read_u8(&ahead);
@@ -432,6 +454,7 @@ void pqi_json_write_string(pqi_writer *w, const char *text)
         } else if (!utf8_copy(&in, w)) {
             w->failed = true;
         }
+        copy_plain(&in, w);
     }
     pqi_write_u8(w, '"');
 }

@@ -103,7 +103,9 @@ typedef struct pqi_miner_client_opts {
     pql_context_opts links;       /* policy, debugging, observer; workers is ignored */
     const char *name;             /* copied; NULL: the host's name; either is made fit */
     pqi_failover_timing timing;   /* members that are 0: 1 s, 30 s, 30 s, 5 s, 20 s */
-    bool patient; /* see above; files that are missing at the start are waited for */
+    uint64_t presume_ns; /* another job so soon after a result is taken for its effect, where
+                            there are no answers; 0: 3 s */
+    bool patient;        /* see above; files that are missing at the start are waited for */
     pqi_client_events events;
     void *user;
 } pqi_miner_client_opts;

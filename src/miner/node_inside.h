@@ -30,6 +30,7 @@ struct pqi_node_service {
     pqi_node_service_opts opts;
     pql_context *ctx;
     bool started;
+    pql_alpn_refusal refusals[PQI_MINER_DIALECTS]; /* that the listeners borrow */
     pqi_node_worker workers[PQI_NODE_WORKERS_MAX];
     unsigned worker_count;
     pthread_mutex_t source_lock; /* around every call of the source */

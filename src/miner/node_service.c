@@ -773,11 +773,15 @@ void pqi_node_service_free(pqi_node_service *service)
 
 /* What is spoken, best first.  Official programs have no post-quantum cryptography: they get the
  * ECDSA certificate, which they have pinned, and a policy that asks for ML-KEM leaves them out. */
-static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MINER_DIALECTS])
+static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MINER_DIALECTS],
+                        uint32_t *uncertified)
 {
     size_t count = 0;
+    *uncertified = 0;
     alpn[count++] = (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_PQ1), .leaf = PQL_LEAF_PQ};
     if (pqi_node_serves(opts, PQI_MINER_V2)) {
+        /* Its miners have no certificate, and log in with a token, always. */
+        *uncertified |= UINT32_C(1) << count;
         alpn[count++] =
             (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_V2), .leaf = PQL_LEAF_CLASSICAL};
     }
@@ -791,15 +795,42 @@ static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MIN
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
 {
     /* Official programs have neither ML-KEM nor a certificate of their own. */
-    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY && opts->clients == NULL;
+    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY;
     switch (dialect) {
     case PQI_MINER_V2:
-        return classical && opts->tokens != NULL;
+        return classical && opts->tokens != NULL && (opts->clients == NULL || opts->token_required);
     case PQI_MINER_V1:
-        return classical && opts->allow_v1;
+        return classical && opts->allow_v1 && opts->clients == NULL;
     default:
         return dialect == PQI_MINER_PQ1;
     }
+}
+
+static const char no_v1[] = "A miner before v4 (quantus-miner) was refused, because it sends no "
+                            "token: start the node with --allow-v1, or update the miner.";
+static const char no_ml_kem[] = "An official miner was refused: it has no ML-KEM, "
+                                "and the policy of the node is pq-only.";
+
+static const char no_certificate[] =
+    "An official miner was refused: the node lets in listed client "
+    "certificates only (--clients), and official miners have "
+    "none.";
+
+/* What to say to those that are not served. */
+static size_t refusals(pqi_node_service *s)
+{
+    const char *all = s->opts.policy == PQL_POLICY_PQ_ONLY ? no_ml_kem
+                      : s->opts.clients != NULL            ? no_certificate
+                                                           : NULL;
+    size_t count = 0;
+    if (all != NULL) {
+        s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), all};
+    }
+    if (!pqi_node_serves(&s->opts, PQI_MINER_V1)) {
+        s->refusals[count++] =
+            (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V1), all != NULL ? all : no_v1};
+    }
+    return count;
 }
 
 /* Before the first listener. */
@@ -823,9 +854,15 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
                                    pql_listener **out, pql_error *err)
 {
     pql_alpn alpn[PQI_MINER_DIALECTS];
+    uint32_t uncertified;
+    const size_t count = protocols(&service->opts, alpn, &uncertified);
     const pql_listen_opts listen = {.alpn = alpn,
-                                    .alpn_count = protocols(&service->opts, alpn),
+                                    .alpn_count = count,
+                                    .uncertified = uncertified,
+                                    .refusals = service->refusals,
+                                    .refusal_count = refusals(service),
                                     .clients = service->opts.clients,
+                                    .max_links_per_address = service->opts.max_links_per_address,
                                     .handlers = &handlers,
                                     .user = service,
                                     .max_streams = STREAMS_PER_MINER,

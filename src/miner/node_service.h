@@ -38,8 +38,9 @@ typedef struct pqi_node_service_opts {
     bool allow_v1;             /* serve quantus-miner, which cannot authenticate */
     pqi_u512 share_difficulty; /* miners get this one where it is below the block's; 0: never */
     unsigned max_waiting;      /* 0: PQI_NODE_WAITING_MAX */
-    /* As in pql_listen_opts; read by pqi_node_service_listen.  Not NULL: official miners, which
-     * have no certificate, are not served. */
+    unsigned max_links_per_address; /* as in pql_listen_opts */
+    /* Of pqlink-miner/1, as in pql_listen_opts; read by pqi_node_service_listen.  Not NULL:
+     * official miners, which have no certificate, are served only when |token_required|. */
     const pql_peer *clients;
 } pqi_node_service_opts;
 

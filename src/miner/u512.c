@@ -55,14 +55,24 @@ pql_status pqi_u512_from_decimal(pqi_u512 *out, const char *text, size_t len, pq
     return status;
 }
 
+/* Digits that one long division yields: 10^18 fits 64 bits. */
+#define PART_DIGITS 18
+#define PART UINT64_C(1000000000000000000)
+
 size_t pqi_u512_to_decimal(char out[PQI_U512_TEXT_SIZE], const pqi_u512 *value)
 {
     char digits[PQI_U512_DIGITS];
     size_t start = sizeof(digits);
     pqi_u512 rest = *value;
-    do {
-        digits[--start] = (char)('0' + pqi_u512_divide_u64(&rest, &rest, 10));
-    } while (!pqi_u512_is_zero(&rest));
+    bool more = true;
+    while (more) {
+        uint64_t part = pqi_u512_divide_u64(&rest, &rest, PART);
+        more = !pqi_u512_is_zero(&rest);
+        for (size_t i = 0; i < PART_DIGITS && (more || part > 0 || start == sizeof(digits)); i++) {
+            digits[--start] = (char)('0' + part % 10);
+            part /= 10;
+        }
+    }
     const size_t len = sizeof(digits) - start;
     memcpy(out, digits + start, len);
     out[len] = '\0';

@@ -33,6 +33,13 @@ static void count_signature(pqi_pq_metrics *m, uint16_t scheme)
     }
 }
 
+static const pqi_label_downgrade downgrade_labels[] = {
+    [PQL_DOWNGRADE_NONE] = PQI_DOWNGRADE_OTHER,
+    [PQL_DOWNGRADE_PEER_CLASSICAL] = PQI_DOWNGRADE_PEER_GROUPS,
+    [PQL_DOWNGRADE_COMPAT] = PQI_DOWNGRADE_COMPAT,
+    [PQL_DOWNGRADE_RESUMED] = PQI_DOWNGRADE_RESUMED,
+};
+
 static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool server)
 {
     pqi_pq_metrics_handshake(
@@ -45,10 +52,7 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
     count_signature(m, posture->own_signature);
     count_signature(m, posture->peer_signature);
     if (posture->downgrade != PQL_DOWNGRADE_NONE) {
-        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID,
-                                 posture->downgrade == PQL_DOWNGRADE_RESUMED
-                                     ? PQI_DOWNGRADE_RESUMED
-                                     : PQI_DOWNGRADE_PEER_GROUPS);
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
     }
 }
 

@@ -115,6 +115,7 @@ static const char *const trust_names[] = {
 static const char *const downgrade_names[] = {
     [PQL_DOWNGRADE_NONE] = "none",
     [PQL_DOWNGRADE_PEER_CLASSICAL] = "peer-classical",
+    [PQL_DOWNGRADE_COMPAT] = "compat",
     [PQL_DOWNGRADE_RESUMED] = "resumed",
 };
 

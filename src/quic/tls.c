@@ -300,6 +300,8 @@ pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, p
                                 .pq_authentication = opts->pq_authentication};
     tls->keylog = opts->keylog;
     tls->keylog_user = opts->keylog_user;
+    tls->refusals = opts->refusals;
+    tls->refusal_count = opts->refusal_count;
     pql_status status = copy_alpn(tls, opts, err);
     if (status == PQL_OK) {
         status = opts->server ? pqi_tls_server_setup(tls, opts, err) : setup_client(tls, opts, err);
@@ -386,5 +388,9 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
     posture->trust = peer->how;
     posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
     posture->own_signature = peer->own_scheme;
-    return pqi_policy_judge(&tls->use, posture, err);
+    const pql_status status = pqi_policy_judge(&tls->use, posture, err);
+    if (tls->use.server && peer->compat && posture->downgrade == PQL_DOWNGRADE_PEER_CLASSICAL) {
+        posture->downgrade = PQL_DOWNGRADE_COMPAT;
+    }
+    return status;
 }

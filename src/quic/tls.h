@@ -31,7 +31,10 @@ typedef struct pqi_quic_tls_opts {
     const pql_identity *other_identity; /* server: see pqi_tls_change; NULL: none */
     const pql_alpn *alpn;               /* in order of preference; a client offers the first only */
     size_t alpn_count;
+    const pql_alpn_refusal *refusals; /* server: as pql_listen_opts */
+    size_t refusal_count;
     const pql_peer *peer;   /* whom to trust; server: NULL asks clients for no certificate */
+    uint32_t uncertified;   /* server: as in pql_listen_opts */
     bool pq_authentication; /* accept ML-DSA from the peer only */
     /* Resumption, off unless set.  Server: 32 bytes that its ticket keys follow from, used up by
      * the call; a listener that asks for client certificates gives no tickets all the same. Client:
@@ -81,6 +84,7 @@ typedef struct pqi_quic_tls_peer {
     bool settled; /* client: pqi_quic_tls_settle was content; sessions may be kept */
     uint8_t resumed_leaf[PQL_SHA256_SIZE]; /* server: of the session that was resumed */
     uint16_t own_scheme; /* signature scheme that we prove our key with; 0: none yet */
+    bool compat;         /* server: the protocol has the classical leaf */
     uint8_t *hint;       /* while a ClientHello is written, see tls.c */
     pql_error refusal;   /* why the check refused; code PQL_OK when it did not */
 } pqi_quic_tls_peer;

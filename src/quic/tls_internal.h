@@ -39,8 +39,11 @@ struct pqi_quic_tls {
     pqi_trust *trust;    /* client only */
     uint16_t own_scheme; /* client: of the leaf that it shows when asked */
     pql_leaf alpn_leaf[PQI_TLS_ALPN_MAX];
+    uint32_t uncertified;                /* server: as in pql_listen_opts */
     uint8_t alpn[PQI_TLS_ALPN_WIRE_MAX]; /* each name behind its length, in order of preference */
     size_t alpn_len;
+    const pql_alpn_refusal *refusals; /* server: borrowed */
+    size_t refusal_count;
     uint8_t hint[PQI_TLS_HINT_SIZE]; /* client: see tls_hint.h */
     size_t hint_len;                 /* 0: none is sent */
     bool tickets;                    /* server: they are given */

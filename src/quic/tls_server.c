@@ -1,16 +1,20 @@
 /* The server's side of TLS: certificates by protocol name and by the client's hint, and their
  * replacement while handshakes run. */
 #include "base/error.h"
+#include "base/text.h"
 #include "identity/identity.h"
 #include "quic/tls_internal.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* RFC 7301: the ALPN extension. */
 #define EXTENSION_ALPN 16
+/* As much of a stranger's protocol name as a log line shows, and a NUL. */
+#define OFFERED_SIZE 33
 
 static int generation_index = -1; /* SSL ex data: the generation that it began with */
 static pthread_once_t generation_index_once = PTHREAD_ONCE_INIT;
@@ -105,20 +109,41 @@ static int alpn_choose(const pqi_quic_tls *tls, const uint8_t *list, size_t len,
     return -1;
 }
 
-/* The certificate follows from the protocol name, so that a pinned peer sees the same fingerprint
- * whatever its library learns one day. */
-static pql_leaf leaf_of_protocol(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO *hello)
+/* Why a client with no protocol of ours will be refused, whatever else the handshake fails at. */
+static void note_refusal(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer, const uint8_t *list,
+                         size_t len)
+{
+    char offered[OFFERED_SIZE];
+    for (size_t i = 0; i < tls->refusal_count; i++) {
+        const pql_alpn_refusal *refusal = &tls->refusals[i];
+        if (alpn_offered(list, len, (const uint8_t *)refusal->name, strlen(refusal->name))) {
+            (void)pqi_fail(&peer->refusal, PQL_E_PROTOCOL, "%s", refusal->sentence);
+            return;
+        }
+    }
+    (void)snprintf(offered, sizeof(offered), "%.*s", list[0] < len ? (int)list[0] : 0, list + 1);
+    pqi_text_clean(offered);
+    (void)pqi_fail(&peer->refusal, PQL_E_PROTOCOL,
+                   "The two sides have no protocol (ALPN) in common; the client offers '%s'.",
+                   offered);
+}
+
+/* The protocol that will be spoken: its index, or -1 when there is none in common. */
+static int protocol_of(const pqi_quic_tls *tls, const SSL_CLIENT_HELLO *hello)
 {
     const uint8_t *list = NULL;
     const uint8_t *name = NULL;
     uint8_t name_len = 0;
     size_t len = 0;
-    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) == 1 && len > 2) {
-        /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
-        const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
-        return index >= 0 ? tls->alpn_leaf[index] : PQL_LEAF_PQ;
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_ALPN, &list, &len) != 1 || len <= 2) {
+        return -1;
     }
-    return PQL_LEAF_PQ;
+    /* ProtocolNameList starts with its own two-byte length (RFC 7301, 3.1). */
+    const int index = alpn_choose(tls, list + 2, len - 2, &name, &name_len);
+    if (index < 0) {
+        note_refusal(tls, pqi_tls_peer_of(hello->ssl), list + 2, len - 2);
+    }
+    return index;
 }
 
 static bool names(const uint8_t *hint, size_t len, const pqi_tls_generation *generation,
@@ -154,12 +179,19 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
     const pqi_tls_generation *generation = SSL_get_ex_data(hello->ssl, generation_index);
     pqi_quic_tls_peer *peer = pqi_tls_peer_of(hello->ssl);
-    const pql_leaf leaf = leaf_of_protocol(tls, hello);
+    const int protocol = protocol_of(tls, hello);
+    /* The certificate follows from the protocol name, so that a pinned peer sees the same
+     * fingerprint whatever its library learns one day. */
+    const pql_leaf leaf = protocol >= 0 ? tls->alpn_leaf[protocol] : PQL_LEAF_PQ;
     const tls_whose whose = choose_whose(generation, hello, leaf, peer);
     if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
         return ssl_select_cert_error;
     }
+    if (protocol >= 0 && (tls->uncertified >> protocol & 1) != 0) {
+        SSL_set_custom_verify(hello->ssl, SSL_VERIFY_NONE, NULL);
+    }
     peer->own_scheme = generation->scheme[whose][leaf];
+    peer->compat = leaf == PQL_LEAF_CLASSICAL;
     return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
 }
 
@@ -365,6 +397,7 @@ pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts
 {
     pqi_tls_generation *first = NULL;
     (void)pthread_once(&generation_index_once, make_generation_index);
+    tls->uncertified = opts->uncertified;
     tls->tickets = opts->ticket_secret != NULL;
     if (tls->tickets) {
         memcpy(tls->ticket_secret, opts->ticket_secret, sizeof(tls->ticket_secret));

@@ -93,8 +93,11 @@ pql_status pqi_store_block_append(pqi_store *store, const pqi_store_block *block
                         "most %d characters.",
                         PQI_STORE_MINER_MAX);
     }
+    pql_error own;
+    pql_error *why = err != NULL ? err : &own;
     (void)pthread_mutex_lock(&store->lock);
-    const pql_status rc = append_locked(store, block, err);
+    const pql_status rc = append_locked(store, block, why);
+    pqi_db_note(store, rc, why);
     (void)pthread_mutex_unlock(&store->lock);
     return rc;
 }

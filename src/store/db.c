@@ -78,6 +78,18 @@ pql_status pqi_db_query(pqi_store *store, pqi_query query, sqlite3_stmt **out, p
     return PQL_OK;
 }
 
+void pqi_db_note(pqi_store *store, pql_status rc, const pql_error *err)
+{
+    const bool broken = rc == PQL_E_IO || rc == PQL_E_TIMEOUT;
+    if (store->failing == broken || (!broken && rc != PQL_OK)) {
+        return;
+    }
+    store->failing = broken;
+    if (store->changed != NULL) {
+        store->changed(store->changed_user, !broken, broken ? err->message : "");
+    }
+}
+
 void pqi_db_release(sqlite3_stmt *statement)
 {
     /* reset repeats the error of the last step, which its caller has seen already */

@@ -21,6 +21,9 @@ struct pqi_store {
     sqlite3_stmt *queries[PQI_QUERY_COUNT]; /* owned; prepared at first use */
     int lock_fd;     /* holds the flock on store.lock; -1 for a store in memory */
     char *directory; /* owned; for error sentences */
+    bool failing;    /* the last block or probe could not be stored */
+    void (*changed)(void *user, bool ok, const char *reason); /* NULL: nobody asks */
+    void *changed_user;
 };
 
 /* Opens the database file |path| (or ":memory:"), which exists already, into store->db, checks it
@@ -30,6 +33,10 @@ pql_status pqi_db_open(pqi_store *store, const char *path, const pqi_schema *sch
 
 /* Moves the write-ahead log into the database file, synced. */
 pql_status pqi_db_checkpoint(pqi_store *store, pql_error *err);
+
+/* Notes whether something could be written, and tells who watches the store.  |err| has the reason
+ * when |rc| is PQL_E_IO or PQL_E_TIMEOUT; other failures are not the disk's. */
+void pqi_db_note(pqi_store *store, pql_status rc, const pql_error *err);
 
 /* Finalizes all statements and closes.  A store without a database is a no-op. */
 void pqi_db_close(pqi_store *store);

@@ -232,6 +232,37 @@ pql_status pqi_store_open(pqi_store **out, const char *directory, pql_error *err
     return PQL_OK;
 }
 
+void pqi_store_watch(pqi_store *store, void (*changed)(void *user, bool ok, const char *reason),
+                     void *user)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->changed = changed;
+    store->changed_user = user;
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+bool pqi_store_is_failing(pqi_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    const bool failing = store->failing;
+    (void)pthread_mutex_unlock(&store->lock);
+    return failing;
+}
+
+pql_status pqi_store_probe(pqi_store *store, pql_error *err)
+{
+    char sql[64];
+    pql_error own;
+    pql_error *why = err != NULL ? err : &own;
+    /* The number that is there already: the header page is written all the same. */
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", pqi_schema_current.version);
+    (void)pthread_mutex_lock(&store->lock);
+    const pql_status rc = pqi_db_exec(store, sql, why);
+    pqi_db_note(store, rc, why);
+    (void)pthread_mutex_unlock(&store->lock);
+    return rc;
+}
+
 void pqi_store_close(pqi_store *store)
 {
     if (store == NULL) {

@@ -10,7 +10,9 @@ for part in docs/man packaging/completions; do
             fail "$part/$(basename "$fresh") is out of date: build the target 'generated'"
     done
 done
-for page in "$source_root"/docs/man/*.1; do
+cmp "$dir/docs/configuration-keys.md" "$source_root/docs/configuration-keys.md" ||
+    fail "docs/configuration-keys.md is out of date: build the target 'generated'"
+for page in "$source_root"/docs/man/*.[15]; do
     [ -e "$dir/docs/man/$(basename "$page")" ] || fail "$page belongs to no command"
     if command -v mandoc >/dev/null; then
         (cd "$source_root/docs/man" && mandoc -T lint -W warning "$page") || fail "$page is not good mdoc"

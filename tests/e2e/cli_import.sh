@@ -2,6 +2,7 @@
 # keygen --import-quantus takes over the certificate of an official node, made here by OpenSSL in
 # the kinds and forms that such nodes have, with the fingerprint that their miners pinned.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/node_lib.sh"
 command -v openssl >/dev/null || {
     echo "SKIPPED: there is no openssl here to make the certificates of another program" >&2
     exit 77
@@ -18,7 +19,8 @@ make_original() {
         -out "$chain/miner-tls-key.der"
     chmod 600 "$chain/miner-tls-key.der"
 }
-# takes_over NAME ALGORITHM: a new identity has the certificate of $dir/NAME.
+# takes_over NAME ALGORITHM: a new identity has the certificate of $dir/NAME, and a node shows it to
+# official miners.
 takes_over() {
     rm -rf "$dir/own"
     expect 0 keygen --dir "$dir/own" --import-quantus "$dir/$1"
@@ -27,10 +29,20 @@ takes_over() {
     contains "$dir/out" "sha256:$pin"
     expect 0 fingerprint --dir "$dir/own"
     contains "$dir/out" "sha256:$pin"
+    original=$pin
+    start_node own
+    expect 0 fingerprint --remote "quic://127.0.0.1:$port" --alpn quantus-miner/2
+    contains "$dir/out" "sha256:$original"
+    [ "$(cat "$dir/own/miner-tls-cert-sha256")" = "$original" ] ||
+        fail "miner-tls-cert-sha256 is not that of the official node"
+    kill -TERM "$node_pid"
+    ends "$node_pid" 0
 }
 
 make_original p256 ec -pkeyopt ec_paramgen_curve:P-256
+printf '%064d\n' 42 >"$dir/p256/miner-auth-token"
 takes_over p256 ECDSA-P256
+cmp "$dir/p256/miner-auth-token" "$dir/own/miner-auth-token" || fail "the token is another one"
 make_original p384 ec -pkeyopt ec_paramgen_curve:P-384
 takes_over p384 ECDSA-P384
 make_original ed25519 ed25519

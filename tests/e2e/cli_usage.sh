@@ -25,6 +25,6 @@ refused 'pqlink keygen --help' "Option --dir needs a value" keygen --dir
 refused 'pqlink keygen --help' "Option --json is given twice." keygen --json --json
 refused 'pqlink --help' "There is no command '?[31mkü?'." "$(printf '\033[31mkü\233')"
 refused 'pqlink version --help' "There is no option --?]0;x?." version "$(printf -- '--\033]0;x\007')"
-refused 'pqlink version --help' "Option --json takes no value." version --json=yes
+refused 'pqlink version --help' "The value 'yes' of --json does not fit: It must be true or false." version --json=yes
 refused 'pqlink version --help' "The word 'now' is not expected here" version now
 refused 'pqlink help --help' "The command 'version' has no command 'now'." help version now

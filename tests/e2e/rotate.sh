@@ -17,6 +17,11 @@ is_refused() {
     expect 3 mine --node "$(url)" --pin "$1" --threads 1 --max-blocks 1 --admin off
     contains "$dir/err" "$1"
 }
+# official: the fingerprint that official miners are shown.
+official() {
+    "$PQLINK" fingerprint --remote "$(url)" --alpn quantus-miner/2 2>"$dir/err" |
+        sed -n '1s/.* sha256://p'
+}
 # pin_of SECTION LINE: a fingerprint out of `rotate status`.
 pin_of() {
     "$PQLINK" rotate status --dir "$dir/node" | grep "^$1 " | sed -n "$2s/.* //p"
@@ -26,6 +31,8 @@ hup() { kill -HUP "$node_pid"; }
 start_node node --difficulty 20000 --block-time 1s
 first=$pin
 first_spki=$(pin_of current 2)
+classical=$(official)
+[ -n "$classical" ] || fail "official miners are shown nothing"
 start_miner a                   # with the pin of today, through all that follows
 a_pid=$miner_pid
 wait_for "$dir/a.log" '"event":"job"'
@@ -73,6 +80,8 @@ kill -0 "$a_pid" || fail "the first miner is gone"
 if grep -q '"event":"disconnected"' "$dir/a.log"; then
     fail "the switch dropped a link"
 fi
+
+[ "$(official)" = "$classical" ] || fail "official miners are shown another certificate"
 
 # ---- kill -9 in the overlap: the next start knows where it was ----
 kill -9 "$node_pid"
@@ -125,6 +134,29 @@ hup
 wait_for "$dir/node.log" '"event":"rotation_cancelled"'
 wait_for "$dir/b.log" '"event":"rotation_over"'
 gets_in "$third"
+
+# ---- the classical certificate alone: our own miners notice nothing ----
+before=$(grep -c '"event":"rotation_announced"' "$dir/b.log" || :)
+expect 0 rotate prepare --dir "$dir/node" --leaf classical --switch-at never --keep 1h
+next_classical=$(pin_of next 1)
+contains "$dir/out" "Official miners"
+contains "$dir/out" "${next_classical#sha256:}"
+expect 0 rotate switch --dir "$dir/node"
+hup
+wait_for "$dir/node.log" "\"to_classical\":\"$next_classical\""
+[ "sha256:$(official)" = "$next_classical" ] || fail "official miners are shown the old certificate"
+tries=0
+until [ "sha256:$(cat "$dir/node/miner-tls-cert-sha256")" = "$next_classical" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || fail "miner-tls-cert-sha256 was not brought up to date"
+    sleep 0.1
+done
+gets_in "$third"
+[ "$(grep -c '"event":"rotation_announced"' "$dir/b.log" || :)" = "$before" ] ||
+    fail "a rotation of the classical certificate was announced to a miner that never sees it"
+expect 0 rotate finish --dir "$dir/node"
+hup
+wait_for "$dir/node.log" '"event":"identity_previous_dropped"' 3
 kill -TERM "$b_pid"
 ends "$b_pid" 0
 

@@ -27,7 +27,11 @@ mines_on node
 dd if=/dev/zero of="$dir/small/filler" bs=1k 2>/dev/null || : # until it is full
 wait_for "$dir/node.log" '"event":"block_not_stored"'
 last=$(json_field "$dir/node.log" block_accepted height)
+curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '"store":{"ok":false,"reason":"The disk' ||
+    fail "the node is ready while its disk is full"
 rm "$dir/small/filler"
+wait_for "$dir/node.log" '"event":"store_works_again"'
+curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '"ready":true' || fail "the node is not ready again"
 mines_on node 2
 next=$(grep -F '"event":"block_accepted"' "$dir/node.log" | sed -n "s/.*\"height\":\([0-9]*\).*/\1/p" |
     awk -v last="$last" '$1 > last { print; exit }')

@@ -75,7 +75,7 @@ typedef struct sim_opts {
     unsigned copies_short, copies_long; /* of the client's first flight; 0: 1 and 2 */
     const uint8_t *token;               /* the client shows it */
     size_t token_len;
-    bool wide_window;                   /* of the server */
+    bool wide_window;        /* of the server */
     const char *client_host; /* NULL: 10.0.0.1, as the server */
     uint8_t secret;          /* each byte of the server's secret; 0: 7 */
     uint64_t wall_later;     /* ns that the world's clock is ahead of other simulations' */

@@ -39,10 +39,13 @@ static const char *no_env(const char *name)
 
 static pql_status run(const pqi_command *command, char **argv, int argc, pql_error *err)
 {
+    static pqi_settings settings; /* the texts in |node| and |mine| live here */
     bool help = false;
+    const pqi_sources from = {.argc = argc, .argv = (const char *const *)argv, .env = no_env};
     void *options = calloc(1, command->options_size);
     assert_non_null(options);
-    pql_status status = pqi_options_parse(command, argc, argv, no_env, options, &help, err);
+    pqi_settings_free(&settings);
+    pql_status status = pqi_options_parse(command, &from, options, &settings, &help, err);
     if (status == PQL_OK) {
         status = command->run(options, err);
     }
@@ -60,6 +63,30 @@ static void assert_refused(const pqi_command *command, const char *words, char *
     assert_non_null(strstr(err.message, words));
 }
 
+static void a_list_of_clients_and_miners_that_prove_nothing_contradict_each_other(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_node, "--clients and --allow-v1",
+                   WORDS("--clients", "/etc/pqlink/clients", "--allow-v1"));
+    assert_int_equal(run(&pqi_command_node, WORDS("--clients", "/etc/pqlink/clients"), NULL),
+                     PQL_OK);
+    assert_string_equal(node.clients_file, "/etc/pqlink/clients");
+}
+
+static void a_miner_shows_who_it_is_only_when_told(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        run(&pqi_command_mine, WORDS("--node", "quic://node.example:9833", "--pin", PIN), NULL),
+        PQL_OK);
+    assert_false(mine.identity);
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quic://node.example:9833", "--pin", PIN, "--identity"),
+                         NULL),
+                     PQL_OK);
+    assert_true(mine.identity);
+}
+
 static void a_node_without_options_serves_this_machine_only(void **state)
 {
     (void)state;
@@ -67,11 +94,13 @@ static void a_node_without_options_serves_this_machine_only(void **state)
     assert_string_equal(node.listen[0].text, "quic://127.0.0.1:9833");
     assert_string_equal(node.admin.host, "127.0.0.1");
     assert_int_equal(node.admin.port, 9834);
-    assert_int_equal(node.source, PQI_NODE_SOURCE_DEV);
+    assert_true(node.source_dev);
+    assert_int_equal(node.sources.count, 0);
     assert_int_equal(node.policy, PQL_POLICY_HYBRID);
     assert_true(node.block_time_ns == 12 * PQI_NS_PER_SEC);
     assert_int_equal(node.difficulty, 4000000);
     assert_int_equal(node.workers, 0);
+    assert_int_equal(node.max_links_per_address, 0);
     assert_int_equal(node.log.format, PQI_LOG_CHOICE_AUTO);
     assert_int_equal(node.log.level, PQI_LOG_INFO);
     assert_null(node.keylog_file);
@@ -82,13 +111,14 @@ static void a_node_without_options_serves_this_machine_only(void **state)
 static void every_option_of_node_arrives(void **state)
 {
     (void)state;
-    assert_int_equal(run(&pqi_command_node,
-                         WORDS("--listen", "quic://[::]:1", "--dir", "/d", "--source", "dev",
-                               "--block-time", "500ms", "--difficulty", "7", "--policy", "pq-only",
-                               "--admin", "off", "--workers", "3", "--log-format", "json",
-                               "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
-                         NULL),
-                     PQL_OK);
+    assert_int_equal(
+        run(&pqi_command_node,
+            WORDS("--listen", "quic://[::]:1", "--dir", "/d", "--source", "dev", "--block-time",
+                  "500ms", "--difficulty", "7", "--policy", "pq-only", "--admin", "off",
+                  "--workers", "3", "--max-links-per-address", "5", "--log-format", "json",
+                  "--log-level", "debug", "--keylog", "/k", "--qlog", "/q"),
+            NULL),
+        PQL_OK);
     assert_string_equal(node.listen[0].host, "::");
     assert_string_equal(node.dir.text, "/d");
     assert_true(node.block_time_ns == 500 * PQI_NS_PER_MS);
@@ -96,10 +126,59 @@ static void every_option_of_node_arrives(void **state)
     assert_int_equal(node.policy, PQL_POLICY_PQ_ONLY);
     assert_true(node.admin.off);
     assert_int_equal(node.workers, 3);
+    assert_int_equal(node.max_links_per_address, 5);
     assert_int_equal(node.log.format, PQI_LOG_CHOICE_JSON);
     assert_int_equal(node.log.level, PQI_LOG_DEBUG);
     assert_string_equal(node.keylog_file, "/k");
     assert_string_equal(node.qlog_dir, "/q");
+}
+
+static void a_node_may_have_other_nodes_as_sources(void **state)
+{
+    (void)state;
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
+    assert_int_equal(run(&pqi_command_node,
+                         WORDS("--source", "quantus://a:1", "--source", "quic://b:2#" SPKI_PIN,
+                               "--source-pin-file", "/p", "--source-token-file", "/t"),
+                         NULL),
+                     PQL_OK);
+    pqi_login_list_fill(&node.sources, NULL, nodes);
+    assert_false(node.source_dev);
+    assert_int_equal(node.sources.count, 2);
+    assert_int_equal(nodes[0].dialect, PQI_MINER_V2);
+    assert_string_equal(nodes[0].pin_file, "/p");
+    assert_int_equal(nodes[1].dialect, PQI_MINER_PQ1);
+    assert_null(nodes[1].pin_file);
+    assert_int_equal(nodes[1].peer.pins[0].form, PQL_FINGERPRINT_SPKI);
+    assert_string_equal(nodes[1].token_file, "/t");
+}
+
+static void a_source_may_be_named_by_its_directory(void **state)
+{
+    (void)state;
+    pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
+    assert_int_equal(run(&pqi_command_node,
+                         WORDS("--source", "quantus://127.0.0.1:1", "--source-dir", "/q"), NULL),
+                     PQL_OK);
+    pqi_login_list_fill(&node.sources, NULL, nodes);
+    assert_string_equal(nodes[0].dir, "/q");
+}
+
+static void what_does_not_make_a_source_is_refused(void **state)
+{
+    (void)state;
+    const pqi_command *c = &pqi_command_node;
+    assert_refused(c, "does not go together",
+                   WORDS("--source", "dev", "--source", "quic://a:1#" PIN));
+    assert_refused(c, "give --source", WORDS("--source-pin", PIN));
+    assert_refused(c, "Say how the node is recognised", WORDS("--source", "quic://a:1"));
+    assert_refused(c, "--source-token-file", WORDS("--source", "quantus://a:1#" PIN));
+    assert_refused(c, "one official node", WORDS("--source", "quic://a:1", "--source-dir", "/q"));
+    assert_refused(
+        c, "give one of them",
+        WORDS("--source", "quantus://a:1", "--source-dir", "/q", "--source-token-file", "/t"));
+    assert_refused(c, "must begin with", WORDS("--source", "development"));
+    assert_refused(c, "fingerprint", WORDS("--source", "quic://a:1", "--source-pin", "00"));
 }
 
 static void a_node_listens_on_addresses_only(void **state)
@@ -304,8 +383,13 @@ static void nothing_that_weakens_a_link_comes_from_the_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_of_clients_and_miners_that_prove_nothing_contradict_each_other),
+        cmocka_unit_test(a_miner_shows_who_it_is_only_when_told),
         cmocka_unit_test(a_node_without_options_serves_this_machine_only),
         cmocka_unit_test(every_option_of_node_arrives),
+        cmocka_unit_test(a_node_may_have_other_nodes_as_sources),
+        cmocka_unit_test(a_source_may_be_named_by_its_directory),
+        cmocka_unit_test(what_does_not_make_a_source_is_refused),
         cmocka_unit_test(a_node_listens_on_addresses_only),
         cmocka_unit_test(a_miner_with_a_pin_is_complete),
         cmocka_unit_test(several_pins_are_kept_up_to_eight),

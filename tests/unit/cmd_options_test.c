@@ -130,11 +130,16 @@ static const char *empty_env(const char *name)
 #define WORDS(...)                                                                                 \
     ((char *[]){__VA_ARGS__}), (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *))
 
+/* What the last parse set; the texts in its struct live here. */
+static pqi_settings settings;
+
 static pql_status parse(sample *out, const pqi_command *command, pqi_env env, char **argv, int argc,
                         pql_error *err)
 {
     bool help = false;
-    const pql_status status = pqi_options_parse(command, argc, argv, env, out, &help, err);
+    const pqi_sources from = {.argc = argc, .argv = (const char *const *)argv, .env = env};
+    pqi_settings_free(&settings);
+    const pql_status status = pqi_options_parse(command, &from, out, &settings, &help, err);
     assert_false(help);
     return status;
 }
@@ -283,7 +288,8 @@ static void a_missing_value_is_refused(void **state)
 static void a_flag_takes_no_value(void **state)
 {
     (void)state;
-    assert_refused("Option --flag takes no value.", WORDS("--flag=yes"));
+    assert_refused("The value 'yes' of --flag does not fit: It must be true or false.",
+                   WORDS("--flag=yes"));
     assert_refused("The word 'yes' is not expected here; options begin with two dashes.",
                    WORDS("--flag", "yes"));
 }
@@ -353,8 +359,10 @@ static void help_is_noticed_wherever_it_stands(void **state)
     (void)state;
     sample out;
     bool help = false;
-    char *argv[] = {"--number", "1", "-h"};
-    assert_int_equal(pqi_options_parse(&without_operands, 3, argv, no_env, &out, &help, NULL),
+    const char *const argv[] = {"--number", "1", "-h"};
+    const pqi_sources from = {.argc = 3, .argv = argv, .env = no_env};
+    pqi_settings_free(&settings);
+    assert_int_equal(pqi_options_parse(&without_operands, &from, &out, &settings, &help, NULL),
                      PQL_OK);
     assert_true(help);
 }

@@ -209,11 +209,12 @@ static void come_as_a_stranger(uint16_t port)
     static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
     static const pql_peer anybody = {.insecure = true};
     const pqi_quic_tls_opts tls_opts = {.alpn = &alpn, .alpn_count = 1, .peer = &anybody};
-    pqi_quic_endpoint_opts opts = {.io = {.send = send_raw, .blocked = never, .random = random_bytes},
-                                   .workers = 1,
-                                   .max_streams = 1,
-                                   .idle_timeout = PQI_NS_PER_SEC,
-                                   .handshake_timeout = PQI_NS_PER_SEC};
+    pqi_quic_endpoint_opts opts = {
+        .io = {.send = send_raw, .blocked = never, .random = random_bytes},
+        .workers = 1,
+        .max_streams = 1,
+        .idle_timeout = PQI_NS_PER_SEC,
+        .handshake_timeout = PQI_NS_PER_SEC};
     pqi_quic_tls *tls = NULL;
     pqi_quic_conn *conn = NULL;
     pqi_address remote;
@@ -225,9 +226,8 @@ static void come_as_a_stranger(uint16_t port)
     opts.tls = tls;
     pqi_quic_endpoint *client = pqi_quic_endpoint_new(&opts);
     const uint64_t now = pqi_clock_monotonic();
-    assert_int_equal(pqi_quic_endpoint_connect(client, &remote, &remote, "h.example",
-                                               "h.example:1", &pqi_link_events, NULL, now, &conn,
-                                               NULL),
+    assert_int_equal(pqi_quic_endpoint_connect(client, &remote, &remote, "h.example", "h.example:1",
+                                               &pqi_link_events, NULL, now, &conn, NULL),
                      PQL_OK);
     pqi_quic_endpoint_flush(client, now);
     assert_true(recv(stranger.fd, answer, sizeof(answer), 0) > 0);

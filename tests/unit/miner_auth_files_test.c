@@ -139,6 +139,38 @@ static void the_fingerprint_is_written_where_it_is_missing_or_another(void **sta
 
 #define SHELF(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void the_token_of_an_official_node_is_taken_over(void **state)
+{
+    const shelf *s = *state;
+    char from[96];
+    char original[128];
+    bool imported = true;
+    pqi_auth_token token;
+    (void)snprintf(from, sizeof(from), "%s/chain", s->dir);
+    (void)snprintf(original, sizeof(original), "%s/miner-auth-token", from);
+    assert_int_equal(mkdir(from, 0700), 0);
+    assert_int_equal(pqi_auth_token_import(s->dir, from, &imported, NULL), PQL_OK);
+    assert_false(imported);
+
+    put(original, "  secret\n", 9, 0644);
+    assert_int_equal(pqi_auth_token_import(s->dir, from, &imported, NULL), PQL_OK);
+    assert_true(imported);
+    assert_int_equal(look(s->token).st_mode & 07777, 0600);
+    assert_int_equal(pqi_auth_token_open(&token, s->dir, NULL), PQL_OK);
+    assert_string_equal(token.text, "secret");
+    assert_int_equal(pqi_auth_token_import(s->dir, from, &imported, NULL), PQL_OK);
+
+    put(original, "another\n", 8, 0600);
+    assert_int_equal(pqi_auth_token_import(s->dir, from, &imported, NULL), PQL_E_EXISTS);
+    assert_int_equal(pqi_auth_token_open(&token, s->dir, NULL), PQL_OK);
+    assert_string_equal(token.text, "secret");
+
+    put(original, " \n", 2, 0600);
+    assert_int_equal(pqi_auth_token_import(s->dir, from, &imported, NULL), PQL_E_IDENTITY);
+    assert_int_equal(unlink(original), 0);
+    assert_int_equal(rmdir(from), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +178,7 @@ int main(void)
         SHELF(a_token_from_elsewhere_is_trimmed_and_not_touched),
         SHELF(a_mode_that_is_too_open_is_repaired),
         SHELF(a_token_that_cannot_be_one_is_an_error_and_is_not_replaced),
+        SHELF(the_token_of_an_official_node_is_taken_over),
         SHELF(the_fingerprint_is_written_where_it_is_missing_or_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,9 @@ static void on_close(void *user, uint64_t code, const char *reason)
 
 /* ---- In the place of the node ---- */
 
+/* As many as the recorded node gave. */
+#define JOBS 4
+
 /* The jobs of the recorded session: all for one hash, at the least difficulty of the chain. */
 static pqi_miner_job job_number(unsigned number)
 {
@@ -131,12 +134,15 @@ static void on_result(void *user, const pqi_miner_result *result)
     pqi_u512 target;
     assert_true(pqi_pow_target(&target, &result->job.difficulty));
     assert_true(pqi_pow_verify(result->job.mining_hash, result->work, &target));
-    pqi_session_node_verdict(&e->node, result->ticket, PQI_VERDICT_ACCEPTED, NULL,
-                             PQI_MINER_NO_NUMBER, 0);
-    if (e->results < 4) { // the recorded node had four
+    /* A block: the next job is there before the verdict, as in the service. */
+    if (e->results < JOBS) {
         pqi_miner_job next = job_number(e->results + 1);
         pqi_session_node_job(&e->node, &next, 0);
+    } else {
+        pqi_session_node_cancel(&e->node, "idle", 0);
     }
+    pqi_session_node_verdict(&e->node, result->ticket, PQI_VERDICT_ACCEPTED, NULL,
+                             PQI_MINER_NO_NUMBER, 0);
 }
 
 static const pqi_session_node_events node_events = {

@@ -132,6 +132,36 @@ static void a_node_without_tokens_does_not_speak_the_official_protocol(void **st
     assert_int_equal(c->why.code, ALERT_NO_PROTOCOL);
 }
 
+static const pql_peer with_certificate = {.insecure = true};
+
+static void a_node_that_asks_for_certificates_does_not_speak_the_official_protocols(void **state)
+{
+    scene *s = *state;
+    s->more.clients = &with_certificate;
+    start_official(s);
+
+    client *c = official(s, TOKEN);
+    WAIT_UNTIL(s, c->closed);
+
+    assert_false(c->opened);
+    assert_int_equal(c->why.code, ALERT_NO_PROTOCOL);
+}
+
+static void where_everybody_needs_a_token_official_miners_need_no_certificate(void **state)
+{
+    scene *s = *state;
+    s->more.clients = &with_certificate;
+    s->more.token_required = true;
+    start_official(s);
+
+    (void)join_official(s, TOKEN);
+    client *ours = connect_named(s, s->clients, "bare");
+    WAIT_UNTIL(s, ours->closed);
+
+    assert_int_equal(ours->why.status, PQL_E_TRUST);
+    assert_int_equal(ours->jobs, 0);
+}
+
 static void a_node_that_is_pq_only_does_not_speak_the_official_protocols(void **state)
 {
     scene *s = *state;
@@ -139,11 +169,14 @@ static void a_node_that_is_pq_only_does_not_speak_the_official_protocols(void **
     assert_int_equal(pqi_tokens_single(&s->tokens, "default", TOKEN, NULL), PQL_OK);
     start_node(s, PQL_POLICY_PQ_ONLY, NODE_WORKERS);
 
-    client *v2 = official(s, TOKEN);
     client *v1 = official(s, NULL);
-    WAIT_UNTIL(s, v2->closed && v1->closed);
+    WAIT_UNTIL(s, v1->closed && s->refused[0] != '\0');
+    s->refused[0] = '\0';
+    client *v2 = official(s, TOKEN);
+    WAIT_UNTIL(s, v2->closed && s->refused[0] != '\0');
 
     assert_false(v2->opened || v1->opened);
+    assert_non_null(strstr(s->refused, "pq-only"));
 }
 
 static void a_miner_of_v1_is_refused_unless_it_was_asked_for(void **state)
@@ -156,6 +189,9 @@ static void a_miner_of_v1_is_refused_unless_it_was_asked_for(void **state)
 
     assert_false(c->opened);
     assert_int_equal(c->why.code, ALERT_NO_PROTOCOL);
+    assert_null(strcasestr(c->why.reason, "auth"));
+    WAIT_UNTIL(s, s->refused[0] != '\0'); /* what the log of the node says */
+    assert_non_null(strstr(s->refused, "--allow-v1"));
 }
 
 static void a_miner_of_v1_is_served_on_request_without_a_token(void **state)
@@ -529,6 +565,8 @@ int main(void)
         SCENE(a_wrong_token_ends_an_official_miner_with_the_words_that_stop_it),
         SCENE(a_first_message_that_is_no_ready_does_not_stop_an_official_miner_for_good),
         SCENE(a_node_without_tokens_does_not_speak_the_official_protocol),
+        SCENE(a_node_that_asks_for_certificates_does_not_speak_the_official_protocols),
+        SCENE(where_everybody_needs_a_token_official_miners_need_no_certificate),
         SCENE(a_node_that_is_pq_only_does_not_speak_the_official_protocols),
         SCENE(a_miner_of_v1_is_refused_unless_it_was_asked_for),
         SCENE(a_miner_of_v1_is_served_on_request_without_a_token),

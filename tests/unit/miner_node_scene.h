@@ -150,7 +150,8 @@ struct scene {
     pql_context *others; /* made when a test needs it */
     client *first;
     char url[URL_SIZE];
-    char dir[64]; /* made by a test, or empty: files of tokens */
+    char refused[PQL_ERROR_MESSAGE_SIZE]; /* why the last handshake failed; under the lock */
+    char dir[64];                         /* made by a test, or empty: files of tokens */
     pqi_buf text;
 
     pthread_mutex_t lock;
@@ -434,6 +435,18 @@ static inline void new_job(scene *s)
     (void)pqi_node_service_tick(s->service);
 }
 
+static inline void note_handshake(const pql_posture *posture, bool server, const char *address,
+                                  const pql_close *failure, void *user)
+{
+    scene *s = user;
+    (void)posture;
+    (void)server;
+    (void)address;
+    if (failure != NULL) {
+        SEEN(s, (void)snprintf(s->refused, sizeof(s->refused), "%s", failure->reason));
+    }
+}
+
 static inline void start_node(scene *s, pql_policy policy, unsigned workers)
 {
     pqi_node_service_opts opts = s->more;
@@ -442,7 +455,10 @@ static inline void start_node(scene *s, pql_policy policy, unsigned workers)
     opts.links = s->links;
     opts.policy = policy;
     opts.tokens = s->tokens;
-    const pql_context_opts node = {.identity = s->identity, .policy = policy, .workers = workers};
+    const pql_context_opts node = {.identity = s->identity,
+                                   .policy = policy,
+                                   .workers = workers,
+                                   .observer = {.handshake = note_handshake, .user = s}};
     pql_listener *listener = NULL;
     assert_int_equal(pqi_node_service_new(&s->service, &opts, NULL), PQL_OK);
     assert_int_equal(pql_context_new(&s->node, &node, NULL), PQL_OK);

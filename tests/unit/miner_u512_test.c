@@ -39,6 +39,22 @@ static void zero_is_written_as_one_digit(void **state)
     assert_text(&zero, "0");
 }
 
+static void every_power_of_ten_and_its_neighbour_below_are_written_in_full(void **state)
+{
+    (void)state;
+    char power[PQI_U512_TEXT_SIZE] = "1";
+    char nines[PQI_U512_TEXT_SIZE] = "";
+    for (size_t digits = 1; digits < PQI_U512_DIGITS; digits++) {
+        pqi_u512 value;
+        power[digits] = '0';
+        nines[digits - 1] = '9';
+        assert_int_equal(parse(&value, power), PQL_OK);
+        assert_text(&value, power);
+        assert_int_equal(parse(&value, nines), PQL_OK);
+        assert_text(&value, nines);
+    }
+}
+
 static void leading_zeros_are_accepted(void **state)
 {
     (void)state;
@@ -206,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_number_survives_a_round_trip),
         cmocka_unit_test(zero_is_written_as_one_digit),
+        cmocka_unit_test(every_power_of_ten_and_its_neighbour_below_are_written_in_full),
         cmocka_unit_test(leading_zeros_are_accepted),
         cmocka_unit_test(one_more_than_the_largest_number_is_refused),
         cmocka_unit_test(more_digits_than_the_largest_number_has_are_refused_even_if_zeros),

@@ -89,6 +89,20 @@ static void free_scene(scene *s)
     pqi_quic_tls_free(s->server);
 }
 
+static bool connects(const scene *s)
+{
+    const sim_opts opts = {.seed = 2,
+                           .rules = {.delay = 50 * MS},
+                           .retry_threshold = NO_RETRY,
+                           .client_tls = s->client,
+                           .server_tls = s->server};
+    sim *again = sim_new(&opts);
+    sim_run(again, 1 * SEC);
+    const bool open = sim_server(again)->opened == 1;
+    sim_free(again);
+    return open;
+}
+
 static void a_listed_client_is_let_in(void **state)
 {
     (void)state;
@@ -171,6 +185,30 @@ static void a_client_without_a_certificate_is_told_that_it_needs_one(void **stat
     assert_non_null(strstr(sim_client(s.sim)->close.reason, "with a certificate only"));
     assert_non_null(strstr(sim_server(s.sim)->close.reason, "showed no certificate"));
     free_scene(&s);
+}
+
+/* Its service knows its peers by another way, such as a token. */
+static void a_protocol_may_be_spoken_without_a_certificate(void **state)
+{
+    (void)state;
+    static const pql_alpn served[] = {{ALPN, PQL_LEAF_PQ}, {"old/1", PQL_LEAF_PQ}};
+    const pqi_quic_tls_opts server_opts = {.server = true,
+                                           .identity = node,
+                                           .alpn = served,
+                                           .alpn_count = 2,
+                                           .peer = &anybody,
+                                           .uncertified = 1u << 1};
+    pqi_quic_tls *server = NULL;
+    assert_int_equal(pqi_quic_tls_new(&server, &server_opts, NULL), PQL_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        const pqi_quic_tls_opts client_opts = {
+            .alpn = &served[i], .alpn_count = 1, .peer = &anybody};
+        scene s = {.server = server};
+        assert_int_equal(pqi_quic_tls_new(&s.client, &client_opts, NULL), PQL_OK);
+        assert_int_equal(connects(&s), i == 1);
+        pqi_quic_tls_free(s.client);
+    }
+    pqi_quic_tls_free(server);
 }
 
 /* ---- the right certificate with a foreign key ---- */
@@ -264,20 +302,6 @@ static void change_clients(scene *s, const pql_peer *clients)
     pqi_quic_tls_publish(s->server, next);
 }
 
-static bool connects(const scene *s)
-{
-    const sim_opts opts = {.seed = 2,
-                           .rules = {.delay = 50 * MS},
-                           .retry_threshold = NO_RETRY,
-                           .client_tls = s->client,
-                           .server_tls = s->server};
-    sim *again = sim_new(&opts);
-    sim_run(again, 1 * SEC);
-    const bool open = sim_server(again)->opened == 1;
-    sim_free(again);
-    return open;
-}
-
 static void a_new_list_counts_from_the_next_handshake_on(void **state)
 {
     (void)state;
@@ -329,6 +353,7 @@ int main(void)
         cmocka_unit_test(the_certificate_itself_is_not_kept),
         cmocka_unit_test(a_client_that_is_not_listed_is_refused),
         cmocka_unit_test(a_client_without_a_certificate_is_told_that_it_needs_one),
+        cmocka_unit_test(a_protocol_may_be_spoken_without_a_certificate),
         cmocka_unit_test(a_listed_certificate_with_a_foreign_key_is_refused),
         cmocka_unit_test(a_mutual_handshake_takes_one_round_trip),
         cmocka_unit_test(mutual_handshakes_get_through_a_bad_network),

@@ -224,7 +224,7 @@ static void a_change_of_the_clients_address_changes_nothing(void **state)
     memset(&found, 0, sizeof(found));
     for (uint64_t seed = 1; seed <= 20; seed++) {
         /* New connection IDs, path challenges and their answers are sent meanwhile. */
-        const sim_rules rules = {.delay = 5 * MS, .rebind_at = 1 * SEC + seed * 30 * MS};
+        const sim_rules rules = {.delay = 5 * MS, .rebind_at = 300 * MS + seed * 20 * MS};
         run_schedule(seed, rules, 10);
     }
     assert_true(found.frames > 1000);

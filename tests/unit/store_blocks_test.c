@@ -133,6 +133,69 @@ static void a_full_disk_loses_nothing_and_passes(void **state)
     pqi_store_close(store);
 }
 
+typedef struct watcher {
+    unsigned failures, recoveries;
+    char reason[PQL_ERROR_MESSAGE_SIZE];
+} watcher;
+
+static void on_change(void *user, bool ok, const char *reason)
+{
+    watcher *w = user;
+    if (ok) {
+        w->recoveries++;
+    } else {
+        w->failures++;
+        (void)snprintf(w->reason, sizeof(w->reason), "%s", reason);
+    }
+}
+
+static void who_watches_hears_of_a_full_disk_once_and_of_its_end(void **state)
+{
+    watcher w = {0};
+    uint64_t height = 0;
+    pqi_store *store = open_store(*state);
+    pqi_store_watch(store, on_change, &w);
+    assert_int_equal(pqi_db_exec(store, "PRAGMA max_page_count=12", NULL), PQL_OK);
+    while (append_at(store, height + 1) == PQL_OK) {
+        height++;
+    }
+    assert_int_equal(append_at(store, height + 1), PQL_E_IO);
+
+    assert_int_equal(w.failures, 1);
+    assert_non_null(strstr(w.reason, "is full"));
+    assert_true(pqi_store_is_failing(store));
+    assert_int_equal(append_at(store, height), PQL_E_EXISTS); /* not the disk's fault */
+    assert_int_equal(w.recoveries, 0);
+
+    assert_int_equal(pqi_db_exec(store, "PRAGMA max_page_count=1000", NULL), PQL_OK);
+    assert_int_equal(append_at(store, height + 1), PQL_OK);
+    assert_int_equal(w.recoveries, 1);
+    assert_false(pqi_store_is_failing(store));
+    pqi_store_close(store);
+}
+
+static void a_probe_writes_and_changes_nothing(void **state)
+{
+    watcher w = {0};
+    pqi_store *store = open_store(*state);
+    pqi_store_watch(store, on_change, &w);
+    assert_int_equal(append_at(store, 1), PQL_OK);
+
+    assert_int_equal(pqi_store_probe(store, NULL), PQL_OK);
+    assert_int_equal(pqi_db_exec(store, "PRAGMA query_only=1", NULL), PQL_OK);
+    assert_int_equal(pqi_store_probe(store, NULL), PQL_E_IO); /* it did try to write */
+    assert_int_equal(w.failures, 1);
+    assert_int_equal(pqi_db_exec(store, "PRAGMA query_only=0", NULL), PQL_OK);
+    assert_int_equal(pqi_store_probe(store, NULL), PQL_OK);
+
+    assert_int_equal(w.recoveries, 1);
+    assert_int_equal(count_of(store), 1);
+    pqi_store_close(store);
+    store = open_store(*state);
+    assert_int_equal(count_of(store), 1);
+    pqi_store_close(store);
+}
+
 /* Appends for ever, and writes each height to |fd| once its append has returned. */
 static void append_until_killed(const char *directory, int fd)
 {
@@ -203,6 +266,8 @@ int main(void)
         cmocka_unit_test(numbers_and_names_out_of_range_are_refused),
         cmocka_unit_test(a_range_is_listed_in_order_and_no_longer_than_asked),
         directory_test(a_full_disk_loses_nothing_and_passes),
+        directory_test(who_watches_hears_of_a_full_disk_once_and_of_its_end),
+        directory_test(a_probe_writes_and_changes_nothing),
         directory_test(every_reported_block_survives_kill_9),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
