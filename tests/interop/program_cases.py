@@ -214,10 +214,11 @@ def v1_refused(program):
     def case(scene):
         node = client_cases.V2.node(scene)
         v1_miner(scene, program, node)
-        refused = node.wait_event("handshake_failed")["code"]
-        check(refused in (0x178, 0x128), f"closed with {refused:#x}")
+        refused = node.wait_event("handshake_failed")
+        check(refused["code"] == 0x178, f"closed with {refused['code']:#x}")
+        check("--allow-v1" in refused["reason"], f"the log does not say what to do: {refused['reason']}")
         check(not node.events("link_open"), "it was let in")
-        return f"closed with {refused:#x}"
+        return "closed with 0x178, and the log says why"
     return case
 
 
