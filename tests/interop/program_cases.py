@@ -262,16 +262,47 @@ def our_miner_wrong_token(scene):
     return f"our miner stops: exit status {miner.process.returncode}"
 
 
-def our_node_behind_official_node(scene):
-    """Our node logs in as one miner, and hands the jobs to a miner of its own over PQ."""
-    if not scene.world.option_of("node", "--source-token"):
+def node_behind(scene, upstream, *options, sources=()):
+    """Our node, which logs in to an official one as one miner and hands its jobs on."""
+    if not scene.world.option_of("node", "--source-token-file"):
         raise Skipped("this pqlink's node takes no jobs from an official node")
-    upstream = official_node(scene)
-    node = scene.node("--source", f"quantus://127.0.0.1:{upstream.port}", "--source-token", upstream.token,
-                      "--source-pin", f"sha256:{upstream.pin}")
-    scene.miner(node.port, node.pq_pin)
-    node.wait_event("block_accepted", 2)
-    return "official jobs mined over pqlink-miner/1"
+    pin = scene.directory / "source-pin"
+    pin.write_text(upstream.pin + "\n")
+    words = [word for url in (*sources, f"quantus://127.0.0.1:{upstream.port}") for word in ("--source", url)]
+    node = scene.node(*words, "--source-pin-file", pin, "--source-token-file", upstream.token, *options, source=None)
+    node.pin = node.shown["classical"]["certificate"].removeprefix("sha256:")
+    return node
+
+
+def three_blocks(miner):
+    """The official node gives out the next job when it has verified the proof of the one before."""
+    miner.wait(lambda: len({job["job"] for job in miner.events("job")}) > 3, "was given no further job")
+    return "official jobs, 3 proofs that the official node verified"
+
+
+def our_node_behind_official_node(scene):
+    node = node_behind(scene, official_node(scene))
+    return three_blocks(scene.miner(node.port, node.pq_pin))
+
+
+def second_source(scene):
+    dead = f"quantus://127.0.0.1:{scene.world.free_port()}"
+    node = node_behind(scene, official_node(scene), sources=[dead])
+    return three_blocks(scene.miner(node.port, node.pq_pin))
+
+
+def official_miner_behind_our_node(scene):
+    """All official but the node in the middle."""
+    if not scene.world.quantus_miner:
+        raise Skipped("QUANTUS_MINER names no official miner")
+    tokens = scene.directory / "tokens"
+    tokens.write_text(f"rig-1:{TOKEN}\n")
+    tokens.chmod(0o600)
+    node = node_behind(scene, official_node(scene), "--tokens", tokens)
+    miner = official_miner(scene, node)
+    # It logs each job that it is given.
+    miner.wait(lambda: len(set(re.findall(r"Received job: id=([^,]+),", miner.text()))) > 3, "was given no further job")
+    return "official jobs, 3 proofs that the official node verified"
 
 
 OFFICIAL_MINER = {
@@ -283,7 +314,8 @@ OFFICIAL_MINER = {
 OFFICIAL_V1 = {"mining, v1": v1_mines, "v1 not allowed": v1_refused}
 OFFICIAL_NODE = {
     "mining": our_miner_for_official_node, "wrong token": our_miner_wrong_token,
-    "node behind node": our_node_behind_official_node,
+    "node behind node": our_node_behind_official_node, "second source": second_source,
+    "official miner, our node, official node": official_miner_behind_our_node,
 }
 PROGRAMS = {
     "OpenSSL": {"handshake": openssl_handshake, "key update": openssl_key_update, "wrong ALPN": openssl_wrong_alpn,
