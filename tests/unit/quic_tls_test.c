@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "quic/tls_internal.h"
 #include "sim/network.h"
 
 #include <string.h>
@@ -379,6 +380,25 @@ static void what_was_prepared_and_not_published_has_no_effect(void **state)
     pqi_quic_tls_free(server);
 }
 
+/* ---- no protocol in common ---- */
+
+static void a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common(void **state)
+{
+    (void)state;
+    static const uint16_t ecdsa_only[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256};
+    pqi_quic_tls *server = new_server(first, NULL);
+    pqi_quic_tls *client = new_client("test/2", &anybody);
+    assert_int_equal(SSL_CTX_set_verify_algorithm_prefs(client->client, ecdsa_only, 1), 1);
+    sim *s = new_sim(client, server);
+    sim_run(s, 2 * SEC);
+    assert_int_equal(sim_client(s)->opened, 0);
+    assert_int_equal(sim_client(s)->close.code, 0x178);
+    assert_non_null(strstr(sim_server(s)->close.reason, "no protocol (ALPN) in common"));
+    sim_free(s);
+    pqi_quic_tls_free(client);
+    pqi_quic_tls_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_handshake_that_has_begun_ends_with_the_leaf_that_it_began_with),
         cmocka_unit_test(a_live_link_outlives_the_identity_that_it_began_with),
         cmocka_unit_test(what_was_prepared_and_not_published_has_no_effect),
+        cmocka_unit_test(a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
