@@ -159,8 +159,10 @@ static void guest_result(void *user, const pqi_miner_result *result)
 {
     guest *g = user;
     memcpy(g->home->nonce, result->work, sizeof(g->home->nonce));
-    (void)pqi_session_node_verdict(&g->session, result->ticket, PQI_VERDICT_ACCEPTED, NULL,
-                                   PQI_MINER_NO_NUMBER, pqi_clock_monotonic());
+    if (g->home->dialect == PQI_MINER_PQ1) { /* an official node says nothing, and does nothing */
+        (void)pqi_session_node_verdict(&g->session, result->ticket, PQI_VERDICT_ACCEPTED, NULL,
+                                       PQI_MINER_NO_NUMBER, pqi_clock_monotonic());
+    }
     SEEN(g->home->owner, g->home->results++);
 }
 
