@@ -389,7 +389,7 @@ static void credit(pqi_node_link *miner, const pqi_u512 *difficulty, bool block)
 
 /* A proof that meets the block's difficulty. */
 static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *result,
-                                uint64_t *height)
+                                uint64_t *height, const char **reason)
 {
     static const pqi_miner_verdict verdicts[] = {
         [PQI_SOURCE_ACCEPTED] = PQI_VERDICT_ACCEPTED,
@@ -412,6 +412,9 @@ static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *re
         *height = block.height;
         pqi_node_log_block(miner, &block);
     }
+    if (verdict == PQI_SOURCE_PASSED) {
+        *reason = "passed to the node that gave the job";
+    }
     return verdicts[verdict];
 }
 
@@ -432,9 +435,9 @@ static pqi_miner_verdict judge(pqi_node_link *miner, const pqi_miner_result *res
     }
     const bool meets_block = pqi_pow_meets(hash, &block);
     const pqi_miner_verdict verdict =
-        meets_block ? submit(miner, result, height) : PQI_VERDICT_ACCEPTED;
+        meets_block ? submit(miner, result, height, reason) : PQI_VERDICT_ACCEPTED;
     if (verdict == PQI_VERDICT_ACCEPTED) {
-        *reason = meets_block ? NULL : share_reason;
+        *reason = meets_block ? *reason : share_reason;
         credit(miner, &result->job.difficulty, meets_block);
     }
     return verdict;
