@@ -150,8 +150,8 @@ static void a_result_that_the_node_refuses_opens_the_job_again(void **state)
     TICK_UNTIL(d, d->jobs == 2);
 
     assert_string_equal(d->job.id, "1");
-    assert_int_equal(submit(d, 2), PQI_SOURCE_PASSED);
     assert_exposed(d->node, "pqlink_source_outcomes_total{outcome=\"refused\"} 1\n");
+    assert_int_equal(submit(d, 2), PQI_SOURCE_PASSED);
 }
 
 static void a_node_without_work_makes_us_idle_and_not_ready(void **state)
