@@ -24,6 +24,7 @@ help:
 	@echo 'make check     every test: release, sanitizers, a short fuzz run, format'
 	@echo 'make bench     build and run the benchmarks   (BENCH=name for one)'
 	@echo 'make interop   foreign peers against pqlink, as root (PEERS=quinn,nginx CASES=retry for some)'
+	@echo 'make bench-report   all of them beside other programs, into docs/benchmarks.md'
 	@echo 'make fuzz      fuzz until Ctrl-C              (FUZZ_SECONDS=n for each target, FUZZ=name for one)'
 	@echo 'make format    format the source with clang-format-19'
 	@echo 'make lint      format check, clang-tidy-19 and cppcheck'
@@ -60,6 +61,12 @@ interop: setup
 	@tests/interop/setup.sh
 	@python3 tests/interop/run.py --tree "$$(tests/interop/setup.sh --print-directory)/root" \
 	    --peers "$(PEERS)" --cases "$(CASES)"
+
+# About ten minutes.  Peers that are not there are said loudly; tests/interop/setup.sh brings most.
+bench-report: setup
+	@$(call configure,release)
+	@cmake --build --preset release --parallel $(JOBS) --target programs benchmarks
+	@scripts/bench_report.py --run
 
 fuzz:
 	@deps/setup --with-check

@@ -2,6 +2,9 @@
 
 #include "bench.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -76,77 +79,94 @@ void bench_server_stop(const bench_server *server)
 
 /* ---- The links ---- */
 
-typedef struct run {
-    pthread_mutex_t lock;
-    pthread_cond_t change;
-    unsigned ended;
+/* One link under way, with a context of its own. */
+typedef struct slot {
     bench_links *out;
-} run;
+    pthread_mutex_t *lock; /* guards *out */
+    pql_context *ctx;      /* NULL: not in use */
+    bool opened;
+    sem_t ended;
+} slot;
 
 static void on_open(pql_link *link, void *user)
 {
-    run *r = user;
+    slot *s = user;
     const pql_posture *posture = pql_link_posture(link);
     const unsigned trips =
         posture->round_trips < BENCH_ROUND_TRIPS_MAX ? posture->round_trips : BENCH_ROUND_TRIPS_MAX;
-    pthread_mutex_lock(&r->lock);
-    r->out->ms[r->out->opened++] = (double)posture->handshake_ns / (double)PQI_NS_PER_MS;
-    r->out->round_trips[trips]++;
-    pthread_mutex_unlock(&r->lock);
-    pql_link_set_data(link, r);
+    check(!posture->resumed, "a session was resumed");
+    pthread_mutex_lock(s->lock);
+    s->out->ms[s->out->opened++] = (double)posture->handshake_ns / (double)PQI_NS_PER_MS;
+    s->out->round_trips[trips]++;
+    pthread_mutex_unlock(s->lock);
+    s->opened = true;
     pql_link_close(link, 0, "");
 }
 
 static void on_close(pql_link *link, const pql_close *why, void *user)
 {
-    run *r = user;
-    pthread_mutex_lock(&r->lock);
-    r->ended++;
-    if (pql_link_data(link) == NULL) { /* it never opened */
-        r->out->failed++;
-        (void)snprintf(r->out->why, sizeof(r->out->why), "%s", why->reason);
+    slot *s = user;
+    (void)link;
+    if (!s->opened) {
+        pthread_mutex_lock(s->lock);
+        s->out->failed++;
+        (void)snprintf(s->out->why, sizeof(s->out->why), "%s", why->reason);
+        pthread_mutex_unlock(s->lock);
     }
-    pthread_cond_signal(&r->change);
-    pthread_mutex_unlock(&r->lock);
+    (void)sem_post(&s->ended);
 }
 
 static const pql_handlers handlers = {.link_open = on_open, .link_close = on_close};
 
-static void wait_ended(run *r, unsigned count)
+static void wait_ended(slot *s)
 {
-    pthread_mutex_lock(&r->lock);
-    while (r->ended < count) {
-        (void)pthread_cond_wait(&r->change, &r->lock);
+    while (s->ctx != NULL && sem_wait(&s->ended) != 0) {
+        check(errno == EINTR, "semaphore");
     }
-    pthread_mutex_unlock(&r->lock);
+    pql_context_free(s->ctx);
+    s->ctx = NULL;
+}
+
+static void start(slot *s, const bench_links_opts *o)
+{
+    char url[64];
+    const pql_peer peer = {
+        .pins = o->pin, .pin_count = o->pin == NULL ? 0 : 1, .insecure = o->pin == NULL};
+    const pql_connect_opts opts = {.alpn = o->alpn,
+                                   .identity = o->identity,
+                                   .no_token = true, /* each is a first contact */
+                                   .handlers = &handlers,
+                                   .user = s,
+                                   .connect_timeout_ms = TIMEOUT_MS};
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", o->port);
+    s->opened = false;
+    check(pql_context_new(&s->ctx, &(pql_context_opts){.workers = 1}, NULL) == PQL_OK, "context");
+    check(pql_connect(s->ctx, url, &peer, &opts, NULL, NULL) == PQL_OK, "connect");
 }
 
 void bench_links_run(const bench_links_opts *o, bench_links *out)
 {
     const struct timespec pause = {.tv_nsec = (long)(o->every_ms * PQI_NS_PER_MS)};
-    char url[64];
-    pql_context *ctx = NULL;
-    run r = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, out};
-    const pql_peer peer = {
-        .pins = o->pin, .pin_count = o->pin == NULL ? 0 : 1, .insecure = o->pin == NULL};
-    const pql_connect_opts opts = {.alpn = o->alpn,
-                                   .identity = o->identity,
-                                   .handlers = &handlers,
-                                   .user = &r,
-                                   .connect_timeout_ms = TIMEOUT_MS};
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    slot *slots = calloc(o->at_once, sizeof(*slots));
     *out = (bench_links){.ms = calloc(o->count, sizeof(double))};
-    check(out->ms != NULL, "memory");
-    check(pql_context_new(&ctx, &(pql_context_opts){.workers = 1}, NULL) == PQL_OK, "context");
-    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", o->port);
+    check(out->ms != NULL && slots != NULL, "memory");
+    for (unsigned i = 0; i < o->at_once; i++) {
+        slots[i].out = out;
+        slots[i].lock = &lock;
+        (void)sem_init(&slots[i].ended, 0, 0);
+    }
     for (unsigned i = 0; i < o->count; i++) {
-        if (o->at_once != 0 && i >= o->at_once) {
-            wait_ended(&r, i + 1 - o->at_once);
-        }
-        check(pql_connect(ctx, url, &peer, &opts, NULL, NULL) == PQL_OK, "connect");
+        slot *s = &slots[i % o->at_once];
+        wait_ended(s);
+        start(s, o);
         if (o->every_ms != 0) {
             (void)nanosleep(&pause, NULL);
         }
     }
-    wait_ended(&r, o->count);
-    pql_context_free(ctx);
+    for (unsigned i = 0; i < o->at_once; i++) {
+        wait_ended(&slots[i]);
+        (void)sem_destroy(&slots[i].ended);
+    }
+    free(slots);
 }

@@ -4,11 +4,11 @@
 
 #include <pqlink/link.h>
 
-#include <pthread.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BENCH_ALPN "bench/1"
+/* Of our own kind, so that the client asks as it asks servers of ours. */
+#define BENCH_ALPN "pqlink-bench/1"
 #define BENCH_ROUND_TRIPS_MAX 8
 
 /* A child that ends with its parent; as fork(). */
@@ -32,7 +32,7 @@ typedef struct bench_links_opts {
     const pql_identity *identity; /* shown to the server; NULL: none */
     unsigned count;
     unsigned every_ms; /* 0: none; else the pause after each start */
-    unsigned at_once;  /* 0: no bound; else links that are not closed yet */
+    unsigned at_once;  /* links that are not closed yet, at most */
 } bench_links_opts;
 
 typedef struct bench_links {
@@ -43,7 +43,9 @@ typedef struct bench_links {
     char why[PQL_ERROR_MESSAGE_SIZE];                /* the last failure */
 } bench_links;
 
-/* Opens and closes |count| links one after the other, and waits until all have ended. */
+/* Opens and closes |count| links one after the other, and waits until all have ended.  Each has a
+ * context of its own, so that none remembers a server, its tokens, or how it likes to be asked: all
+ * are first contacts. */
 void bench_links_run(const bench_links_opts *opts, bench_links *out);
 
 #endif

@@ -354,7 +354,7 @@ def build_quicgo(peers):
 @contextlib.contextmanager
 def shim(binary, certificate, key):
     """(port, pid)"""
-    words = [binary, der_of(certificate), der_of(key), "bench/1"]
+    words = [binary, der_of(certificate), der_of(key), "pqlink-bench/1"]
     with process(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         first = child.stdout.readline().split()
         if len(first) != 2:
@@ -379,7 +379,7 @@ def load_servers(peers, programs):
     def of_shim(build):
         compact(peers, programs)
         binary = build(peers)
-        return lambda: shim(binary, leaf("cert"), leaf("key")), "bench/1"
+        return lambda: shim(binary, leaf("cert"), leaf("key")), "pqlink-bench/1"
     return [beside("nginx", of_nginx), beside("quinn with rustls", lambda: of_shim(build_quinn)),
             beside("quic-go", lambda: of_shim(build_quicgo))]
 

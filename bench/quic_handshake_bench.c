@@ -28,6 +28,8 @@
 #define FLIGHT_BYTES (FLIGHT_MAX * 1500)
 #define TLS_BUFFER 65536
 #define STEPS_MAX 10
+/* How often our client sends its first flight to a server of ours. */
+#define FLIGHT_COPIES 2
 #define ALPN "bench/1"
 
 /* ---- QUIC ---- */
@@ -163,7 +165,9 @@ static pqi_quic_endpoint *new_endpoint(quic_pair *pair, const pqi_quic_tls *tls,
                                          .retry_threshold = SIZE_MAX,
                                          .max_streams = 1,
                                          .idle_timeout = 60 * PQI_NS_PER_SEC,
-                                         .handshake_timeout = 10 * PQI_NS_PER_SEC};
+                                         .handshake_timeout = 10 * PQI_NS_PER_SEC,
+                                         .copies_short = 1,
+                                         .copies_long = FLIGHT_COPIES};
     return pqi_quic_endpoint_new(&opts);
 }
 
@@ -333,7 +337,7 @@ static uint64_t one_handshake(contestants *all, int kind)
     case NGTCP2:
         return bare_quic_handshake(all->quic_server, all->quic_client, ALPN, 1);
     case NGTCP2_DOUBLED:
-        return bare_quic_handshake(all->quic_server, all->quic_client, ALPN, 2);
+        return bare_quic_handshake(all->quic_server, all->quic_client, ALPN, FLIGHT_COPIES);
     default:
         return tls_handshake(all->tls_server, all->tls_client);
     }

@@ -205,6 +205,9 @@ typedef struct pql_connect_opts {
      * it is one, and for a server whose address token is at hand; one more for a server that did
      * not get along with that. */
     unsigned first_flight_copies;
+    /* Do not show the address token that an earlier link to this server brought, so that the server
+     * cannot tell by it that the client is the same. */
+    bool no_token;
 } pql_connect_opts;
 
 /* Starts to connect; the outcome comes to link_open or link_close.  Any thread.  The link that is

@@ -1,7 +1,9 @@
 /* pqlink mine: runs the miner until somebody or something ends it. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cmd/config_reload.h"
 #include "cmd/known_peers.h"
+#include "cmd/manager.h"
 #include "cmd/mine.h"
 #include "cmd/mine_bench.h"
 #include "cmd/mine_status.h"
@@ -22,6 +24,7 @@ typedef struct program {
     const pqi_mine_options *options;
     pqi_mine_view view;
     pqi_runtime rt;
+    pqi_manager manager;
     unsigned ready_started, ready_hashing;
     pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
@@ -225,18 +228,34 @@ static void announce(program *p)
             PQI_U64("admin_port", p->rt.admin == NULL ? 0 : pqi_admin_port(p->rt.admin)));
 }
 
+static void reload(program *p)
+{
+    pqi_mine_status status;
+    pqi_manager_reloading(&p->manager, pqi_clock_monotonic());
+    pqi_config_reload("mine", p);
+    pqi_mine_service_status(p->service, &status);
+    pqi_manager_ready(&p->manager, NULL, pqi_mine_state_name(&status));
+}
+
 /* Once a second until a signal or the service's own end. */
 static void serve(program *p)
 {
     pqi_mine_status status;
+    pqi_manager_ready(&p->manager, NULL, "starting");
     while (!atomic_load(&p->ended)) {
         const uint64_t now = pqi_clock_monotonic();
         pqi_mine_service_sample(p->service, now);
         pqi_mine_service_status(p->service, &status);
         pqi_mine_view_tick(&p->view, &status, now);
-        const int signal_number = pqi_runtime_wait_signal(now + TICK);
+        pqi_manager_status(&p->manager, pqi_mine_state_name(&status));
+        const uint64_t watchdog = pqi_manager_tick(&p->manager, now);
+        const int signal_number =
+            pqi_runtime_wait_signal(watchdog < now + TICK ? watchdog : now + TICK);
         if (signal_number == SIGINT || signal_number == SIGTERM) {
             return;
+        }
+        if (signal_number == SIGHUP && !atomic_load(&p->ended)) {
+            reload(p);
         }
     }
 }
@@ -244,6 +263,7 @@ static void serve(program *p)
 static void stop(program *p)
 {
     pqi_mine_status status;
+    pqi_manager_stopping(&p->manager, "stopping");
     pqi_health_set_failed(p->rt.health, p->ready_started, "The miner is stopping.");
     pqi_mine_service_stop(p->service);
     pqi_mine_service_status(p->service, &status);
@@ -269,6 +289,7 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     }
     pqi_runtime_block_signals();
     pqi_mine_view_start(&p.view, options);
+    pqi_manager_open(&p.manager, "mine");
     pql_status status = open_all(&p, err);
     if (status == PQL_OK) {
         announce(&p);
@@ -280,5 +301,6 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
         }
     }
     close_all(&p);
+    pqi_manager_close(&p.manager);
     return status;
 }

@@ -1,6 +1,8 @@
 /* pqlink node: the miner job, from the options to the last link. */
 #include "base/clock.h"
 #include "base/secret.h"
+#include "cmd/config_reload.h"
+#include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_rotation.h"
@@ -34,6 +36,7 @@
 typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
+    pqi_manager manager;
     unsigned ready_identity, ready_store, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
@@ -381,27 +384,43 @@ static void log_listening(const node *n, size_t i, const char *pin)
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
 }
 
-/* The words that a miner has to type; an official one takes no names, only addresses. */
+static bool listens_on_all(const pqi_url *listen)
+{
+    return strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+}
+
+/* The words that a miner has to type. */
 static void show_how(const node *n, const char *pin)
 {
     const pqi_url *listen = &n->options->listen[0];
-    const unsigned port = pql_listener_port(n->listeners[0]);
-    const char *dir = n->options->dir.text;
-    const bool all = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
+    const bool all = listens_on_all(listen);
     const bool v6 = listen->host_kind == PQI_HOST_IPV6 && !all;
-    const bool list = n->options->tokens_file != NULL;
     (void)fprintf(stderr,
                   "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s%s\n",
-                  v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "", port,
-                  pin, list ? " --token-file FILE" : "");
-    const pqi_node_service_opts opts = service_opts(n);
-    if (pqi_node_serves(&opts, PQI_MINER_V2) && listen->host_kind == PQI_HOST_IPV4) {
-        (void)fprintf(stderr,
-                      "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
-                      "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
-                      all ? "ADDRESS-OF-THIS-MACHINE" : listen->host, port, list ? "FILE" : dir,
-                      list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
+                  v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "",
+                  (unsigned)pql_listener_port(n->listeners[0]), pin,
+                  n->options->tokens_file != NULL ? " --token-file FILE" : "");
+}
+
+/* The same for official miners, which take an IPv4 address only. */
+static void show_how_official(const node *n)
+{
+    const char *dir = n->options->dir.text;
+    const bool list = n->options->tokens_file != NULL;
+    size_t i = 0;
+    while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
+        i++;
     }
+    if (i == n->options->listen_count) {
+        return;
+    }
+    const pqi_url *listen = &n->options->listen[i];
+    (void)fprintf(stderr,
+                  "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
+                  "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
+                  listens_on_all(listen) ? "ADDRESS-OF-THIS-MACHINE" : listen->host,
+                  (unsigned)pql_listener_port(n->listeners[i]), list ? "FILE" : dir,
+                  list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
 }
 
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
@@ -430,8 +449,35 @@ static void announce(const node *n, bool terminal)
     }
     shout_protocols(n);
     if (terminal) {
+        const pqi_node_service_opts opts = service_opts(n);
         show_how(n, pin);
+        if (pqi_node_serves(&opts, PQI_MINER_V2)) {
+            show_how_official(n);
+        }
     }
+}
+
+static void tell_ready(node *n)
+{
+    char status[PQI_MANAGER_STATUS_SIZE];
+    (void)snprintf(status, sizeof(status), "Serving miners on %s, UDP port %u.",
+                   n->options->listen[0].host, pql_listener_port(n->listeners[0]));
+    pqi_manager_ready(&n->manager, n->ctx, status);
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void reload(node *n)
+{
+    pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
+    pqi_config_reload(SERVICE, n);
+    pqi_node_service_reload_tokens(n->service);
+    pqi_node_rotation_reload(&n->rotation);
+    pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
+    tell_ready(n);
 }
 
 /* Until a signal, or until no source is left. */
@@ -442,17 +488,16 @@ static pql_status serve(node *n, pql_error *err)
         if (status != PQL_OK) {
             return status;
         }
+        const uint64_t watchdog = pqi_manager_tick(&n->manager, pqi_clock_monotonic());
         const uint64_t jobs = pqi_node_service_tick(n->service);
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
         const uint64_t store = tick_store(n, pqi_clock_monotonic());
         follow_rotation(n);
-        const uint64_t others = rotation < store ? rotation : store;
-        const int signal_number = pqi_runtime_wait_signal(jobs < others ? jobs : others);
+        const uint64_t others = earliest(watchdog, earliest(rotation, store));
+        const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {
-            pqi_node_service_reload_tokens(n->service);
-            pqi_node_rotation_reload(&n->rotation);
-            pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
+            reload(n);
         } else if (signal_number != 0) {
             pqi_log(PQI_LOG_INFO, SERVICE, "stopping", PQI_STR("signal", strsignal(signal_number)));
             return PQL_OK;
@@ -462,6 +507,7 @@ static pql_status serve(node *n, pql_error *err)
 
 static void stop(node *n)
 {
+    pqi_manager_stopping(&n->manager, "Telling miners to go elsewhere.");
     pqi_health_set_failed(n->rt.health, n->ready_draining, "The node is shutting down.");
     pqi_node_service_drain(n->service);
     pql_context_drain(n->ctx, DRAIN_MS);
@@ -475,12 +521,15 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     const bool terminal = pqi_runtime_log(&options->log);
     pqi_runtime_block_signals();
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
+    pqi_manager_open(&n.manager, SERVICE);
     pql_status status = node_open(&n, err);
     if (status == PQL_OK) {
         announce(&n, terminal);
+        tell_ready(&n);
         status = serve(&n, err);
         stop(&n);
     }
     node_close(&n);
+    pqi_manager_close(&n.manager);
     return status;
 }

@@ -89,12 +89,12 @@ static bool may_say(pqi_mine_view *view)
     return true;
 }
 
-/* For what the node can cause as often as it likes. */
+/* For what the node can cause as often as it likes, all of it on one link. */
 #define SAY_BOUNDED(view, level, event, ...)                                                       \
     do {                                                                                           \
         screen_begin(view);                                                                        \
         if (may_say(view)) {                                                                       \
-            pqi_log(level, SERVICE, event, __VA_ARGS__);                                           \
+            pqi_log(level, SERVICE, event, __VA_ARGS__, PQI_U64("corr_id", (view)->corr_id));      \
         }                                                                                          \
         screen_end(view);                                                                          \
     } while (0)
@@ -176,6 +176,7 @@ static void on_connected(void *user, const pqi_client_connected *link)
     const pql_posture *p = &link->posture;
     char certificate[PQL_FINGERPRINT_SIZE];
     pql_fingerprint_format(&link->certificate, certificate);
+    view->corr_id = link->attempt;
     SAY(view, PQI_LOG_INFO, "connected", PQI_STR("node", link->text),
         PQI_STR("address", link->address), PQI_STR("alpn", pqi_miner_alpn(link->dialect)),
         PQI_STR("group", pql_group_name(p->group)),
@@ -184,10 +185,11 @@ static void on_connected(void *user, const pqi_client_connected *link)
         PQI_F64("handshake_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
         PQI_U64("round_trips", p->round_trips), PQI_BOOL("pq_key_exchange", p->pq_key_exchange),
         PQI_BOOL("pq_authentication", p->pq_authentication), PQI_BOOL("resumed", p->resumed),
-        PQI_STR("certificate", certificate), PQI_U64("attempt", link->attempt));
+        PQI_STR("certificate", certificate), PQI_U64("attempt", link->attempt),
+        PQI_U64("corr_id", view->corr_id));
     if (!p->pq_key_exchange) {
         SAY(view, PQI_LOG_WARN, "classical", PQI_STR("reason", pql_downgrade_name(p->downgrade)),
-            PQI_STR("message", classical_sentence));
+            PQI_STR("message", classical_sentence), PQI_U64("corr_id", view->corr_id));
     }
     if (view->options->login.insecure) {
         screen_begin(view);
@@ -198,22 +200,25 @@ static void on_connected(void *user, const pqi_client_connected *link)
 
 static void on_job(void *user, const pqi_miner_job *job)
 {
+    pqi_mine_view *view = user;
     char difficulty[PQI_U512_TEXT_SIZE];
     (void)pqi_u512_to_decimal(difficulty, &job->difficulty);
-    SAY_BOUNDED((pqi_mine_view *)user, PQI_LOG_INFO, "job", PQI_STR("job", job->id),
+    SAY_BOUNDED(view, PQI_LOG_INFO, "job", PQI_STR("job", job->id),
                 PQI_STR("difficulty", difficulty));
 }
 
 static void on_cancelled(void *user, const char *reason)
 {
-    SAY_BOUNDED((pqi_mine_view *)user, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason));
+    pqi_mine_view *view = user;
+    SAY_BOUNDED(view, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason));
 }
 
 static void on_found(void *user, const pqi_solution *solution)
 {
+    pqi_mine_view *view = user;
     char nonce[PQI_MINER_NONCE_TEXT_SIZE];
     pqi_miner_nonce_text(nonce, solution->nonce);
-    SAY_BOUNDED((pqi_mine_view *)user, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
+    SAY_BOUNDED(view, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
                 PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC),
                 PQI_STR("nonce", nonce));
 }
@@ -323,9 +328,11 @@ static const char *reason_of(const pql_close *why)
 
 static void on_disconnected(void *user, const pql_close *why)
 {
-    SAY((pqi_mine_view *)user, why->status == PQL_OK ? PQI_LOG_INFO : PQI_LOG_WARN, "disconnected",
+    pqi_mine_view *view = user;
+    SAY(view, why->status == PQL_OK ? PQI_LOG_INFO : PQI_LOG_WARN, "disconnected",
         PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_node", why->by_peer),
-        PQI_U64("code", why->code), PQI_STR("reason", reason_of(why)));
+        PQI_U64("code", why->code), PQI_STR("reason", reason_of(why)),
+        PQI_U64("corr_id", view->corr_id));
 }
 
 static void on_retrying(void *user, const pqi_client_trouble *what)

@@ -16,6 +16,7 @@ typedef struct pqi_mine_view {
     bool live;                       /* there is a status line */
     uint64_t status_due;             /* of the next status event, where there is no status line */
     pthread_mutex_t lock;            /* for the screen and the line */
+    unsigned corr_id;                /* of the link that events are about: its number, from 1 */
     uint64_t second;                 /* the one in which |said| counts; with the lock */
     unsigned said;                   /* lines for the node's messages in it */
     uint64_t left_out;               /* lines that were too many, since the last one */

@@ -274,6 +274,7 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
     connect->idle_timeout = idle_ms * PQI_NS_PER_MS;
     connect->keep_alive = opts->keep_alive_ms * PQI_NS_PER_MS;
     connect->copies = opts->first_flight_copies;
+    connect->no_token = opts->no_token;
     connect->own_profile = strncmp(opts->alpn, OWN_PROFILE, strlen(OWN_PROFILE)) == 0;
     (void)snprintf(connect->host_port, sizeof(connect->host_port), "%.255s:%u", connect->url.host,
                    (unsigned)connect->url.port);

@@ -89,7 +89,7 @@ typedef struct pqi_connect {
     uint64_t idle_timeout, keep_alive;
     unsigned max_streams;
     unsigned copies; /* of the first flight, as the caller wants it; 0: automatic */
-    bool own_profile;
+    bool own_profile, no_token;
     char host_port[sizeof(((pqi_quic_tls_peer *)0)->host_port)]; /* what was dialled */
     pqi_address addresses[PQI_CONNECT_ADDRESSES];
     size_t address_count, address_at;

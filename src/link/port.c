@@ -399,8 +399,10 @@ static void plan_first_flight(pql_context *ctx, const pqi_connect *connect, uint
     const unsigned usual = connect->own_profile ? COPIES_COMPACT : COPIES_FOREIGN;
     opts->copies_long = connect->copies != 0 ? connect->copies : known > usual ? known : usual;
     opts->copies_short = connect->copies != 0 ? connect->copies : known > 1 ? known : 1;
-    opts->token_len = pqi_servers_take_token(ctx->servers, connect->host_port, token);
-    opts->token = token;
+    if (!connect->no_token) {
+        opts->token_len = pqi_servers_take_token(ctx->servers, connect->host_port, token);
+        opts->token = token;
+    }
 }
 
 pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t handshake_timeout,

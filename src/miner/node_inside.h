@@ -85,6 +85,25 @@ struct pqi_node_link {
     atomic_uint_fast64_t hash_rate, share_rate;
 };
 
+/* ---- node_door.c: who has not said Ready yet.  Beyond a bound the oldest goes, not the new one:
+ * whoever does say Ready does so at once, so a crowd of silent strangers pushes out itself. ---- */
+void pqi_node_wait_begin(pqi_node_link *miner);
+/* Harmless for one that does not wait. */
+void pqi_node_wait_end(pqi_node_link *miner);
+/* Lets it in or not; its name is then the operator's where a token gave one. */
+bool pqi_node_authorise(pqi_node_link *miner, const pqi_miner_hello *hello);
+/* False when a token let it in that is there no more. */
+bool pqi_node_still_granted(const pqi_node_link *miner);
+
+/* ---- node_protocols.c ---- */
+/* Fills |alpn| with what is spoken, best first, and answers how many that are; |*uncertified| as in
+ * pql_listen_opts.  Official programs have no post-quantum cryptography: they get the classical
+ * leaf, which they have pinned, and a policy that asks for ML-KEM leaves them out. */
+size_t pqi_node_protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MINER_DIALECTS],
+                          uint32_t *uncertified);
+/* Fills the service's |refusals| for those that are not served; how many. */
+size_t pqi_node_refusals(pqi_node_service *s);
+
 /* ---- node_log.c: at most PQI_NODE_LINES_PER_SEC lines about single links a second, and each says
  * how many were left out before it.  A link on which no Ready came is worth a line for debugging
  * only. ---- */

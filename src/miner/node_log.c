@@ -21,14 +21,19 @@ static bool may_log(pqi_node_service *s, uint64_t *left_out)
 void pqi_node_log_open(const pqi_node_link *miner)
 {
     const pql_posture *p = &miner->posture;
+    pql_fingerprint shown;
+    char certificate[PQL_FINGERPRINT_SIZE] = "";
     uint64_t left_out = 0;
     if (!may_log(miner->service, &left_out)) {
         return;
     }
+    if (pql_link_peer_fingerprint(miner->link, PQL_FINGERPRINT_CERT, &shown)) {
+        pql_fingerprint_format(&shown, certificate);
+    }
     pqi_log(PQI_LOG_INFO, PQI_NODE_SERVICE, "link_open", PQI_STR("miner", miner->name),
             PQI_STR("token", miner->grant.token), PQI_STR("agent", miner->agent),
-            PQI_STR("address", miner->address), PQI_STR("alpn", pql_link_alpn(miner->link)),
-            PQI_STR("algo", pql_group_name(p->group)),
+            PQI_STR("certificate", certificate), PQI_STR("address", miner->address),
+            PQI_STR("alpn", pql_link_alpn(miner->link)), PQI_STR("algo", pql_group_name(p->group)),
             PQI_STR("signature", pql_signature_name(p->own_signature)),
             PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_BOOL("pq", p->pq_key_exchange),
             PQI_STR("downgrade_reason", pql_downgrade_name(p->downgrade)),

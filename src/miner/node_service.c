@@ -16,7 +16,6 @@
 /* Bytes that wait for a miner that does not read: some 200 frames.  What comes then is the newest
  * job only, and after PQI_NODE_STALL_NS the link ends. */
 #define MINER_QUEUE ((size_t)64 * 1024)
-#define UNNAMED "unnamed"
 /* Between the Cancel of a drain and the close: the close would overtake a Cancel that has to wait
  * for its turn (pacing) or to be sent again. */
 #define GOODBYE_TIME (100 * PQI_NS_PER_MS)
@@ -207,7 +206,7 @@ static void tell(pqi_node_link *miner, const news *n, uint64_t now)
 static void check_token(pqi_node_link *miner, uint64_t now)
 {
     pqi_node_service *s = miner->service;
-    if (!miner->granted || pqi_tokens_has(s->opts.tokens, &miner->grant)) {
+    if (pqi_node_still_granted(miner)) {
         return;
     }
     pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
@@ -502,56 +501,6 @@ static void unlist_miner(pqi_node_link *miner)
     pthread_mutex_unlock(&s->miners_lock);
 }
 
-/* ---- Who has not said Ready yet.  Beyond a bound the oldest goes, not the new one: whoever does
- * say Ready does so at once, so a crowd of silent strangers pushes out itself. ---- */
-
-static void stop_waiting(pqi_node_link *miner)
-{
-    pqi_node_worker *home = miner->home;
-    if (!miner->waits) {
-        return;
-    }
-    *(miner->waiting_prev != NULL ? &miner->waiting_prev->waiting_next : &home->oldest_waiting) =
-        miner->waiting_next;
-    *(miner->waiting_next != NULL ? &miner->waiting_next->waiting_prev : &home->newest_waiting) =
-        miner->waiting_prev;
-    miner->waits = false;
-    home->waiting--;
-}
-
-static void start_waiting(pqi_node_link *miner)
-{
-    pqi_node_worker *home = miner->home;
-    const unsigned limit = miner->service->opts.max_waiting;
-    if (home->waiting >= (limit != 0 ? limit : PQI_NODE_WAITING_MAX)) {
-        pqi_node_link *oldest = home->oldest_waiting;
-        stop_waiting(oldest);
-        pqi_session_node_close(&oldest->session, PQI_CLOSE_CROWDED);
-    }
-    miner->waiting_prev = home->newest_waiting;
-    *(home->newest_waiting != NULL ? &home->newest_waiting->waiting_next : &home->oldest_waiting) =
-        miner;
-    home->newest_waiting = miner;
-    miner->waits = true;
-    home->waiting++;
-}
-
-/* Lets it in or not; its name is then the operator's where a token gave one. */
-static bool authorise(pqi_node_link *miner, const pqi_miner_hello *hello)
-{
-    const pqi_node_service_opts *opts = &miner->service->opts;
-    const char *name = hello->name != NULL ? hello->name : UNNAMED;
-    const bool needed =
-        miner->dialect == PQI_MINER_V2 || (miner->dialect == PQI_MINER_PQ1 && opts->token_required);
-    if (needed) {
-        miner->granted = hello->token != NULL && opts->tokens != NULL &&
-                         pqi_tokens_match(opts->tokens, hello->token, &miner->grant);
-        name = miner->grant.miner;
-    }
-    (void)snprintf(miner->name, sizeof(miner->name), "%s", name);
-    return miner->granted || !needed;
-}
-
 static const pqi_label_protocol protocol_labels[PQI_MINER_DIALECTS] = {
     [PQI_MINER_PQ1] = PQI_PROTOCOL_PQLINK_1,
     [PQI_MINER_V2] = PQI_PROTOCOL_QUANTUS_2,
@@ -562,8 +511,8 @@ static bool on_hello(void *user, const pqi_miner_hello *hello)
 {
     pqi_node_link *miner = user;
     pqi_node_service *s = miner->service;
-    stop_waiting(miner);
-    if (!authorise(miner, hello)) {
+    pqi_node_wait_end(miner);
+    if (!pqi_node_authorise(miner, hello)) {
         pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
         pqi_node_log_refused(s, miner->link,
                              hello->token == NULL ? "it has no token" : "its token is wrong");
@@ -645,7 +594,7 @@ static void link_open(pql_link *link, void *user)
         miner->next->prev = miner;
     }
     miner->home->first = miner;
-    start_waiting(miner);
+    pqi_node_wait_begin(miner);
     pql_link_set_data(link, miner);
     const news n = newest(s);
     tell(miner, &n, now);
@@ -667,7 +616,7 @@ static void link_close(pql_link *link, const pql_close *why, void *user)
     if (miner->next != NULL) {
         miner->next->prev = miner->prev;
     }
-    stop_waiting(miner);
+    pqi_node_wait_end(miner);
     unlist_miner(miner);
     pqi_node_miner_leave(miner->metrics);
     free(miner);
@@ -774,68 +723,6 @@ void pqi_node_service_free(pqi_node_service *service)
     free(service);
 }
 
-/* What is spoken, best first.  Official programs have no post-quantum cryptography: they get the
- * ECDSA certificate, which they have pinned, and a policy that asks for ML-KEM leaves them out. */
-static size_t protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_MINER_DIALECTS],
-                        uint32_t *uncertified)
-{
-    size_t count = 0;
-    *uncertified = 0;
-    alpn[count++] = (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_PQ1), .leaf = PQL_LEAF_PQ};
-    if (pqi_node_serves(opts, PQI_MINER_V2)) {
-        /* Its miners have no certificate, and log in with a token, always. */
-        *uncertified |= UINT32_C(1) << count;
-        alpn[count++] =
-            (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_V2), .leaf = PQL_LEAF_CLASSICAL};
-    }
-    if (pqi_node_serves(opts, PQI_MINER_V1)) {
-        alpn[count++] =
-            (pql_alpn){.name = pqi_miner_alpn(PQI_MINER_V1), .leaf = PQL_LEAF_CLASSICAL};
-    }
-    return count;
-}
-
-bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
-{
-    /* Official programs have neither ML-KEM nor a certificate of their own. */
-    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY;
-    switch (dialect) {
-    case PQI_MINER_V2:
-        return classical && opts->tokens != NULL && (opts->clients == NULL || opts->token_required);
-    case PQI_MINER_V1:
-        return classical && opts->allow_v1 && opts->clients == NULL;
-    default:
-        return dialect == PQI_MINER_PQ1;
-    }
-}
-
-static const char no_v1[] = "A miner before v4 (quantus-miner) was refused, because it sends no "
-                            "token: start the node with --allow-v1, or update the miner.";
-static const char no_ml_kem[] = "An official miner was refused: it has no ML-KEM, "
-                                "and the policy of the node is pq-only.";
-
-static const char no_certificate[] =
-    "An official miner was refused: the node lets in listed client "
-    "certificates only (--clients), and official miners have "
-    "none.";
-
-/* What to say to those that are not served. */
-static size_t refusals(pqi_node_service *s)
-{
-    const char *all = s->opts.policy == PQL_POLICY_PQ_ONLY ? no_ml_kem
-                      : s->opts.clients != NULL            ? no_certificate
-                                                           : NULL;
-    size_t count = 0;
-    if (all != NULL) {
-        s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), all};
-    }
-    if (!pqi_node_serves(&s->opts, PQI_MINER_V1)) {
-        s->refusals[count++] =
-            (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V1), all != NULL ? all : no_v1};
-    }
-    return count;
-}
-
 /* Before the first listener. */
 static pql_status start_service(pqi_node_service *s, pql_context *ctx, pql_error *err)
 {
@@ -858,12 +745,12 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
 {
     pql_alpn alpn[PQI_MINER_DIALECTS];
     uint32_t uncertified;
-    const size_t count = protocols(&service->opts, alpn, &uncertified);
+    const size_t count = pqi_node_protocols(&service->opts, alpn, &uncertified);
     const pql_listen_opts listen = {.alpn = alpn,
                                     .alpn_count = count,
                                     .uncertified = uncertified,
                                     .refusals = service->refusals,
-                                    .refusal_count = refusals(service),
+                                    .refusal_count = pqi_node_refusals(service),
                                     .clients = service->opts.clients,
                                     .max_links_per_address = service->opts.max_links_per_address,
                                     .handlers = &handlers,

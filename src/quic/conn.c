@@ -1,7 +1,6 @@
 /* The life of one connection: made and fed. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "identity/identity.h"
 #include "quic/internal.h"
 
 #include <ngtcp2/ngtcp2_crypto_boringssl.h>
@@ -326,17 +325,9 @@ bool pqi_quic_conn_is_server(const pqi_quic_conn *conn)
 bool pqi_quic_conn_peer_fingerprint(const pqi_quic_conn *conn, pql_fingerprint_form form,
                                     pql_fingerprint *out)
 {
-    if (conn->peer.shown) {
-        *out = form == PQL_FINGERPRINT_SPKI ? conn->peer.shown_spki : conn->peer.shown_cert;
-        return true;
-    }
-    const STACK_OF(CRYPTO_BUFFER) *chain =
-        conn->ssl == NULL ? NULL : SSL_get0_peer_certificates(conn->ssl);
-    if (chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0) {
-        return false;
-    }
-    const CRYPTO_BUFFER *leaf = sk_CRYPTO_BUFFER_value(chain, 0);
-    return pqi_fingerprint_of_der(CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf), form, out);
+    const pqi_quic_tls_peer *peer = &conn->peer;
+    *out = form == PQL_FINGERPRINT_SPKI ? peer->shown_spki : peer->shown_cert;
+    return peer->shown;
 }
 
 void pqi_quic_conn_set_timer(pqi_quic_conn *conn, uint64_t when)

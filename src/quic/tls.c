@@ -48,13 +48,6 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
     }
 }
 
-/* The library drops a client's certificate after the handshake. */
-static void take_down(pqi_quic_tls_peer *peer, const pqi_chain *chain)
-{
-    peer->shown =
-        pqi_fingerprints_of_der(chain->der[0], chain->len[0], &peer->shown_cert, &peer->shown_spki);
-}
-
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
 enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
 {
@@ -62,6 +55,7 @@ enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
     pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
     pqi_chain chain = {0};
     collect_chain(ssl, &chain);
+    (void)pqi_chain_know(&chain);
     const bool hybrid = pql_group_is_pq(SSL_get_group_id(ssl));
     if (tls->use.policy == PQL_POLICY_PQ_ONLY && !hybrid) {
         *out_alert = SSL_AD_INSUFFICIENT_SECURITY;
@@ -77,9 +71,10 @@ enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
         *out_alert = pqi_trust_alert(status);
         return ssl_verify_invalid;
     }
-    if (tls->use.server) {
-        take_down(peer, &chain);
-    }
+    /* For whoever asks later: of a client's certificate the library keeps a hash only. */
+    peer->shown = true;
+    peer->shown_cert = chain.of_cert;
+    peer->shown_spki = chain.of_spki;
     return ssl_verify_ok;
 }
 

@@ -79,7 +79,7 @@ typedef struct pqi_quic_tls_peer {
     pql_trust how;                         /* outcome of the trust check */
     uint8_t address[PQI_LEAF_ADDRESS_LEN]; /* server: the client's */
     bool by_memory, other_leaf;            /* server: how the leaf was chosen, and which */
-    bool shown; /* server: the client showed a certificate; both fingerprints of it: */
+    bool shown; /* the peer showed a certificate; both fingerprints of it: */
     pql_fingerprint shown_cert, shown_spki;
     bool settled; /* client: pqi_quic_tls_settle was content; sessions may be kept */
     uint8_t resumed_leaf[PQL_SHA256_SIZE]; /* server: of the session that was resumed */

@@ -1,5 +1,6 @@
 /* The server's side of TLS: certificates by protocol name and by the client's hint, and their
  * replacement while handshakes run. */
+#include "base/cursor.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "identity/identity.h"
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* RFC 8446, 4.2.3: the signature_algorithms extension. */
+#define EXTENSION_SIGNATURES 13
 /* RFC 7301: the ALPN extension. */
 #define EXTENSION_ALPN 16
 /* As much of a stranger's protocol name as a log line shows, and a NUL. */
@@ -174,6 +177,33 @@ static tls_whose choose_whose(const pqi_tls_generation *generation, const SSL_CL
     return peer->other_leaf ? TLS_OTHER : TLS_CURRENT;
 }
 
+/* True when the client can verify a signature of |scheme|. */
+static bool scheme_offered(const SSL_CLIENT_HELLO *hello, uint16_t scheme)
+{
+    const uint8_t *list = NULL;
+    size_t len = 0;
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_SIGNATURES, &list, &len) != 1) {
+        return false;
+    }
+    pqi_reader r;
+    pqi_reader_init(&r, list, len);
+    (void)pqi_read_u16(&r); /* the length of what follows */
+    while (pqi_reader_left(&r) >= sizeof(scheme)) {
+        if (pqi_read_u16(&r) == scheme) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Without a protocol in common no leaf is ever shown.  It is one that the client can verify, so
+ * that the handshake fails at the protocol and with its alert, 120 (RFC 9001, 8.1), not before. */
+static pql_leaf leaf_of_nobody(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello)
+{
+    return scheme_offered(hello, generation->scheme[TLS_CURRENT][PQL_LEAF_PQ]) ? PQL_LEAF_PQ
+                                                                               : PQL_LEAF_CLASSICAL;
+}
+
 static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
 {
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
@@ -182,7 +212,8 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
     const int protocol = protocol_of(tls, hello);
     /* The certificate follows from the protocol name, so that a pinned peer sees the same
      * fingerprint whatever its library learns one day. */
-    const pql_leaf leaf = protocol >= 0 ? tls->alpn_leaf[protocol] : PQL_LEAF_PQ;
+    const pql_leaf leaf =
+        protocol >= 0 ? tls->alpn_leaf[protocol] : leaf_of_nobody(generation, hello);
     const tls_whose whose = choose_whose(generation, hello, leaf, peer);
     if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
         return ssl_select_cert_error;

@@ -175,11 +175,28 @@ static shown_name show(const char *host_port)
     return name;
 }
 
+bool pqi_chain_know(pqi_chain *chain)
+{
+    chain->known =
+        chain->count > 0 && chain->count <= CHAIN_MAX &&
+        pqi_fingerprints_of_der(chain->der[0], chain->len[0], &chain->of_cert, &chain->of_spki);
+    return chain->known;
+}
+
 static bool fingerprints_of_leaf(const pqi_chain *chain, pql_fingerprint *of_cert,
                                  pql_fingerprint *of_spki)
 {
-    return chain->count > 0 && chain->count <= CHAIN_MAX &&
-           pqi_fingerprints_of_der(chain->der[0], chain->len[0], of_cert, of_spki);
+    pqi_chain copy;
+    if (!chain->known) {
+        copy = *chain;
+        if (!pqi_chain_know(&copy)) {
+            return false;
+        }
+        chain = &copy;
+    }
+    *of_cert = chain->of_cert;
+    *of_spki = chain->of_spki;
+    return true;
 }
 
 static bool pinned(const pqi_trust *trust, const pql_fingerprint *came)

@@ -34,7 +34,13 @@ typedef struct pqi_chain {
     const uint8_t *der[8];
     size_t len[8];
     size_t count;
+    bool known; /* of the leaf, by pqi_chain_know: */
+    pql_fingerprint of_cert, of_spki;
 } pqi_chain;
+
+/* Takes the leaf's fingerprints down, so that nobody has to compute them again.  False when the
+ * leaf is no X.509 certificate; a check then says so. */
+bool pqi_chain_know(pqi_chain *chain);
 
 /* Decides, and changes nothing.  |host| is the name or address that was dialled, |host_port| the
  * key for TOFU (both "" for a client that dialled us), |now_unix| seconds for the validity dates

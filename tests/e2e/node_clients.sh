@@ -13,6 +13,7 @@ start_node node --difficulty 20000 --block-time 1s --clients "$dir/clients"
 start_miner known --max-blocks 1 --identity --dir "$dir/known"
 ends "$miner_pid" 0
 contains "$dir/known.log" "$(miner_pin "$dir/known")"
+contains "$dir/node.log" "\"certificate\":\"$(miner_pin "$dir/known")\""
 
 start_miner bare --max-blocks 1
 wait_for "$dir/bare.log" 'with a certificate only'

@@ -178,12 +178,13 @@ class Scene:
         self.programs.append(program)
         return program
 
-    def node(self, *options, difficulty=1, port=0, admin="off"):
+    def node(self, *options, difficulty=1, port=0, admin="off", source="dev"):
         """Our node; its port, its pins and its directory are attributes."""
         state = self.directory / "node"
+        chain = ["--source", source, "--difficulty", difficulty] if source else []
         node = self.run("node", [self.world.pqlink, "node", "--dir", state, "--listen", f"quic://127.0.0.1:{port}",
-                                 "--admin", admin, "--difficulty", difficulty, "--workers", 1,
-                                 "--log-format", "json", "--log-level", "debug", *options])
+                                 "--admin", admin, "--workers", 1, "--log-format", "json", "--log-level", "debug",
+                                 *chain, *options])
         listening = node.wait_event("listening")
         node.port, node.state = listening["port"], state
         shown = json.loads(subprocess.run([self.world.pqlink, "fingerprint", "--dir", state, "--json"],

@@ -1,6 +1,9 @@
 """Resumption and client certificates: what miner links turn off on purpose, tried with tests/interop/link_peer.c."""
+import types
+
 from client_cases import PQ, TOKEN, mined
-from harness import check
+from harness import Skipped, check
+from server_cases import start_haproxy
 from tap import Tap
 
 
@@ -84,6 +87,19 @@ def resumption_at_them(scene, shim, upstream):
     return "the second and the third session"
 
 
+def address_token_at_them(scene, shim, upstream):
+    """A token of the first session spares the second one the Retry."""
+    server = upstream.serve(scene, shim, 1, token=TOKEN, retry="yes")
+    with Tap(server.port) as tap:
+        client = connect(scene, "hybrid" if upstream.groups == "pq" else "off", server,
+                         scene.world.leaf_hash(upstream.certificate), upstream.alpn, 2)
+        check(client.finish() == 0, client.tail())
+    if len(tap.retried) == 2 and shim.name == "aioquic":
+        raise Skipped("aioquic gives no address tokens")
+    check(len(tap.retried) == 1, f"{len(tap.retried)} of 2 sessions got a Retry")
+    return "the first session gets a Retry, the second none"
+
+
 def zero_rtt_at_them(scene, shim, upstream):
     server = upstream.serve(scene, shim, 1, token=TOKEN, early="yes")
     with Tap(server.port) as tap:
@@ -95,6 +111,19 @@ def zero_rtt_at_them(scene, shim, upstream):
     return "offered, and never used"
 
 
+def haproxy_resumption(scene):
+    """It ends the link for what it is told, but gives its tickets before."""
+    server = types.SimpleNamespace(port=start_haproxy(scene, "ml-dsa-87", "X25519MLKEM768"))
+    client = connect(scene, "hybrid", server, scene.world.leaf_hash("ml-dsa-87"), "h3", 3)
+    client.finish()
+    resumed(client, [False, True, True])
+    return "the second and the third session"
+
+
+def nginx_resumption(_):
+    raise Skipped("nginx first opens the unidirectional streams of HTTP/3, which our links do not grant, and closes")
+
+
 def mutual_at_them(scene, shim, upstream):
     server = upstream.serve(scene, shim, 1, token=TOKEN, client_cert="yes")
     client = connect(scene, "hybrid", server, scene.world.leaf_hash(upstream.certificate), upstream.alpn, 1, "mutual")
@@ -104,6 +133,8 @@ def mutual_at_them(scene, shim, upstream):
     return "ML-DSA-87, our compact certificate"
 
 
+WEB = {"nginx": nginx_resumption, "HAProxy": haproxy_resumption}
 AT_US = {"resumption": resumption_at_us, "0-RTT": zero_rtt_at_us, "mutual": mutual_at_us,
          "no client certificate": no_client_certificate}
-AT_THEM = {"resumption": resumption_at_them, "0-RTT": zero_rtt_at_them}
+AT_THEM = {"resumption": resumption_at_them, "address token": address_token_at_them,
+           "0-RTT": zero_rtt_at_them}

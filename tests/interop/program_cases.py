@@ -13,9 +13,9 @@ from harness import WAIT_S, Skipped, check
 READY = b"\0\0\0\x0c" + b'{"Ready":{}}'
 
 
-def s_client(scene, node, alpn="pqlink-miner/1", groups="X25519MLKEM768"):
+def s_client(scene, node, alpn="pqlink-miner/1", groups="X25519MLKEM768", relay=None):
     return scene.run("openssl", scene.world.in_tree(
-        "openssl", "s_client", "-quic", "-groups", groups, "-alpn", alpn, "-connect", f"127.0.0.1:{node.port}"),
+        "openssl", "s_client", "-quic", "-groups", groups, "-alpn", alpn, "-connect", f"127.0.0.1:{(relay or node).port}"),
         stdin=subprocess.PIPE)
 
 
@@ -38,6 +38,21 @@ def openssl_handshake(scene):
     shown = scene.world.openssl("x509", "-in", scene.world.inside(leaf), "-noout", "-fingerprint", "-sha256")
     check(shown.split("=")[1].strip().replace(":", "").lower() == node.pq_pin, "another leaf than the pinned one")
     return "X25519MLKEM768, ML-DSA-87, leaf as pinned, a job received"
+
+
+def openssl_relayed(*options):
+    def case(scene):
+        node = scene.node()
+        relay = scene.relayed(node.port, *options)
+        client = s_client(scene, node, relay=relay)
+        say(client, READY)
+        client.wait(lambda: "NewJob" in client.text(), "was given no job")
+        check(len(node.events("link_open")) == 1, "the link was made more than once")
+        before = scene.relay_stats(relay)["before_validation"]
+        check(before["from_server"] > 0 and before["over_three_times"] == 0,
+              "the node sent more than three times what it had received")
+        return "a job received"
+    return case
 
 
 def openssl_key_update(scene):
@@ -199,10 +214,11 @@ def v1_refused(program):
     def case(scene):
         node = client_cases.V2.node(scene)
         v1_miner(scene, program, node)
-        refused = node.wait_event("handshake_failed")["code"]
-        check(refused in (0x178, 0x128), f"closed with {refused:#x}")
+        refused = node.wait_event("handshake_failed")
+        check(refused["code"] == 0x178, f"closed with {refused['code']:#x}")
+        check("--allow-v1" in refused["reason"], f"the log does not say what to do: {refused['reason']}")
         check(not node.events("link_open"), "it was let in")
-        return f"closed with {refused:#x}"
+        return "closed with 0x178, and the log says why"
     return case
 
 
@@ -246,16 +262,47 @@ def our_miner_wrong_token(scene):
     return f"our miner stops: exit status {miner.process.returncode}"
 
 
-def our_node_behind_official_node(scene):
-    """Our node logs in as one miner, and hands the jobs to a miner of its own over PQ."""
-    if not scene.world.option_of("node", "--source-token"):
+def node_behind(scene, upstream, *options, sources=()):
+    """Our node, which logs in to an official one as one miner and hands its jobs on."""
+    if not scene.world.option_of("node", "--source-token-file"):
         raise Skipped("this pqlink's node takes no jobs from an official node")
-    upstream = official_node(scene)
-    node = scene.node("--source", f"quantus://127.0.0.1:{upstream.port}", "--source-token", upstream.token,
-                      "--source-pin", f"sha256:{upstream.pin}")
-    scene.miner(node.port, node.pq_pin)
-    node.wait_event("block_accepted", 2)
-    return "official jobs mined over pqlink-miner/1"
+    pin = scene.directory / "source-pin"
+    pin.write_text(upstream.pin + "\n")
+    words = [word for url in (*sources, f"quantus://127.0.0.1:{upstream.port}") for word in ("--source", url)]
+    node = scene.node(*words, "--source-pin-file", pin, "--source-token-file", upstream.token, *options, source=None)
+    node.pin = node.shown["classical"]["certificate"].removeprefix("sha256:")
+    return node
+
+
+def three_blocks(miner):
+    """The official node gives out the next job when it has verified the proof of the one before."""
+    miner.wait(lambda: len({job["job"] for job in miner.events("job")}) > 3, "was given no further job")
+    return "official jobs, 3 proofs that the official node verified"
+
+
+def our_node_behind_official_node(scene):
+    node = node_behind(scene, official_node(scene))
+    return three_blocks(scene.miner(node.port, node.pq_pin))
+
+
+def second_source(scene):
+    dead = f"quantus://127.0.0.1:{scene.world.free_port()}"
+    node = node_behind(scene, official_node(scene), sources=[dead])
+    return three_blocks(scene.miner(node.port, node.pq_pin))
+
+
+def official_miner_behind_our_node(scene):
+    """All official but the node in the middle."""
+    if not scene.world.quantus_miner:
+        raise Skipped("QUANTUS_MINER names no official miner")
+    tokens = scene.directory / "tokens"
+    tokens.write_text(f"rig-1:{TOKEN}\n")
+    tokens.chmod(0o600)
+    node = node_behind(scene, official_node(scene), "--tokens", tokens)
+    miner = official_miner(scene, node)
+    # It logs each job that it is given.
+    miner.wait(lambda: len(set(re.findall(r"Received job: id=([^,]+),", miner.text()))) > 3, "was given no further job")
+    return "official jobs, 3 proofs that the official node verified"
 
 
 OFFICIAL_MINER = {
@@ -267,10 +314,15 @@ OFFICIAL_MINER = {
 OFFICIAL_V1 = {"mining, v1": v1_mines, "v1 not allowed": v1_refused}
 OFFICIAL_NODE = {
     "mining": our_miner_for_official_node, "wrong token": our_miner_wrong_token,
-    "node behind node": our_node_behind_official_node,
+    "node behind node": our_node_behind_official_node, "second source": second_source,
+    "official miner, our node, official node": official_miner_behind_our_node,
 }
 PROGRAMS = {
     "OpenSSL": {"handshake": openssl_handshake, "key update": openssl_key_update, "wrong ALPN": openssl_wrong_alpn,
-                "classical refused": openssl_classical, "pq-only": openssl_pq_only},
+                "classical refused": openssl_classical, "pq-only": openssl_pq_only, "long RTT": openssl_relayed("--delay", 300),
+                "amplification limit": openssl_relayed("--delay", 20, "--split-first", 50),
+                "loss": openssl_relayed("--loss", 10, "--seed", 3, "--delay", 5),
+                "corruption": openssl_relayed("--corrupt", 10, "--seed", 4, "--delay", 5),
+                "duplicates": openssl_relayed("--duplicate", 3), "MTU of 1200": openssl_relayed("--mtu", 1200)},
     "curl": {"wrong ALPN": curl_wrong_alpn},
 }

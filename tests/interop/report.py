@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import platform
+import re
 
 HEAD = """# Interoperability
 
@@ -48,6 +49,7 @@ LEGEND = """
 | classical refused, pq-only | no miner link without ML-KEM (close code 7); under `--policy pq-only` alert 40 |
 | multiplexing | 32 links of one client socket at once |
 | stream limit | a second stream is not granted, and the first goes on |
+| address token | before 150 half-open handshakes the first session gets a Retry, the second shows the token of the first |
 | no tickets | a second session with our node is a full handshake |
 | resumption | our listener with tickets; a foreign server with its own: the next session is resumed, as both sides see it |
 | weak ticket | a classical session under the policy hybrid is not resumed |
@@ -121,7 +123,8 @@ def write_json(path, results, versions):
 
 def write_page(path, results, versions):
     roles = list(dict.fromkeys(result["role"] for result in results))
-    made = [HEAD, "## Results\n\n", f"{totals(results)}, on {datetime.date.today()} with Linux {platform.release()}, "
+    made = [HEAD, "## Results\n\n", f"{totals(results)}, on {datetime.date.today()} with Linux "
+            f"{re.match('[0-9.]*[0-9]', platform.release()).group()}, "
             f"{os.cpu_count()} processors.\n\n", "| program | version |\n| --- | --- |\n"]
     made += [f"| {name} | {version} |\n" for name, version in versions.items()]
     made += ["\n", *(table(results, role) for role in roles), details(results), LEGEND]

@@ -169,6 +169,8 @@ def rows(place):
     for peer, cases in program_cases.PROGRAMS.items():
         for case, function in cases.items():
             yield peer, AT_NODE, case, function
+    for peer, function in link_cases.WEB.items():
+        yield peer, LINK_AT_THEM, "resumption", function
     for peer, cases in server_cases.PROBED.items():
         for case, function in cases.items():
             yield peer, PROBED, case, function

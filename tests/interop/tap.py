@@ -13,11 +13,15 @@ CONGESTION = 3
 
 
 class Tap:
-    """Counts while it is entered: Retry and 0-RTT packets, ECN marks, and ports of clients."""
+    """Counts while it is entered: Retry and 0-RTT packets, ECN marks, and ports of clients.
 
-    def __init__(self, port):
-        self.port = port
+    Packets from and to the client port |besides| are somebody else's.
+    """
+
+    def __init__(self, port, besides=None):
+        self.port, self.besides = port, besides
         self.retries = self.zero_rtts = 0
+        self.retried = set()  # connection IDs of clients that got one
         self.marks = {"to": set(), "from": set()}
         self.client_ports = set()
 
@@ -53,7 +57,7 @@ class Tap:
             return
         head = (packet[0] & 15) * 4
         source, target = struct.unpack("!HH", packet[head:head + 4])
-        if self.port not in (source, target):
+        if self.port not in (source, target) or self.besides in (source, target):
             return
         to_server = target == self.port
         self.marks["to" if to_server else "from"].add(packet[1] & 3)
@@ -62,5 +66,8 @@ class Tap:
         first = packet[head + 8] if len(packet) > head + 13 else 0
         version = packet[head + 9:head + 13]
         if first & LONG_HEADER and version != bytes(4):
-            self.retries += first & LONG_TYPE == RETRY and not to_server
+            if first & LONG_TYPE == RETRY and not to_server:
+                self.retries += 1
+                start = head + 14
+                self.retried.add(packet[start:start + packet[head + 13]])
             self.zero_rtts += first & LONG_TYPE == ZERO_RTT and to_server

@@ -188,6 +188,43 @@ static void a_node_listens_on_addresses_only(void **state)
                    WORDS("--listen", "quic://localhost:9833"));
 }
 
+static void a_node_listens_on_several_addresses(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_node,
+                         WORDS("--listen", "quic://0.0.0.0:9833", "--listen", "quic://[::]:9833"),
+                         NULL),
+                     PQL_OK);
+    assert_int_equal(node.listen_count, 2);
+    assert_string_equal(node.listen[1].text, "quic://[::]:9833");
+}
+
+static void a_ninth_address_is_one_too_many(void **state)
+{
+    enum { WORDS_MAX = 2 * (PQI_NODE_LISTEN_MAX + 1) };
+    char *words[WORDS_MAX];
+    (void)state;
+    for (size_t i = 0; i < WORDS_MAX; i += 2) {
+        words[i] = (char *)(uintptr_t)"--listen";
+        words[i + 1] = (char *)(uintptr_t)"quic://127.0.0.1:1";
+    }
+    assert_refused(&pqi_command_node, "at most 8 addresses", words, WORDS_MAX);
+}
+
+static void what_official_miners_need_is_typed(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_node,
+                         WORDS("--tokens", "/t", "--allow-v1", "--share-difficulty", "1000"), NULL),
+                     PQL_OK);
+    assert_string_equal(node.tokens_file, "/t");
+    assert_true(node.allow_v1);
+    assert_int_equal(node.share_difficulty, 1000);
+    assert_refused(&pqi_command_node, "--share-difficulty", WORDS("--share-difficulty", "0"));
+    assert_refused(&pqi_command_node, "contradict each other",
+                   WORDS("--allow-v1", "--policy", "pq-only"));
+}
+
 static void a_miner_with_a_pin_is_complete(void **state)
 {
     (void)state;
@@ -368,7 +405,8 @@ static void descriptions_fit_and_name_the_default(void **state)
 static void nothing_that_weakens_a_link_comes_from_the_environment(void **state)
 {
     (void)state;
-    const char *const typed[] = {"insecure", "keylog", "qlog", "policy", "listen", "admin"};
+    const char *const typed[] = {"insecure", "keylog", "qlog",    "policy",
+                                 "listen",   "admin",  "allow-v1"};
     const pqi_command *const commands[] = {&pqi_command_node, &pqi_command_mine};
     for (size_t c = 0; c < 2; c++) {
         for (size_t i = 0; i < commands[c]->option_count; i++) {
@@ -391,6 +429,9 @@ int main(void)
         cmocka_unit_test(a_source_may_be_named_by_its_directory),
         cmocka_unit_test(what_does_not_make_a_source_is_refused),
         cmocka_unit_test(a_node_listens_on_addresses_only),
+        cmocka_unit_test(a_node_listens_on_several_addresses),
+        cmocka_unit_test(a_ninth_address_is_one_too_many),
+        cmocka_unit_test(what_official_miners_need_is_typed),
         cmocka_unit_test(a_miner_with_a_pin_is_complete),
         cmocka_unit_test(several_pins_are_kept_up_to_eight),
         cmocka_unit_test(a_miner_must_be_told_whom_to_trust),

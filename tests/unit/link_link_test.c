@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -521,7 +522,10 @@ static void without_steering_datagrams_are_handed_over(void **state)
     echo_many(port);
     assert_true(atomic_load(&server->handed_over) > 0);
     for (unsigned i = 0; i < 4; i++) {
-        assert_int_equal(atomic_load(&server->workers[i].handed_over), 0);
+        while (atomic_load(&server->workers[i].handed_over) != 0) {
+            (void)
+                sched_yield(); /* the last ones wait in a worker's queue; none may stay for good */
+        }
     }
     pql_context_free(server);
 }

@@ -28,6 +28,12 @@ typedef struct fixture {
     unsigned idles;
 } fixture;
 
+/* The failing store writes errors to the log; they are wanted and would only confuse here. */
+static void silence(void)
+{
+    pqi_log_setup(open("/dev/null", O_WRONLY | O_CLOEXEC), PQI_LOG_DEBUG, PQI_LOG_TEXT);
+}
+
 static void note_job(void *user, const pqi_job *job)
 {
     fixture *f = user;
@@ -418,6 +424,40 @@ static void a_store_that_fails_makes_the_result_wait(void **state)
     close_chain(&f);
 }
 
+static unsigned lines_with(FILE *file, const char *text)
+{
+    char line[1024];
+    unsigned count = 0;
+    rewind(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        count += strstr(line, text) != NULL;
+    }
+    return count;
+}
+
+static void a_store_that_fails_is_told_of_now_and_then(void **state)
+{
+    (void)state;
+    fixture f;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    open_chain(&f, PQI_STORE_MEMORY, at(0));
+    assert_int_equal(pqi_db_exec(f.store, "PRAGMA query_only=1", NULL), PQL_OK);
+    pqi_log_setup(fileno(file), PQI_LOG_INFO, PQI_LOG_JSON);
+
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(solve(&f, at(i)), PQI_SOURCE_UNAVAILABLE);
+    }
+    assert_int_equal(lines_with(file, "block_not_stored"), 1);
+    assert_int_equal(solve(&f, at(20000)), PQI_SOURCE_UNAVAILABLE);
+
+    assert_int_equal(lines_with(file, "block_not_stored"), 2);
+    assert_int_equal(lines_with(file, "\"left_out\":99"), 1);
+    silence();
+    (void)fclose(file);
+    close_chain(&f);
+}
+
 static void options_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -539,11 +579,11 @@ int main(void)
         directory_test(a_chain_resumes_where_it_was),
         cmocka_unit_test(a_stored_chain_that_does_not_fit_is_refused),
         cmocka_unit_test(a_store_that_fails_makes_the_result_wait),
+        cmocka_unit_test(a_store_that_fails_is_told_of_now_and_then),
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(a_long_miner_name_is_cut),
         directory_test(every_accepted_block_survives_kill_9),
     };
-    /* The failing store writes errors to the log; they are wanted and would only confuse here. */
-    pqi_log_setup(open("/dev/null", O_WRONLY | O_CLOEXEC), PQI_LOG_DEBUG, PQI_LOG_TEXT);
+    silence();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

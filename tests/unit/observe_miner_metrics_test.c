@@ -95,6 +95,37 @@ static void connections_of_one_name_add_their_hash_rates_and_take_them_along(voi
     assert_exposed(w, "\npqlink_miner_hash_rate{miner=\"rig\"} 0\n");
 }
 
+static void shares_and_work_count_for_the_miner(void **state)
+{
+    world *w = *state;
+    pqi_node_miner *rig = pqi_node_miner_join(w->node, "rig");
+
+    pqi_node_miner_share(rig, 1000, false);
+    pqi_node_miner_share(rig, 1000, true); /* a block is no share, and as much work */
+
+    assert_exposed(w, "\npqlink_miner_shares_total{miner=\"rig\"} 1\n");
+    assert_exposed(w, "\npqlink_miner_work_total{miner=\"rig\"} 2000\n");
+    pqi_node_miner_leave(rig);
+    assert_exposed(w, "\npqlink_miner_work_total{miner=\"rig\"} 2000\n");
+}
+
+static void miners_count_by_what_they_speak_while_they_are_there(void **state)
+{
+    world *w = *state;
+    pqi_node_miner *ours = pqi_node_miner_join(w->node, "a");
+    pqi_node_miner *theirs = pqi_node_miner_join(w->node, "b");
+    pqi_node_miner_protocol(ours, PQI_PROTOCOL_PQLINK_1);
+    pqi_node_miner_protocol(theirs, PQI_PROTOCOL_QUANTUS_2);
+    assert_exposed(w, "pqlink_miners_by_protocol{protocol=\"pqlink-miner/1\"} 1\n"
+                      "pqlink_miners_by_protocol{protocol=\"quantus-miner/2\"} 1\n"
+                      "pqlink_miners_by_protocol{protocol=\"quantus-miner\"} 0\n");
+
+    pqi_node_miner_leave(theirs);
+
+    assert_exposed(w, "pqlink_miners_by_protocol{protocol=\"quantus-miner/2\"} 0\n");
+    pqi_node_miner_leave(ours);
+}
+
 static void the_chain_is_shown_as_the_official_node_shows_it(void **state)
 {
     world *w = *state;
@@ -144,6 +175,8 @@ static void without_metrics_nothing_is_counted_and_nothing_breaks(void **state)
     assert_null(nobody);
     pqi_node_miner_result(nobody, PQI_RESULT_ACCEPTED);
     pqi_node_miner_hash_rate(nobody, 1);
+    pqi_node_miner_share(nobody, 1, false);
+    pqi_node_miner_protocol(nobody, PQI_PROTOCOL_PQLINK_1);
     assert_int_equal(pqi_node_miner_results(nobody, PQI_RESULT_ACCEPTED), 0);
     pqi_node_miner_leave(nobody);
     pqi_mine_metrics_hashes(NULL, 1);
@@ -157,6 +190,8 @@ int main(void)
         TEST(a_miner_that_joins_has_all_its_results_at_zero),
         TEST(results_count_for_the_miner_and_for_its_connection),
         TEST(connections_of_one_name_add_their_hash_rates_and_take_them_along),
+        TEST(shares_and_work_count_for_the_miner),
+        TEST(miners_count_by_what_they_speak_while_they_are_there),
         TEST(the_chain_is_shown_as_the_official_node_shows_it),
         TEST(the_miner_has_the_official_names),
         TEST(without_metrics_nothing_is_counted_and_nothing_breaks),

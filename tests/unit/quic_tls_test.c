@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "quic/tls_internal.h"
 #include "sim/network.h"
 
 #include <string.h>
@@ -191,6 +192,39 @@ static void without_a_rotation_a_hint_changes_nothing(void **state)
     pqi_quic_tls_free(server);
 }
 
+/* Counts what the client sends. */
+static sim_fate count_datagrams(void *user, bool to_server, size_t len)
+{
+    (void)len;
+    *(unsigned *)user += to_server ? 1 : 0;
+    return (sim_fate){.extra_delay = 0};
+}
+
+static void a_hello_with_eight_pins_fits_into_two_datagrams(void **state)
+{
+    (void)state;
+    unsigned sent = 0;
+    pql_fingerprint pins[8];
+    for (size_t i = 0; i < 8; i++) {
+        pins[i] = (pql_fingerprint){.form = PQL_FINGERPRINT_SPKI, .sha256 = {(uint8_t)i}};
+    }
+    pqi_quic_tls *server = new_server(first, NULL);
+    pqi_quic_tls *client = new_client(OWN, &(pql_peer){.pins = pins, .pin_count = 8});
+    const sim_opts opts = {.seed = 1,
+                           .rules = {.delay = 50 * MS},
+                           .retry_threshold = NO_RETRY,
+                           .client_tls = client,
+                           .server_tls = server,
+                           .fate = count_datagrams,
+                           .fate_user = &sent};
+    sim *s = sim_new(&opts);
+    sim_run(s, 10 * MS);
+    assert_int_equal(sent, 2 * 2); /* the first flight goes out twice */
+    sim_free(s);
+    pqi_quic_tls_free(client);
+    pqi_quic_tls_free(server);
+}
+
 static void eight_pins_leave_the_handshake_at_one_round_trip(void **state)
 {
     (void)state;
@@ -346,6 +380,25 @@ static void what_was_prepared_and_not_published_has_no_effect(void **state)
     pqi_quic_tls_free(server);
 }
 
+/* ---- no protocol in common ---- */
+
+static void a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common(void **state)
+{
+    (void)state;
+    static const uint16_t ecdsa_only[] = {SSL_SIGN_ECDSA_SECP256R1_SHA256};
+    pqi_quic_tls *server = new_server(first, NULL);
+    pqi_quic_tls *client = new_client("test/2", &anybody);
+    assert_int_equal(SSL_CTX_set_verify_algorithm_prefs(client->client, ecdsa_only, 1), 1);
+    sim *s = new_sim(client, server);
+    sim_run(s, 2 * SEC);
+    assert_int_equal(sim_client(s)->opened, 0);
+    assert_int_equal(sim_client(s)->close.code, 0x178);
+    assert_non_null(strstr(sim_server(s)->close.reason, "no protocol (ALPN) in common"));
+    sim_free(s);
+    pqi_quic_tls_free(client);
+    pqi_quic_tls_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_client_without_pins_gets_the_current_leaf),
         cmocka_unit_test(a_foreign_protocol_carries_no_hint),
         cmocka_unit_test(without_a_rotation_a_hint_changes_nothing),
+        cmocka_unit_test(a_hello_with_eight_pins_fits_into_two_datagrams),
         cmocka_unit_test(eight_pins_leave_the_handshake_at_one_round_trip),
         cmocka_unit_test(a_client_without_a_hint_gets_the_other_leaf_after_it_refused_one),
         cmocka_unit_test(a_client_whose_pin_changes_gets_in_at_the_second_try),
@@ -364,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_handshake_that_has_begun_ends_with_the_leaf_that_it_began_with),
         cmocka_unit_test(a_live_link_outlives_the_identity_that_it_began_with),
         cmocka_unit_test(what_was_prepared_and_not_published_has_no_effect),
+        cmocka_unit_test(a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

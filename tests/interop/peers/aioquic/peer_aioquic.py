@@ -111,6 +111,7 @@ class Miner:
     def __init__(self, options):
         self.options = options
         self.ticket = None
+        self.token = b""
 
     def configuration(self):
         # The signature of the handshake is checked in this mode too; the pin is ours to check.
@@ -118,6 +119,7 @@ class Miner:
                                           verify_mode=ssl.CERT_NONE, server_name="localhost")
         if self.options.text("cert"):
             configuration.certificate, configuration.private_key = own_leaf(self.options)
+        configuration.token = self.token
         if self.ticket is not None:
             configuration.session_ticket = self.ticket
         return configuration
@@ -125,7 +127,7 @@ class Miner:
     async def connect(self):
         host, port = self.options.text("connect").rsplit(":", 1)
         connection = QuicConnection(configuration=self.configuration(),
-                                    session_ticket_handler=self.keep_ticket)
+                                    session_ticket_handler=self.keep_ticket, token_handler=self.keep_token)
         loop = asyncio.get_running_loop()
         _, talker = await loop.create_datagram_endpoint(lambda: Talker(connection), sock=loopback_socket())
         talker.connect((host, int(port)))
@@ -134,6 +136,9 @@ class Miner:
         except ConnectionError:
             raise ConnectionError(f"error {talker.ended.error_code}: {talker.ended.reason_phrase}") from None
         return talker
+
+    def keep_token(self, token):
+        self.token = token
 
     def keep_ticket(self, ticket):
         self.ticket = ticket

@@ -142,12 +142,15 @@ func (m *miner) mine(ctx context.Context) error {
 	return nil
 }
 
+// addressTokens spare a second session the Retry.
+var addressTokens = quic.NewLRUTokenStore(1, 4)
+
 func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config) (*quic.Conn, string, error) {
 	node, err := net.ResolveUDPAddr("udp4", o["connect"])
 	if err != nil {
 		return nil, "", err
 	}
-	config := &quic.Config{KeepAlivePeriod: keepAlive, HandshakeIdleTimeout: 10 * time.Second,
+	config := &quic.Config{TokenStore: addressTokens, KeepAlivePeriod: keepAlive, HandshakeIdleTimeout: 10 * time.Second,
 		InitialPacketSize: uint16(o.count("datagram", 0)), // 0: quic-go's own choice, 1280
 		Tracer:            qlog.DefaultConnectionTracer}   // writes where QLOGDIR says, if it does
 	if !o.set("early") {

@@ -57,7 +57,7 @@ func runCrowd(ctx context.Context, o options) error {
 	for crowd.sent.Load() < int64(2*links) && ctx.Err() == nil {
 		time.Sleep(time.Millisecond)
 	}
-	say(event{"event": "crowded"})
+	say(event{"event": "crowded", "port": socket.LocalAddr().(*net.UDPAddr).Port})
 	io.Copy(io.Discard, os.Stdin)
 	return nil
 }
