@@ -448,7 +448,8 @@ static void on_result(void *user, const pqi_miner_result *result)
         [PQI_VERDICT_INVALID] = "the hash does not meet the difficulty of the job",
         [PQI_VERDICT_STALE] = "the job was replaced by a newer one",
         [PQI_VERDICT_DUPLICATE] = "another miner or this one sent the same solution before",
-        [PQI_VERDICT_UNAVAILABLE] = "the node could not store the block; send the result again",
+        [PQI_VERDICT_UNAVAILABLE] =
+            "the node could not store the block or pass it on; send the result again",
     };
     pqi_node_link *miner = user;
     uint64_t height = PQI_MINER_NO_NUMBER;
