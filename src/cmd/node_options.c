@@ -252,9 +252,13 @@ const pqi_command pqi_command_node = {
         "pq-only.  They are started with two files that the node writes, DIR/miner-auth-token and "
         "DIR/miner-tls-cert-sha256.\n"
         "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
-        "with status 0.  SIGHUP makes it read its identity again: one that 'pqlink rotate' "
-        "switched to is taken without dropping a link; any other is not taken without a restart, "
-        "because miners have pinned the first.",
+        "with status 0.\n"
+        "SIGHUP makes it read its files again without dropping a link: pqlink.conf (what can "
+        "change in a running node does, the rest is named in the log), the files of --tokens and "
+        "--clients, and its identity.  A file with a mistake changes nothing, and the log says "
+        "what is wrong.  An identity that 'pqlink rotate' switched to is taken; any other is not "
+        "taken without a restart, because miners have pinned the first.  Tokens and rotations are "
+        "taken over without SIGHUP too, a little later.",
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
     .example = (const char *const[]){"pqlink node --source dev --block-time 2s",
