@@ -29,19 +29,20 @@ typedef struct pqi_node_worker {
 struct pqi_node_service {
     pqi_node_service_opts opts;
     pql_context *ctx;
-    bool started;
     pql_alpn_refusal refusals[PQI_MINER_DIALECTS]; /* that the listeners borrow */
     pqi_node_worker workers[PQI_NODE_WORKERS_MAX];
     unsigned worker_count;
-    pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the seven below */
+    bool started;
+    /* Under job_lock, the next seven: */
     bool has_job;
-    pqi_job job;
     bool draining;
-    uint64_t news;               /* grows with each change of the three above */
+    bool job_changed; /* not every worker was told of it */
+    pqi_job job;
+    uint64_t news;               /* grows with each change of job, has_job and draining */
     pqi_miner_rotation rotation; /* of our certificate */
     uint64_t rotation_news;      /* grows with each change of it */
-    bool job_changed;            /* not every worker was told of it */
+    pthread_mutex_t source_lock; /* around every call of the source */
+    pthread_mutex_t job_lock;
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     pqi_node_link *all;
     uint64_t last_block_ms;  /* under source_lock */
