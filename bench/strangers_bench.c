@@ -146,8 +146,9 @@ int main(int argc, char **argv)
                   "strangers: the node's processor time for each datagram, its answers for each "
                   "byte, its private memory (%lu kB at the start)\n",
                   memory_of(node));
-    flood(node, "hello", hellos, port);
+    /* First, because behind half-open handshakes of others it would meet Retry in any case. */
     flood(node, "bye", hellos, port);
+    flood(node, "hello", hellos, port);
     flood(node, "version", datagrams, port);
     flood(node, "short", datagrams, port);
     flood(node, "noise", datagrams, port);

@@ -33,8 +33,7 @@
  * have one round trip more.
  *
  * An address is counted while it has handshakes (or had, as above) or links, so the tables are as
- * bounded as those.
- * A link that moves is still counted where it began.
+ * bounded as those.  A link that moves is still counted where it began.
  *
  * Connections that have ended and only repeat their CONNECTION_CLOSE: PQI_QUIC_LINGERING_MAX;
  * beyond that the oldest are forgotten, and their peers get a stateless reset. */
