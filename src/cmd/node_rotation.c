@@ -296,15 +296,20 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
 /* ---- Start and end ---- */
 
 pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
-                                  pql_error *err)
+                                  uint64_t now, pql_error *err)
 {
     *r = (pqi_node_rotation){.dir = dir};
     (void)pthread_mutex_init(&r->lock, NULL);
     pql_status status = pqi_rotation_load(&r->in_use, dir, err);
     bool changed = true;
     while (status == PQL_OK && changed) { /* a switch and its end may both be over */
-        status = do_due(r, now_unix, &changed, err);
-        if (status == PQL_OK && changed) {
+        pql_error failure = {0};
+        if (do_due(r, now_unix, &changed, &failure) != PQL_OK) {
+            log_failure(&failure);
+            r->again = now + AGAIN;
+            break; /* the identity in use is as good as before */
+        }
+        if (changed) {
             status = read_again(r, err);
         }
     }

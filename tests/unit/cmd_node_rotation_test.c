@@ -73,7 +73,7 @@ static void prepare(const scene *s)
 static void start(scene *s, uint64_t now_unix)
 {
     pql_error err = {0};
-    must(pqi_node_rotation_open(&s->r, s->dir, now_unix, &err), &err);
+    must(pqi_node_rotation_open(&s->r, s->dir, now_unix, s->now, &err), &err);
     const pql_context_opts opts = {.identity = s->r.in_use.current, .workers = 1};
     must(pql_context_new(&s->ctx, &opts, &err), &err);
     must(pqi_node_service_new(&s->service, &(pqi_node_service_opts){.source = NULL}, &err), &err);
@@ -218,6 +218,27 @@ static void a_switch_that_fails_is_tried_again_later(void **state)
     assert_current(s, &new);
 }
 
+static void a_due_switch_that_fails_at_start_keeps_no_node_from_serving(void **state)
+{
+    scene *s = *state;
+    make_identity(s);
+    prepare(s);
+    pqi_identity_move(s->dir, PQI_IDENTITY_NEXT, "kept", NULL);
+    prepare(s);
+    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    pqi_identity_move(s->dir, "kept", PQI_IDENTITY_NEXT,
+                      NULL); /* in the way of identity-previous */
+    start(s, SWITCH_AT);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    const pql_fingerprint new = cert_of(s->r.in_use.next);
+    assert_int_equal(pqi_rotation_finish(s->dir, NULL, NULL), PQL_OK);
+    assert_int_equal(look(s, SWITCH_AT), 50); /* not yet: a minute after the failure */
+    assert_current(s, &old);
+    s->now = START + 60 * PQI_NS_PER_SEC;
+    (void)look(s, SWITCH_AT + 60);
+    assert_current(s, &new);
+}
+
 static void a_switch_that_was_moved_to_later_is_not_made_at_the_old_time(void **state)
 {
     scene *s = *state;
@@ -298,6 +319,7 @@ int main(void)
         SCENE_TEST(an_identity_from_elsewhere_is_refused_and_the_old_one_stays),
         SCENE_TEST(a_lost_identity_is_refused_and_the_old_one_stays),
         SCENE_TEST(a_switch_that_fails_is_tried_again_later),
+        SCENE_TEST(a_due_switch_that_fails_at_start_keeps_no_node_from_serving),
         SCENE_TEST(a_switch_that_was_moved_to_later_is_not_made_at_the_old_time),
         SCENE_TEST(the_end_of_an_old_overlap_does_not_end_a_new_one),
         SCENE_TEST(a_directory_that_was_refused_is_left_alone),
