@@ -31,6 +31,10 @@ typedef struct pqi_upstream_opts {
     void *user;
 } pqi_upstream_opts;
 
+/* Lines a second for what a node can cause as often as it likes: cancels, rotations, and what
+ * became of results; each says how many were left out before it. */
+#define PQI_UPSTREAM_LINES_PER_SEC 20
+
 /* Makes the source; nothing is connected before pqi_source_start.  PQL_E_NOMEM; *out is then NULL.
  * The caller frees it with pqi_source_destroy. */
 pql_status pqi_upstream_new(pqi_source **out, const pqi_upstream_opts *opts, pql_error *err);
