@@ -312,7 +312,9 @@ static pql_status open_service(node *n, pql_error *err)
 
 static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
 {
-    return pqi_node_rotation_status(user, out, err);
+    node *n = user;
+    const pql_status status = pqi_node_rotation_status(&n->rotation, out, err);
+    return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
 static pql_status node_open(node *n, pql_error *err)
@@ -343,7 +345,7 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, &n->rotation, err);
+        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
     }
     return status;
 }

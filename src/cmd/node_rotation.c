@@ -3,9 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rotation_view.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "cmd/status_json.h"
 
 #define SERVICE "node"
 /* How long before the switch the log warns once more. */
@@ -345,20 +343,6 @@ pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
 
 /* ---- Status ---- */
 
-/* Writes |rotation|, which it frees, into the JSON object that |out| ends with. */
-static bool append_member(pqi_buf *out, json_t *rotation)
-{
-    char *text = rotation == NULL ? NULL : json_dumps(rotation, JSON_COMPACT);
-    json_decref(rotation);
-    const bool object = out->len > 0 && out->data[out->len - 1] == '}';
-    if (object) {
-        out->len--;
-    }
-    const bool ok = text != NULL && object && pqi_buf_printf(out, ",\"rotation\":%s}", text);
-    free(text);
-    return ok;
-}
-
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
 {
     pql_status status = pqi_node_service_status(r->service, out, err);
@@ -368,7 +352,5 @@ pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_erro
     pthread_mutex_lock(&r->lock);
     json_t *rotation = pqi_rotation_json(&r->in_use);
     pthread_mutex_unlock(&r->lock);
-    return append_member(out, rotation)
-               ? PQL_OK
-               : pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the status.");
+    return pqi_status_json_add(out, "rotation", rotation, err);
 }

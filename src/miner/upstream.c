@@ -22,6 +22,7 @@ typedef struct upstream {
 
     pthread_mutex_t lock; /* for what follows */
     pql_error failure;
+    const char *node; /* at the other end of the link; NULL: there is none */
     pqi_log_quota quota;
 } upstream;
 
@@ -56,6 +57,13 @@ static void not_ready(const upstream *u, const char *sentence)
     pqi_health_set_failed(u->opts.health, u->opts.condition, sentence);
 }
 
+static void set_node(upstream *u, const char *text)
+{
+    pthread_mutex_lock(&u->lock);
+    u->node = text;
+    pthread_mutex_unlock(&u->lock);
+}
+
 static void on_connected(void *user, const pqi_client_connected *link)
 {
     upstream *u = user;
@@ -63,6 +71,7 @@ static void on_connected(void *user, const pqi_client_connected *link)
     char certificate[PQL_FINGERPRINT_SIZE];
     pql_fingerprint_format(&link->certificate, certificate);
     u->corr_id = link->attempt;
+    set_node(u, u->nodes[link->node].text);
     pqi_source_metrics_up(u->opts.metrics, link->node);
     pqi_log(
         PQI_LOG_INFO, SERVICE, "connected", PQI_STR("node", link->text),
@@ -172,6 +181,7 @@ static void on_disconnected(void *user, const pql_close *why, bool moved)
     if (moved) {
         return; /* the job of the next link follows at once */
     }
+    set_node(u, NULL);
     pqi_source_metrics_down(u->opts.metrics);
     not_ready(u, "The link to the source is lost; it is made again.");
     pqi_relay_lost(u->relay);
@@ -230,6 +240,15 @@ pql_status pqi_upstream_failure(pqi_source *source, pql_error *err)
     const pql_error failure = u->failure;
     pthread_mutex_unlock(&u->lock);
     return failure.code == PQL_OK ? PQL_OK : pqi_fail(err, failure.code, "%s", failure.message);
+}
+
+const char *pqi_upstream_node(pqi_source *source)
+{
+    upstream *u = from_source(source);
+    pthread_mutex_lock(&u->lock);
+    const char *node = u->node;
+    pthread_mutex_unlock(&u->lock);
+    return node;
 }
 
 /* ---- What the relay asks ---- */

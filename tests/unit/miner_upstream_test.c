@@ -119,6 +119,7 @@ static void a_job_of_the_node_arrives_and_makes_us_ready(void **state)
 
     TICK_UNTIL(d, d->jobs == 1);
 
+    assert_string_equal(pqi_upstream_node(d->source), d->node->url);
     assert_string_equal(d->job.id, "1");
     assert_true(pqi_health_ready(d->health));
     assert_exposed(d->node, "\npqlink_source_connected 1\n");
@@ -186,6 +187,7 @@ static void a_lost_node_makes_us_idle_after_the_grace(void **state)
 
     assert_int_equal(d->idles, 1);
     assert_false(pqi_health_ready(d->health));
+    assert_null(pqi_upstream_node(d->source));
     assert_exposed(d->node, "\npqlink_source_connected 0\n");
     assert_exposed(d->node, "\npqlink_source_node -1\n");
 }
