@@ -58,9 +58,10 @@ typedef struct pql_handlers {
 
 /* Observers of a context: called on worker threads, for metrics and logs. */
 typedef struct pql_observer {
-    /* A handshake ended: well (|failure| NULL), or not.  |address| is the peer's, as text. */
-    void (*handshake)(const pql_posture *posture, bool server, const char *address,
-                      const pql_close *failure, void *user);
+    /* A handshake ended: well (|failure| NULL), or not.  |link_id| is the link's pql_link_id,
+     * |address| the peer's, as text. */
+    void (*handshake)(const pql_posture *posture, bool server, uint64_t link_id,
+                      const char *address, const pql_close *failure, void *user);
     void (*link_count)(const pql_posture *posture, int change, void *user);
     /* Rejected before authentication; |reason| is a static name from a closed list. */
     void (*reject)(const char *reason, void *user);

@@ -26,7 +26,8 @@ const char pqi_config_about[] =
     "turned off with --flag=false.\n"
     "Options that weaken a link or are for debugging, such as --insecure and --keylog, are not "
     "keys: they have to be typed.\n"
-    "On SIGHUP a running node reads the file again.  What can change in a running program, today "
+    "On SIGHUP a running node or miner reads the file again.  What can change in a running "
+    "program, today "
     "log_level, does; what else has changed is listed in the log and needs a restart.  When "
     "anything in the file is wrong, nothing changes, and the log says what.";
 

@@ -86,6 +86,14 @@ static const pqi_option node_table[] = {
      .arg = "FILE",
      .help = "Log in to the source with the token in a file, which nobody but its owner and group "
              "may read.  Every source that is named gets it."},
+    {.name = "source-probe-interval",
+     .kind = PQI_OPTION_DURATION,
+     .at = PQI_AT(pqi_node_options, sources.probe_ns, uint64_t),
+     .arg = "DURATION",
+     .min = PQI_PROBE_MIN,
+     .max = PQI_PROBE_MAX,
+     .help = "How often a preferred source is looked at while another one is in use.",
+     .fallback = PQI_PROBE_DEFAULT},
     {.name = "source-dir",
      .kind = PQI_OPTION_FILE,
      .at = PQI_AT(pqi_node_options, sources.dir, const char *),
@@ -244,9 +252,13 @@ const pqi_command pqi_command_node = {
         "pq-only.  They are started with two files that the node writes, DIR/miner-auth-token and "
         "DIR/miner-tls-cert-sha256.\n"
         "SIGTERM and SIGINT stop it in order: no new miners, live ones are told, then it exits "
-        "with status 0.  SIGHUP makes it read its identity again: one that 'pqlink rotate' "
-        "switched to is taken without dropping a link; any other is not taken without a restart, "
-        "because miners have pinned the first.",
+        "with status 0.\n"
+        "SIGHUP makes it read its files again without dropping a link: pqlink.conf (what can "
+        "change in a running node does, the rest is named in the log), the files of --tokens and "
+        "--clients, and its identity.  A file with a mistake changes nothing, and the log says "
+        "what is wrong.  An identity that 'pqlink rotate' switched to is taken; any other is not "
+        "taken without a restart, because miners have pinned the first.  Tokens and rotations are "
+        "taken over without SIGHUP too, a little later.",
     PQI_OPTIONS(node_table),
     .options_size = sizeof(pqi_node_options),
     .example = (const char *const[]){"pqlink node --source dev --block-time 2s",

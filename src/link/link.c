@@ -42,7 +42,8 @@ static void observe_handshake(const pql_link *link, const pql_close *failure)
 {
     const pql_observer *observer = &link->ctx->opts.observer;
     if (observer->handshake != NULL) {
-        observer->handshake(&link->posture, link->server, link->address, failure, observer->user);
+        observer->handshake(&link->posture, link->server, link->id, link->address, failure,
+                            observer->user);
     }
 }
 

@@ -87,7 +87,8 @@ static pqi_label_reject reject_of(const pql_close *why, bool server)
 
 /* Strangers can make handshakes fail as fast as they like: at most FAILURES_PER_SEC lines a second
  * tell of it, and each says how many were left out before it. */
-static void log_failure(bool server, const char *address, const pql_close *failure)
+static void log_failure(bool server, uint64_t link_id, const char *address,
+                        const pql_close *failure)
 {
     static atomic_uint_fast64_t second;
     static atomic_uint logged;
@@ -103,14 +104,15 @@ static void log_failure(bool server, const char *address, const pql_close *failu
     pqi_log(PQI_LOG_WARN, "link", "handshake_failed", PQI_STR("role", server ? "server" : "client"),
             PQI_STR("address", address), PQI_STR("status", pql_status_name(failure->status)),
             PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
-            PQI_STR("reason", failure->reason), PQI_U64("left_out", atomic_exchange(&left_out, 0)));
+            PQI_STR("reason", failure->reason), PQI_U64("left_out", atomic_exchange(&left_out, 0)),
+            PQI_U64("corr_id", link_id));
 }
 
-static void on_handshake(const pql_posture *posture, bool server, const char *address,
-                         const pql_close *failure, void *user)
+static void on_handshake(const pql_posture *posture, bool server, uint64_t link_id,
+                         const char *address, const pql_close *failure, void *user)
 {
     if (failure != NULL && server) {
-        log_failure(server, address, failure);
+        log_failure(server, link_id, address, failure);
     }
     if (failure == NULL) {
         count_done(user, posture, server);

@@ -1,10 +1,16 @@
 #include "test.h"
 
+#include "base/log.h"
 #include "observe/link_observer.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* The id of the link that the tests are about. */
+#define LINK 4711
 
 typedef struct world {
     pqi_metrics *registry;
@@ -52,7 +58,7 @@ static void a_finished_handshake_counts_group_and_signature(void **state)
 {
     world *w = *state;
 
-    w->observer.handshake(&hybrid, false, "192.0.2.1:1", NULL, w->observer.user);
+    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", NULL, w->observer.user);
 
     assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
     assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 1\n");
@@ -64,7 +70,7 @@ static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **st
     const pql_posture classical = {
         .group = 0x001d, .peer_signature = 0x0403, .downgrade = PQL_DOWNGRADE_PEER_CLASSICAL};
 
-    w->observer.handshake(&classical, true, "192.0.2.1:1", NULL, w->observer.user);
+    w->observer.handshake(&classical, true, LINK, "192.0.2.1:1", NULL, w->observer.user);
 
     assert_exposed(w, "pq_downgrade_events_total{from=\"hybrid\",to=\"classical\","
                       "reason=\"peer_groups\"} 1\n");
@@ -75,7 +81,7 @@ static void a_wrong_peer_is_a_reject_for_trust(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_TRUST, .code = 0x12a};
 
-    w->observer.handshake(&hybrid, false, "192.0.2.1:1", &why, w->observer.user);
+    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", &why, w->observer.user);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"trust\"} 1\n");
     assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 0\n");
@@ -86,7 +92,7 @@ static void a_peer_without_a_common_protocol_is_a_reject_for_alpn(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x178};
 
-    w->observer.handshake(&hybrid, true, "192.0.2.1:1", &why, w->observer.user);
+    w->observer.handshake(&hybrid, true, LINK, "192.0.2.1:1", &why, w->observer.user);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"alpn\"} 1\n");
 }
@@ -96,7 +102,7 @@ static void a_node_that_cannot_be_reached_is_no_reject(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_NETWORK};
 
-    w->observer.handshake(&hybrid, false, "192.0.2.1:1", &why, w->observer.user);
+    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", &why, w->observer.user);
 
     for (unsigned i = 0; i < PQI_REJECT_COUNT; i++) {
         char line[80];
@@ -111,9 +117,28 @@ static void a_signature_that_does_not_verify_is_counted(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x133};
 
-    w->observer.handshake(&hybrid, false, "192.0.2.1:1", &why, w->observer.user);
+    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", &why, w->observer.user);
 
     assert_exposed(w, "pq_signature_failures_total{reason=\"bad_signature\"} 1\n");
+}
+
+static void the_line_of_a_failed_handshake_names_its_link(void **state)
+{
+    world *w = *state;
+    const pql_close why = {.status = PQL_E_TRUST, .code = 0x12a, .reason = "not listed"};
+    char line[PQI_LOG_LINE_SIZE] = "";
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pqi_log_setup(ends[1], PQI_LOG_INFO, PQI_LOG_JSON);
+
+    w->observer.handshake(&hybrid, true, LINK, "192.0.2.1:1", &why, w->observer.user);
+
+    assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
+    assert_non_null(strstr(line, "\"event\":\"handshake_failed\""));
+    assert_non_null(strstr(line, "\"corr_id\":4711}"));
+    pqi_log_setup(STDERR_FILENO, PQI_LOG_INFO, PQI_LOG_JSON);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
 }
 
 static void links_are_counted_while_they_live(void **state)
@@ -176,6 +201,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_node_that_cannot_be_reached_is_no_reject, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_signature_that_does_not_verify_is_counted, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_line_of_a_failed_handshake_names_its_link, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(links_are_counted_while_they_live, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_without_authentication_is_counted_apart, setup,
