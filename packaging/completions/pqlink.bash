@@ -94,7 +94,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -102,6 +102,7 @@ _pqlink()
         --source-pin) return ;;
         --source-pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --source-token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --source-probe-interval) return ;;
         --source-dir) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --block-time) return ;;
         --difficulty) return ;;
@@ -120,12 +121,13 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words+=' --node --pin --pin-file --tofu --ca --insecure --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
         --pin-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --ca) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --probe-interval) return ;;
         --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --name) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;

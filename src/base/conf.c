@@ -142,7 +142,7 @@ static pql_status read_table(reader *r)
     skip_blanks(r);
     const char *where = r->at;
     pql_status status = read_name(r, "table", &name);
-    if (status != PQL_OK) {
+    if (status != PQL_OK || name == NULL) {
         return status;
     }
     if (*r->at != ']') {
@@ -280,7 +280,7 @@ static pql_status read_string(reader *r, const char **text)
 static pql_status read_integer(reader *r, const char **text)
 {
     const char *where = r->at;
-    char digits[DIGITS_MAX];
+    char digits[DIGITS_MAX] = {0};
     size_t len = 0;
     for (; (*r->at >= '0' && *r->at <= '9') || *r->at == '_'; r->at++) {
         if (*r->at == '_' && (r->at[1] < '0' || r->at[1] > '9')) {
@@ -399,7 +399,7 @@ static pql_status read_setting(reader *r)
     const char *where = r->at;
     pqi_conf_entry entry = {.table = r->table, .key_column = column_of(r, where)};
     pql_status status = read_name(r, "key", &entry.key);
-    if (status != PQL_OK) {
+    if (status != PQL_OK || entry.key == NULL) {
         return status;
     }
     if (*r->at != '=') {

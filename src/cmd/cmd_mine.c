@@ -154,6 +154,7 @@ static pql_status start_service(program *p, pql_error *err)
     const pqi_mine_service_opts opts = {
         .nodes = p->nodes,
         .node_count = o->login.count,
+        .timing = {.probe = o->login.probe_ns},
         .name = o->name,
         .identity = p->identity,
         .links = {.policy = o->policy,

@@ -27,7 +27,13 @@ typedef struct pqi_login_list {
     const char *dir; /* of an official node; with it there is one node */
     const char *token_file;
     bool tofu, insecure;
+    uint64_t probe_ns; /* between looks at preferred nodes, while another one is in use */
 } pqi_login_list;
+
+/* Of the option that sets |probe_ns|. */
+#define PQI_PROBE_MIN (UINT64_C(100) * 1000 * 1000)
+#define PQI_PROBE_MAX (UINT64_C(24) * 3600 * 1000 * 1000 * 1000)
+#define PQI_PROBE_DEFAULT "30s"
 
 /* The options' names, for sentences: "--node", "--pin", ...  NULL: there is no such option. */
 typedef struct pqi_login_words {

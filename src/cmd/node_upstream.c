@@ -26,6 +26,7 @@ pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *
                                               .keylog_file = options->keylog_file,
                                               .qlog_dir = options->qlog_dir,
                                               .observer = pqi_link_observer(rt->links)},
+                                    .timing = {.probe = options->sources.probe_ns},
                                     .metrics = u->metrics,
                                     .health = rt->health,
                                     .condition = condition,

@@ -215,7 +215,7 @@ static pql_status take_option(parse *p, int *i)
     const char *value = equals != NULL ? equals : "true";
     if (o->kind != PQI_OPTION_FLAG) {
         const pql_status status = take_value(p, i, equals, o->name, o->arg, &value);
-        if (status != PQL_OK) {
+        if (status != PQL_OK || value == NULL) {
             return status;
         }
     }

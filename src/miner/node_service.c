@@ -388,7 +388,7 @@ static void credit(pqi_node_link *miner, const pqi_u512 *difficulty, bool block)
 
 /* A proof that meets the block's difficulty. */
 static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *result,
-                                uint64_t *height)
+                                uint64_t *height, const char **reason)
 {
     static const pqi_miner_verdict verdicts[] = {
         [PQI_SOURCE_ACCEPTED] = PQI_VERDICT_ACCEPTED,
@@ -411,6 +411,9 @@ static pqi_miner_verdict submit(pqi_node_link *miner, const pqi_miner_result *re
         *height = block.height;
         pqi_node_log_block(miner, &block);
     }
+    if (verdict == PQI_SOURCE_PASSED) {
+        *reason = "passed to the node that gave the job";
+    }
     return verdicts[verdict];
 }
 
@@ -431,9 +434,9 @@ static pqi_miner_verdict judge(pqi_node_link *miner, const pqi_miner_result *res
     }
     const bool meets_block = pqi_pow_meets(hash, &block);
     const pqi_miner_verdict verdict =
-        meets_block ? submit(miner, result, height) : PQI_VERDICT_ACCEPTED;
+        meets_block ? submit(miner, result, height, reason) : PQI_VERDICT_ACCEPTED;
     if (verdict == PQI_VERDICT_ACCEPTED) {
-        *reason = meets_block ? NULL : share_reason;
+        *reason = meets_block ? *reason : share_reason;
         credit(miner, &result->job.difficulty, meets_block);
     }
     return verdict;
@@ -445,7 +448,8 @@ static void on_result(void *user, const pqi_miner_result *result)
         [PQI_VERDICT_INVALID] = "the hash does not meet the difficulty of the job",
         [PQI_VERDICT_STALE] = "the job was replaced by a newer one",
         [PQI_VERDICT_DUPLICATE] = "another miner or this one sent the same solution before",
-        [PQI_VERDICT_UNAVAILABLE] = "the node could not store the block; send the result again",
+        [PQI_VERDICT_UNAVAILABLE] =
+            "the node could not store the block or pass it on; send the result again",
     };
     pqi_node_link *miner = user;
     uint64_t height = PQI_MINER_NO_NUMBER;

@@ -47,12 +47,12 @@ typedef struct pqi_relay_opts {
 pql_status pqi_relay_new(pqi_source **out, const pqi_relay_opts *opts, pql_error *err);
 
 /* The node gave |job| (copied), which |serial| names from now on. */
-void pqi_relay_job(pqi_source *relay, const pqi_miner_job *job, uint64_t serial);
+void pqi_relay_job(pqi_source *source, const pqi_miner_job *job, uint64_t serial);
 /* The node says that it has no work. */
-void pqi_relay_idle(pqi_source *relay);
+void pqi_relay_idle(pqi_source *source);
 /* The link is lost. */
-void pqi_relay_lost(pqi_source *relay);
+void pqi_relay_lost(pqi_source *source);
 /* The node did not take the result that was passed up last. */
-void pqi_relay_refused(pqi_source *relay);
+void pqi_relay_refused(pqi_source *source);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Conditions say what this process can do (its listener is bound, its identity loaded, its store
  * open, it is not draining), never how one remote peer behaves: otherwise a peer could take the
- * service out of a load balancer.  Any thread may set and read. */
+ * service out of a load balancer.  The nodes that an operator named as the source of all jobs are
+ * part of what it can do.  Any thread may set and read. */
 #ifndef PQI_OBSERVE_HEALTH_H
 #define PQI_OBSERVE_HEALTH_H
 

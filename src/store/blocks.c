@@ -93,7 +93,7 @@ pql_status pqi_store_block_append(pqi_store *store, const pqi_store_block *block
                         "most %d characters.",
                         PQI_STORE_MINER_MAX);
     }
-    pql_error own;
+    pql_error own = {0};
     pql_error *why = err != NULL ? err : &own;
     (void)pthread_mutex_lock(&store->lock);
     const pql_status rc = append_locked(store, block, why);

@@ -252,7 +252,7 @@ bool pqi_store_is_failing(pqi_store *store)
 pql_status pqi_store_probe(pqi_store *store, pql_error *err)
 {
     char sql[64];
-    pql_error own;
+    pql_error own = {0};
     pql_error *why = err != NULL ? err : &own;
     /* The number that is there already: the header page is written all the same. */
     (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", pqi_schema_current.version);

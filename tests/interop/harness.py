@@ -93,8 +93,9 @@ class Program:
         self.name = name
         self.out, self.err = directory / f"{name}.out", directory / f"{name}.err"
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            # In a group of its own, so that what it starts ends with it.
             self.process = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=out, stderr=err,
-                                            env={**os.environ, **(environment or {})})
+                                            env={**os.environ, **(environment or {})}, process_group=0)
 
     def text(self):
         return self.out.read_text(errors="replace") + self.err.read_text(errors="replace")
@@ -136,6 +137,12 @@ class Program:
         except subprocess.TimeoutExpired:
             raise Failed(f"{self.name} did not end in {seconds} s; it said last: {self.tail()}") from None
 
+    def kill(self):
+        """Ends it and what it has started."""
+        if self.process.poll() is None:  # else its number may be somebody else's by now
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def stop(self, with_signal=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
@@ -167,9 +174,7 @@ class Scene:
 
     def __exit__(self, *_):
         for program in reversed(self.programs):
-            if program.process.poll() is None:
-                program.process.kill()
-            program.process.wait()
+            program.kill()
 
     def run(self, name, command, **more):
         self.names[name] += 1

@@ -106,6 +106,16 @@ class Place(World):
         return found
 
 
+def check_programs(place):
+    for name in ("QUANTUS_MINER", "QUANTUS_MINER_V1", "QUANTUS_NODE"):
+        for program in filter(None, os.environ.get(name, "").split(":")):
+            if not os.access(program, os.X_OK):
+                sys.exit(f"interop: {name} names {program}, which is no program that can be run.")
+    for program in (place.pqlink, place.relay, place.link_peer):
+        if not os.access(program, os.X_OK):
+            sys.exit(f"interop: {program} is not there: run `make interop`, which builds it.")
+
+
 def version_of(program):
     """The last word of what an official program says of its version, without a commit."""
     shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
@@ -251,6 +261,7 @@ def main():
     forget_old_runs(arguments.tree)
     prepare(arguments.tree)
     place = Place(arguments)
+    check_programs(place)
     place.make_certificates()
     chosen = [row for row in rows(place) if matches(arguments.peers, row[0]) and matches(arguments.cases, row[2])]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:

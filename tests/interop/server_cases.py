@@ -1,4 +1,5 @@
 """Our miner and our prober at foreign nodes and servers."""
+import pathlib
 import subprocess
 
 from client_cases import TOKEN, lost, rebound
@@ -260,8 +261,8 @@ def start_haproxy(scene, kind, groups, more=""):
     leaf.chmod(0o600)
     configuration = scene.directory / "haproxy.cfg"
     configuration.write_text(HAPROXY.format(port=port, leaf=scene.world.inside(leaf), more=f"curves {groups} {more}"))
-    haproxy = scene.run("haproxy", scene.world.in_tree("haproxy", "-W", "-f", scene.world.inside(configuration)))
-    haproxy.wait(lambda: "Loading success" in haproxy.text(), "never loaded")
+    haproxy = scene.run("haproxy", scene.world.in_tree("haproxy", "-db", "-f", scene.world.inside(configuration)))
+    haproxy.wait(lambda: f":{port:04X} " in pathlib.Path("/proc/net/udp").read_text(), "never took its port")
     return port
 
 
