@@ -91,8 +91,9 @@ static pql_status open_identity(node *n, pql_error *err)
 /* After the store, so that a second node on the directory changes nothing. */
 static pql_status open_rotation(node *n, pql_error *err)
 {
-    const pql_status status = pqi_node_rotation_open(&n->rotation, n->options->dir.text,
-                                                     pqi_clock_unix_ms() / MS_PER_SEC, err);
+    const pql_status status =
+        pqi_node_rotation_open(&n->rotation, n->options->dir.text, pqi_clock_unix_ms() / MS_PER_SEC,
+                               pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
         pqi_health_set_ok(n->rt.health, n->ready_identity);
     }
