@@ -32,16 +32,17 @@ struct pqi_node_service {
     pql_alpn_refusal refusals[PQI_MINER_DIALECTS]; /* that the listeners borrow */
     pqi_node_worker workers[PQI_NODE_WORKERS_MAX];
     unsigned worker_count;
-    pthread_mutex_t source_lock; /* around every call of the source */
-    pthread_mutex_t job_lock;    /* guards the next seven */
-    pqi_job job;
-    pqi_miner_rotation rotation; /* of our certificate */
-    uint64_t news;               /* grows with each change of job, has_job and draining */
-    uint64_t rotation_news;      /* grows with each change of rotation */
+    bool started;
+    /* Under job_lock, the next seven: */
     bool has_job;
     bool draining;
-    bool job_changed;            /* not every worker was told of it */
-    bool started;                /* by the first pqi_node_service_listen, in its thread */
+    bool job_changed; /* not every worker was told of it */
+    pqi_job job;
+    uint64_t news;               /* grows with each change of job, has_job and draining */
+    pqi_miner_rotation rotation; /* of our certificate */
+    uint64_t rotation_news;      /* grows with each change of it */
+    pthread_mutex_t source_lock; /* around every call of the source */
+    pthread_mutex_t job_lock;
     pthread_mutex_t miners_lock; /* guards the list of all miners, for the status */
     pqi_node_link *all;
     uint64_t last_block_ms;  /* under source_lock */
