@@ -430,6 +430,31 @@ static void what_was_prepared_and_not_published_has_no_effect(void **state)
     pqi_quic_tls_free(server);
 }
 
+/* ---- long chains ---- */
+
+/* Dials a server whose classical leaf has |more| certificates behind it. */
+static outcome dial_chain(size_t more)
+{
+    pqi_quic_tls *server = new_server(first, NULL);
+    SSL_CTX *ctx = atomic_load(&server->slot->present)->ctx[TLS_CURRENT][PQL_LEAF_CLASSICAL];
+    for (size_t i = 0; i < more; i++) {
+        assert_int_equal(SSL_CTX_add1_chain_cert(ctx, SSL_CTX_get0_certificate(ctx)), 1);
+    }
+    const outcome o =
+        dial_pinned(server, "pqlink-old/1", first, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT);
+    pqi_quic_tls_free(server);
+    return o;
+}
+
+static void a_chain_of_more_than_eight_certificates_is_refused(void **state)
+{
+    (void)state;
+    assert_true(dial_chain(7).open);
+    const outcome o = dial_chain(8);
+    assert_false(o.open);
+    assert_int_equal(o.why, PQL_E_TRUST);
+}
+
 /* ---- no protocol in common ---- */
 
 static void a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common(void **state)
@@ -471,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_handshake_that_has_begun_ends_with_the_leaf_that_it_began_with),
         cmocka_unit_test(a_live_link_outlives_the_identity_that_it_began_with),
         cmocka_unit_test(what_was_prepared_and_not_published_has_no_effect),
+        cmocka_unit_test(a_chain_of_more_than_eight_certificates_is_refused),
         cmocka_unit_test(a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
