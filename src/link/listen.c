@@ -42,7 +42,7 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .tls = listener->tls,
         .server = true,
         .workers = listener->ctx->worker_count,
-        .wall_offset = pqi_clock_unix_ms() * PQI_NS_PER_MS - pqi_clock_monotonic(),
+        .wall_offset = pqi_clock_unix_offset(pqi_clock_monotonic()),
         .max_links = or_default(opts->max_links, DEFAULT_MAX_LINKS),
         .max_unauthenticated = or_default(opts->max_unauthenticated, DEFAULT_MAX_UNAUTHENTICATED),
         .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
