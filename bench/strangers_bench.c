@@ -1,5 +1,6 @@
 /* What strangers cost a node: processor time for each datagram of a flood, bytes sent back for each
- * byte received, and memory, for spoofed first flights and three kinds of rubbish.
+ * byte received, and memory, for spoofed first flights (also ones that are ended) and three kinds
+ * of rubbish.
  *
  *     bench_strangers [FIRST-FLIGHTS [DATAGRAMS]]
  *
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
                   "byte, its private memory (%lu kB at the start)\n",
                   memory_of(node));
     flood(node, "hello", hellos, port);
+    flood(node, "bye", hellos, port);
     flood(node, "version", datagrams, port);
     flood(node, "short", datagrams, port);
     flood(node, "noise", datagrams, port);

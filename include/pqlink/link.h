@@ -163,7 +163,9 @@ typedef struct pql_listen_opts {
     /* Links that one address may have, on all workers together: an IPv4 address, or the first 64
      * bits of an IPv6 address.  0: no limit.  Machines behind one NAT have one address. */
     unsigned max_links_per_address;
-    unsigned retry_threshold; /* half-open handshakes per worker from which Retry is sent; 0: 128 */
+    unsigned retry_threshold; /* half-open handshakes per worker from which Retry is sent; 0: 128.
+                                 One from an unproven address counts for 10 s, or until it is
+                                 completed, even when the client ends it before */
     unsigned max_streams;     /* streams that a peer may have open; 0: 16 */
     uint64_t idle_timeout_ms; /* 0: 60,000 */
     size_t max_receive;       /* bytes that one link can make us hold at most (flow control);

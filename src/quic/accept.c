@@ -126,10 +126,10 @@ static const char *refusal(const pqi_quic_endpoint *endpoint, const pqi_address 
 }
 
 /* True when an address that has not proven to be the sender's has to do so first. */
-static bool must_prove(const pqi_quic_endpoint *endpoint, const pqi_address *remote)
+static bool must_prove(pqi_quic_endpoint *endpoint, const pqi_address *remote, uint64_t now)
 {
     return endpoint->unauthenticated >= endpoint->opts.retry_threshold ||
-           pqi_sources_count(endpoint->unproven, remote) >= PQI_QUIC_UNPROVEN_MAX;
+           pqi_starts_must_prove(endpoint, remote, now);
 }
 
 /* True when a proven address has its share of the half-open handshakes. */
@@ -166,7 +166,7 @@ static void accept_initial(pqi_quic_endpoint *endpoint, const pqi_datagrams *one
     }
     if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
         hd.tokenlen = 0;
-        if (must_prove(endpoint, &one->remote)) {
+        if (must_prove(endpoint, &one->remote, now)) {
             pqi_token_send_retry(endpoint, one, &hd, wall);
             return;
         }

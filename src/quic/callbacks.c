@@ -51,6 +51,7 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
     conn->state = CONN_OPEN;
     conn->posture.handshake_ns = ngtcp2_conn_get_timestamp(ngtcp2) - conn->started;
     pqi_conn_not_half_open(conn);
+    pqi_starts_give_back(conn);
     if (conn->server) {
         pqi_token_issue(conn, &conn->remote);
     } else {

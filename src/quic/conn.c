@@ -174,8 +174,9 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
     pqi_address_bytes(&conn->remote, conn->peer.address);
     conn->counted_unauthenticated = true;
     endpoint->unauthenticated++;
+    bool ok = true;
     if (token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) {
-        conn->unproven = pqi_sources_add(endpoint->unproven, &one->remote, SIZE_MAX);
+        ok = pqi_starts_add(conn);
     } else {
         conn->proven = pqi_sources_add(endpoint->proven, &one->remote, SIZE_MAX);
         conn->address_proven = true;
@@ -193,8 +194,8 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
         params.retry_scid_present = 1;
     }
     const ngtcp2_path path = path_of(&one->local, &one->remote);
-    bool ok = random_cid(conn, &scid) &&
-              pqi_cid_map_add(endpoint->map, hd->dcid.data, hd->dcid.datalen, conn);
+    ok = ok && random_cid(conn, &scid) &&
+         pqi_cid_map_add(endpoint->map, hd->dcid.data, hd->dcid.datalen, conn);
     if (ok) {
         conn->initial_dcid = hd->dcid;
         params.stateless_reset_token_present = 1;

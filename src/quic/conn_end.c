@@ -19,9 +19,7 @@ void pqi_conn_not_half_open(pqi_quic_conn *conn)
         conn->counted_unauthenticated = false;
         endpoint->unauthenticated--;
     }
-    pqi_sources_remove(endpoint->unproven, conn->unproven);
     pqi_sources_remove(endpoint->proven, conn->proven);
-    conn->unproven = NULL;
     conn->proven = NULL;
 }
 
@@ -36,6 +34,7 @@ static void release_engine(pqi_quic_conn *conn)
     SSL_free(conn->ssl);
     conn->ssl = NULL;
     pqi_conn_not_half_open(conn);
+    pqi_starts_leave(conn);
     pqi_sources_remove(conn->endpoint->opts.link_sources, conn->linked);
     conn->linked = NULL;
 }

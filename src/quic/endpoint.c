@@ -41,6 +41,7 @@ void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint)
     while (endpoint->conns != NULL) {
         pqi_conn_free(endpoint->conns);
     }
+    pqi_starts_free(endpoint);
     pqi_heap_free(&endpoint->timers);
     pqi_cid_map_free(endpoint->map);
     pqi_sources_free(endpoint->unproven);

@@ -11,8 +11,8 @@
  * Anybody can write the address of somebody else on a datagram, so what a limit makes us do to an
  * address depends on whether it was proven, by the token of a Retry or of an earlier connection:
  *
- *   - not proven: beyond PQI_QUIC_UNPROVEN_MAX half-open handshakes it is asked for a proof
- * (Retry). Whoever fills that up in another's name costs the other one round trip, and no more.
+ *   - not proven: beyond PQI_QUIC_UNPROVEN_MAX handshakes it is asked for a proof (Retry).  Whoever
+ *     fills that up in another's name costs the other one round trip, and no more.
  *   - proven: it may have as many half-open handshakes as there are free places, and
  *     PQI_QUIC_PROVEN_MIN in any case.  So one address never holds more than half of the places,
  * two never more than two thirds, while a thousand machines behind one address still get in. Beyond
@@ -21,7 +21,19 @@
  *   - with max_links links already, it is refused.  That goes for a datagram in its name too, which
  *     is right either way.
  *
- * An address is counted while it has handshakes or links, so the tables are as bounded as those.
+ * A stranger can end what he began: the keys of a first flight follow from its connection ID, so a
+ * CONNECTION_CLOSE, or anything that breaks the protocol, ends a handshake in the name of any
+ * address, after we have paid for key agreement and signature.  So a handshake that began without
+ * a proof counts from its beginning on for handshake_timeout, however it ends; only one that is
+ * completed, which nobody can do in another's name, counts no more at once.  From retry_threshold
+ * of them on, every address is asked for a proof.  So in any handshake_timeout at most
+ * retry_threshold unproven handshakes cost us work in vain; PQI_QUIC_STARTS_MAX, where the
+ * threshold is higher, bounds the memory for it.  Clients that complete, however many one after the
+ * other, meet no Retry; a crowd that comes in the same moment, or clients that give up, may, and
+ * have one round trip more.
+ *
+ * An address is counted while it has handshakes (or had, as above) or links, so the tables are as
+ * bounded as those.
  * A link that moves is still counted where it began.
  *
  * Connections that have ended and only repeat their CONNECTION_CLOSE: PQI_QUIC_LINGERING_MAX;
@@ -38,6 +50,7 @@
 #define PQI_QUIC_LINGERING_MAX 1024
 #define PQI_QUIC_UNPROVEN_MAX 64
 #define PQI_QUIC_PROVEN_MIN 64
+#define PQI_QUIC_STARTS_MAX 16384
 
 typedef struct pqi_quic_endpoint pqi_quic_endpoint;
 
@@ -86,7 +99,7 @@ typedef struct pqi_quic_endpoint_opts {
     uint64_t wall_offset;                /* as for pqi_quic_endpoint_set_wall_offset */
     size_t max_links;
     size_t max_unauthenticated;
-    size_t retry_threshold;
+    size_t retry_threshold;       /* half-open or unproven handshakes from which Retry is sent */
     size_t max_links_per_address; /* 0: no limit */
     /* Links by address, shared by the endpoints that serve together; borrowed.  Needed with
      * max_links_per_address. */

@@ -54,6 +54,8 @@ struct pqi_quic_stream {
     bool ready, blocked, fin, fin_sent, closed_write, want_writable;
 };
 
+typedef struct pqi_start pqi_start; /* starts.c */
+
 typedef enum conn_state { CONN_HANDSHAKE, CONN_OPEN, CONN_LINGER } conn_state;
 
 struct pqi_quic_conn {
@@ -71,7 +73,8 @@ struct pqi_quic_conn {
     pqi_quic_tls_peer peer;
     conn_state state;
     /* Server: where it is counted.  Half open: one of the first two; open: the last, perhaps. */
-    pqi_source *unproven, *proven, *linked;
+    pqi_start *start; /* its address was not proven */
+    pqi_source *proven, *linked;
     bool server, dirty, counted_unauthenticated, close_wanted, close_is_transport;
     bool engine_failed; /* ngtcp2 may only say goodbye any more */
     bool quiet;         /* within a flush: nothing but stream data waits to be sent */
@@ -113,7 +116,10 @@ struct pqi_quic_endpoint {
     pqi_quic_conn *linger_first, *linger_last;
     uint64_t round; /* number of flushes */
     size_t live, lingering, unauthenticated;
-    pqi_sources *unproven, *proven; /* server: half-open handshakes by source address */
+    /* Server: by source address, what |starts| counts, and half-open handshakes with a proof. */
+    pqi_sources *unproven, *proven;
+    pqi_start *starts_first, *starts_last; /* starts.c; owned */
+    size_t starts;
     bool draining;
     uint64_t *used_tokens;   /* tokens.c: names of tokens, each where its value says; owned */
     struct pqi_early *early; /* early.c; owned */
@@ -148,6 +154,19 @@ void pqi_token_send_retry(pqi_quic_endpoint *endpoint, const pqi_datagrams *one,
                           const ngtcp2_pkt_hd *hd, uint64_t wall);
 /* Gives the peer of |conn| a token for its next connection from |remote| (RFC 9000, 8.1.3). */
 void pqi_token_issue(pqi_quic_conn *conn, const pqi_address *remote);
+
+/* starts.c: handshakes that began without a proof of address.  Each is counted until it is complete
+ * or handshake_timeout has gone by since it began, even when it ended before: see endpoint.h. */
+/* True when |remote| has to prove that it is the sender's: as many are counted as may be, of all
+ * or of this address. */
+bool pqi_starts_must_prove(pqi_quic_endpoint *endpoint, const pqi_address *remote, uint64_t now);
+/* Counts |conn|.  False when memory could not be had. */
+bool pqi_starts_add(pqi_quic_conn *conn);
+/* The handshake of |conn| is complete: it counts no more. */
+void pqi_starts_give_back(pqi_quic_conn *conn);
+/* |conn| has ended; what was counted for it stays. */
+void pqi_starts_leave(pqi_quic_conn *conn);
+void pqi_starts_free(pqi_quic_endpoint *endpoint);
 
 /* early.c: a datagram that came before the one that makes its connection. */
 void pqi_early_keep(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, const ngtcp2_cid *dcid,
@@ -186,7 +205,8 @@ void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_c
 void pqi_conn_drop(pqi_quic_conn *conn, pql_status status, const char *sentence, uint64_t now);
 
 /* conn_end.c */
-/* The handshake is over, well or not: it does not count as half open any more. */
+/* The handshake is over, well or not: it does not count as half open any more.  What pqi_starts_add
+ * counted is another matter. */
 void pqi_conn_not_half_open(pqi_quic_conn *conn);
 /* What an ngtcp2 call answered, |rv|, becomes an end of the connection. */
 void pqi_conn_fail(pqi_quic_conn *conn, int rv, uint64_t now);

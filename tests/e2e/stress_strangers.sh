@@ -14,7 +14,7 @@ start_node node --difficulty 20000 --block-time 200ms --workers 2
 start_miner miner
 mines_on node
 before=$(memory "$node_pid")
-for flood in 'hello 10000' 'version 100000' 'short 100000' 'noise 100000'; do
+for flood in 'hello 10000' 'bye 10000' 'version 100000' 'short 100000' 'noise 100000'; do
     # shellcheck disable=SC2086 # two words are meant
     "$STRANGERS" $flood "$port" >"$dir/flood" || fail "the flood '$flood' broke"
     cat "$dir/flood"

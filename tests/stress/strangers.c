@@ -5,6 +5,7 @@
  *
  * KIND: hello     first flights (two Initial datagrams with a hybrid ClientHello), each from its
  *                 own address and never continued: spoofed handshakes
+ *       bye       the same, each ended by its client with a CONNECTION_CLOSE
  *       version   long headers of a version that nobody speaks
  *       short     short headers with unknown connection IDs
  *       noise     random bytes
@@ -105,7 +106,10 @@ static bool send_flight(void *user, const pqi_datagrams *run)
 {
     for (size_t at = 0; at < run->len; at += run->segment) {
         const size_t left = run->len - at;
-        say(user, run->data + at, left < run->segment ? left : run->segment);
+        const size_t len = left < run->segment ? left : run->segment;
+        uint8_t full[DATAGRAM_MAX] = {0};
+        memcpy(full, run->data + at, len);
+        say(user, full, len < DATAGRAM ? DATAGRAM : len); /* RFC 9000, 14.1: else not read */
     }
     return true;
 }
@@ -187,7 +191,7 @@ static const pqi_quic_events events = {.open = on_conn,
                                        .stream_writable = on_stream,
                                        .stream_closed = on_stream_closed};
 
-static void say_hello(crowd *c, const pqi_quic_tls *tls)
+static void say_hello(crowd *c, const pqi_quic_tls *tls, bool bye)
 {
     const pqi_quic_endpoint_opts opts = {.io = {.send = send_flight,
                                                 .blocked = not_blocked,
@@ -216,6 +220,10 @@ static void say_hello(crowd *c, const pqi_quic_tls *tls)
                                     NULL, now, &conn, NULL) == PQL_OK,
           "connect");
     pqi_quic_endpoint_flush(endpoint, now);
+    if (bye) {
+        pqi_quic_conn_close(conn, 0, NULL);
+        pqi_quic_endpoint_flush(endpoint, now);
+    }
     pqi_quic_endpoint_free(endpoint);
 }
 
@@ -244,7 +252,7 @@ int main(int argc, char **argv)
     pqi_quic_tls *tls = NULL;
     crowd c = {.server = {.sin_family = AF_INET}};
     if (argc != 4) {
-        (void)fprintf(stderr, "usage: strangers hello|version|short|noise COUNT PORT\n");
+        (void)fprintf(stderr, "usage: strangers hello|bye|version|short|noise COUNT PORT\n");
         return 2;
     }
     const unsigned long count = strtoul(argv[2], NULL, 10);
@@ -256,8 +264,9 @@ int main(int argc, char **argv)
     check(pqi_quic_tls_new(&tls, &tls_opts, NULL) == PQL_OK, "TLS");
     for (unsigned long i = 0; i < count; i++) {
         c.turn++;
-        if (strcmp(argv[1], "hello") == 0) {
-            say_hello(&c, tls);
+        const bool bye = strcmp(argv[1], "bye") == 0;
+        if (bye || strcmp(argv[1], "hello") == 0) {
+            say_hello(&c, tls, bye);
         } else {
             say_rubbish(&c, argv[1]);
         }

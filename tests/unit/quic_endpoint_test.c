@@ -11,6 +11,8 @@
 
 #define START (UINT64_C(1000) * PQI_NS_PER_SEC)
 #define HELLO_DATAGRAMS 8
+#define FLIGHT_DATAGRAMS 32
+#define RETRY_THRESHOLD 128
 #define DATAGRAM 1500
 #define INITIAL_MIN 1200
 
@@ -23,9 +25,16 @@ static struct {
     size_t bytes, count, last_len;
     uint8_t last[DATAGRAM];
     uint64_t random;
-    unsigned accepted, closed, handed_over, handed_to;
+    unsigned accepted, closed, opened, handed_over, handed_to;
     const char *rejected;
 } out;
+
+/* The same for a client that reads it. */
+static struct {
+    size_t count;
+    size_t len[FLIGHT_DATAGRAMS];
+    uint8_t data[FLIGHT_DATAGRAMS][DATAGRAM];
+} flight;
 
 /* A real client's first flight. */
 static struct {
@@ -42,6 +51,12 @@ static bool send_out(void *user, const pqi_datagrams *run)
     out.last_len = run->len < sizeof(out.last) ? run->len : sizeof(out.last);
     memcpy(out.last, run->data, out.last_len);
     out.blocked = out.fills;
+    for (size_t at = 0; at < run->len && flight.count < FLIGHT_DATAGRAMS; at += run->segment) {
+        const size_t left = run->len - at;
+        flight.len[flight.count] = left < run->segment ? left : run->segment;
+        memcpy(flight.data[flight.count], run->data + at, flight.len[flight.count]);
+        flight.count++;
+    }
     return true;
 }
 
@@ -86,16 +101,15 @@ static void rejected(void *user, const char *reason)
     out.rejected = reason;
 }
 
-static void on_conn(pqi_quic_conn *conn)
+static void on_open(pqi_quic_conn *conn)
 {
-    (void)conn;
+    out.opened += pqi_quic_conn_is_server(conn) ? 1 : 0;
 }
 
 static void on_closed(pqi_quic_conn *conn, const pql_close *why)
 {
-    (void)conn;
     (void)why;
-    out.closed++;
+    out.closed += pqi_quic_conn_is_server(conn) ? 1 : 0;
 }
 
 static void on_timer(pqi_quic_conn *conn, uint64_t now)
@@ -122,7 +136,7 @@ static void on_stream_closed(pqi_quic_stream *stream, uint64_t code)
     (void)code;
 }
 
-static const pqi_quic_events events = {on_conn, on_closed, on_timer,        on_stream,
+static const pqi_quic_events events = {on_open, on_closed, on_timer,        on_stream,
                                        on_data, on_stream, on_stream_closed};
 
 static const pqi_quic_events *on_accept(void *user, pqi_quic_conn *conn, void **owner)
@@ -148,7 +162,7 @@ static pqi_quic_endpoint_opts options(bool server)
                                     .wall_offset = UINT64_C(1700000000) * PQI_NS_PER_SEC,
                                     .max_links = 10000,
                                     .max_unauthenticated = 1024,
-                                    .retry_threshold = 128,
+                                    .retry_threshold = RETRY_THRESHOLD,
                                     .max_streams = 16,
                                     .idle_timeout = 60 * PQI_NS_PER_SEC,
                                     .handshake_timeout = 10 * PQI_NS_PER_SEC};
@@ -186,8 +200,20 @@ static void give(pqi_quic_endpoint *server, const uint8_t *data, size_t len, uin
     give_from(server, "198.51.100.7", port, data, len, now);
 }
 
-/* A different client each time: random connection IDs make a different first flight. */
-static void hello_of(const pqi_quic_endpoint_opts *opts)
+/* Each datagram as full as an Initial has to be. */
+static void fill_up_hello(void)
+{
+    for (size_t i = 0; i < hello.count; i++) {
+        if (hello.len[i] < INITIAL_MIN) {
+            memset(hello.data[i] + hello.len[i], 0, INITIAL_MIN - hello.len[i]);
+            hello.len[i] = INITIAL_MIN;
+        }
+    }
+}
+
+/* A different client each time: random connection IDs make a different first flight.  With |bye| it
+ * closes the connection behind it. */
+static void hello_of(const pqi_quic_endpoint_opts *opts, bool bye)
 {
     const pqi_address local = address_of("198.51.100.7", 1);
     const pqi_address remote = address_of("192.0.2.1", 9833);
@@ -198,14 +224,68 @@ static void hello_of(const pqi_quic_endpoint_opts *opts)
                                                "h.example:9833", &events, NULL, START, &conn, NULL),
                      PQL_OK);
     pqi_quic_endpoint_flush(client, START);
-    pqi_quic_endpoint_free(client);
     assert_true(hello.count >= 2);
+    if (bye) {
+        const size_t before = hello.count;
+        pqi_quic_conn_close(conn, 0, NULL);
+        pqi_quic_endpoint_flush(client, START);
+        assert_true(hello.count > before);
+        fill_up_hello();
+    }
+    pqi_quic_endpoint_free(client);
 }
 
 static void new_hello(void)
 {
     const pqi_quic_endpoint_opts opts = options(false);
-    hello_of(&opts);
+    hello_of(&opts, false);
+}
+
+/* Spoofed in the name of |host|: a first flight and its end. */
+static void hello_and_bye(pqi_quic_endpoint *server, const char *host, uint64_t now)
+{
+    const pqi_quic_endpoint_opts opts = options(false);
+    hello_of(&opts, true);
+    for (size_t i = 0; i < hello.count; i++) {
+        give_from(server, host, 1, hello.data[i], hello.len[i], now);
+    }
+    assert_int_equal(pqi_quic_endpoint_live(server), 0);
+}
+
+/* An honest client of |host| talks to |server| until their link is open on both sides, and is gone.
+ */
+static void meet(pqi_quic_endpoint *server, const char *host, uint64_t now)
+{
+    const pqi_quic_endpoint_opts opts = options(false);
+    const pqi_address local = address_of(host, 1);
+    const pqi_address remote = address_of("192.0.2.1", 9833);
+    pqi_quic_conn *conn = NULL;
+    hello.count = 0;
+    pqi_quic_endpoint *client = pqi_quic_endpoint_new(&opts);
+    assert_int_equal(pqi_quic_endpoint_connect(client, &local, &remote, "h.example",
+                                               "h.example:9833", &events, NULL, now, &conn, NULL),
+                     PQL_OK);
+    pqi_quic_endpoint_flush(client, now);
+    const unsigned before = out.opened;
+    for (const uint64_t end = now + PQI_NS_PER_SEC; out.opened == before && now < end;
+         now += PQI_NS_PER_MS) {
+        flight.count = 0;
+        for (size_t i = 0; i < hello.count; i++) {
+            give_from(server, host, 1, hello.data[i], hello.len[i], now);
+        }
+        pqi_quic_endpoint_flush(server, now);
+        hello.count = 0;
+        for (size_t i = 0; i < flight.count; i++) {
+            const pqi_datagrams run = {.local = local,
+                                       .remote = remote,
+                                       .data = flight.data[i],
+                                       .len = flight.len[i],
+                                       .segment = flight.len[i]};
+            pqi_quic_endpoint_receive(client, &run, now);
+        }
+        pqi_quic_endpoint_flush(client, now);
+    }
+    pqi_quic_endpoint_free(client);
 }
 
 /* The first flight of a client that was here before, with the token that |server| gave it. */
@@ -220,7 +300,7 @@ static void hello_with_token(const pqi_quic_endpoint_opts *server, const char *h
     assert_true(len > 0);
     opts.token = token;
     opts.token_len = (size_t)len;
-    hello_of(&opts);
+    hello_of(&opts, false);
 }
 
 static int set_up(void **state)
@@ -415,6 +495,99 @@ static void one_address_must_prove_itself_from_64_half_open_handshakes(void **st
     pqi_quic_endpoint_free(server);
 }
 
+static void strangers_who_end_their_handshakes_meet_retry_all_the_same(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    char host[32];
+    for (unsigned i = 0; i < 2 * RETRY_THRESHOLD; i++) {
+        (void)snprintf(host, sizeof(host), "198.18.%u.%u", i >> 8, i & 0xff);
+        hello_and_bye(server, host, START + i);
+        assert_int_equal(out.accepted, i < RETRY_THRESHOLD ? i + 1 : RETRY_THRESHOLD);
+        assert_true((pqi_quic_endpoint_counters(server).retries > 0) == (i >= RETRY_THRESHOLD));
+    }
+    assert_int_equal(out.closed, RETRY_THRESHOLD);
+    /* Who is where he says he is gets in. */
+    const uint64_t retries = pqi_quic_endpoint_counters(server).retries;
+    meet(server, "198.51.100.7", START + PQI_NS_PER_SEC);
+    assert_int_equal(out.opened, 1);
+    assert_true(pqi_quic_endpoint_counters(server).retries > retries);
+    pqi_quic_endpoint_close_all(server, 0, "enough");
+    pqi_quic_endpoint_flush(server, START + 2 * PQI_NS_PER_SEC);
+    /* As many again once their time is over, and not before. */
+    hello_and_bye(server, "198.18.2.1", START + 9 * PQI_NS_PER_SEC);
+    assert_int_equal(out.accepted, RETRY_THRESHOLD + 1);
+    for (unsigned i = 0; i < 2 * RETRY_THRESHOLD; i++) {
+        (void)snprintf(host, sizeof(host), "198.19.%u.%u", i >> 8, i & 0xff);
+        hello_and_bye(server, host, START + 11 * PQI_NS_PER_SEC);
+    }
+    assert_int_equal(out.accepted, 2 * RETRY_THRESHOLD + 1);
+    pqi_quic_endpoint_free(server);
+}
+
+static void one_address_that_ends_its_handshakes_must_prove_itself_too(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    for (unsigned i = 0; i < PQI_QUIC_UNPROVEN_MAX + 20; i++) {
+        hello_and_bye(server, "198.51.100.7", START);
+    }
+    assert_int_equal(out.accepted, PQI_QUIC_UNPROVEN_MAX);
+    hello_and_bye(server, "198.51.100.8", START);
+    assert_int_equal(out.accepted, PQI_QUIC_UNPROVEN_MAX + 1);
+    hello_and_bye(server, "198.51.100.7", START + 11 * PQI_NS_PER_SEC);
+    assert_int_equal(out.accepted, PQI_QUIC_UNPROVEN_MAX + 2);
+    pqi_quic_endpoint_free(server);
+}
+
+static void rubbish_that_looks_like_a_first_flight_counts_as_one(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint *server = new_server();
+    for (unsigned i = 0; i < PQI_QUIC_UNPROVEN_MAX + 1; i++) {
+        new_hello();
+        hello.data[0][hello.len[0] - 1] ^= 1;
+        give(server, hello.data[0], hello.len[0], 1, START);
+    }
+    assert_int_equal(out.accepted, 0);
+    assert_int_equal(pqi_quic_endpoint_counters(server).retries, 1);
+    pqi_quic_endpoint_free(server);
+}
+
+static void what_is_counted_has_a_bound_where_the_threshold_has_none(void **state)
+{
+    (void)state;
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.retry_threshold = SIZE_MAX;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    new_hello();
+    for (unsigned i = 0; i < PQI_QUIC_STARTS_MAX + 10; i++) {
+        char host[32];
+        (void)snprintf(host, sizeof(host), "198.18.%u.%u", i >> 8, i & 0xff);
+        memcpy(hello.data[0] + 6, &i, sizeof(i)); /* another client's ID: the keys are wrong */
+        give_from(server, host, 1, hello.data[0], hello.len[0], START);
+    }
+    assert_int_equal(pqi_quic_endpoint_counters(server).retries, 10);
+    pqi_quic_endpoint_free(server);
+}
+
+static void clients_that_complete_one_after_the_other_meet_no_retry(void **state)
+{
+    (void)state;
+    enum { THRESHOLD = 16, CLIENTS = 10 * THRESHOLD };
+    pqi_quic_endpoint_opts opts = options(true);
+    opts.retry_threshold = THRESHOLD;
+    memset(&out, 0, sizeof(out));
+    pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
+    for (unsigned i = 1; i <= CLIENTS; i++) {
+        meet(server, "198.51.100.7", START + i * 20 * PQI_NS_PER_MS);
+        assert_int_equal(out.opened, i);
+    }
+    assert_int_equal(pqi_quic_endpoint_counters(server).retries, 0);
+    pqi_quic_endpoint_free(server);
+}
+
 static void a_proven_address_gets_its_share_of_the_places_and_no_more(void **state)
 {
     (void)state;
@@ -510,8 +683,10 @@ static void lingering_connections_are_bounded(void **state)
     pqi_quic_endpoint *server = pqi_quic_endpoint_new(&opts);
     const unsigned count = PQI_QUIC_LINGERING_MAX + 50;
     for (unsigned i = 0; i < count; i++) {
+        char host[32];
+        (void)snprintf(host, sizeof(host), "198.51.%u.%u", i >> 8, i & 0xff);
         new_hello();
-        give(server, hello.data[0], hello.len[0], 1000, START);
+        give_from(server, host, 1000, hello.data[0], hello.len[0], START);
         pqi_quic_endpoint_close_all(server, 7, "enough");
         pqi_quic_endpoint_flush(server, START);
         assert_int_equal(pqi_quic_endpoint_live(server), 0);
@@ -595,6 +770,11 @@ int main(void)
         cmocka_unit_test(an_unknown_version_may_have_connection_ids_of_255_bytes),
         cmocka_unit_test(a_flood_of_spoofed_addresses_is_bounded_in_state_and_bytes),
         cmocka_unit_test(one_address_must_prove_itself_from_64_half_open_handshakes),
+        cmocka_unit_test(strangers_who_end_their_handshakes_meet_retry_all_the_same),
+        cmocka_unit_test(one_address_that_ends_its_handshakes_must_prove_itself_too),
+        cmocka_unit_test(rubbish_that_looks_like_a_first_flight_counts_as_one),
+        cmocka_unit_test(what_is_counted_has_a_bound_where_the_threshold_has_none),
+        cmocka_unit_test(clients_that_complete_one_after_the_other_meet_no_retry),
         cmocka_unit_test(a_proven_address_gets_its_share_of_the_places_and_no_more),
         cmocka_unit_test(an_address_with_all_its_links_is_refused),
         cmocka_unit_test(a_stale_or_foreign_retry_token_is_no_proof),
