@@ -516,6 +516,7 @@ def main():
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--only", default="round_trip,handshake_load,openssl,hash_rate")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends as well
     peers = Peers(options.peers or default_peers())
     try:
         for name in options.only.split(","):

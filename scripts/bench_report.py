@@ -13,6 +13,7 @@ import html
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -46,9 +47,13 @@ def lines_of(words):
     print("#", " ".join(os.path.basename(w) if i == 0 else w for i, w in enumerate(words)), file=sys.stderr, flush=True)
     rows = []
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
-        for line in child.stdout:
-            print(line, end="", flush=True)
-            rows.append(json.loads(line))
+        try:
+            for line in child.stdout:
+                print(line, end="", flush=True)
+                rows.append(json.loads(line))
+        except BaseException:
+            child.terminate()
+            raise
     if child.returncode != 0:
         rows.append({"bench": os.path.basename(words[0]), "absent": f"ended with {child.returncode}"})
     return rows
@@ -237,6 +242,7 @@ def main():
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--note", default="")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.run:
         data = run_all(options)
         with open(DATA, "w", encoding="utf-8") as f:

@@ -15,3 +15,8 @@ uint64_t pqi_clock_unix_ms(void)
     (void)clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / PQI_NS_PER_MS;
 }
+
+uint64_t pqi_clock_unix_offset(uint64_t monotonic)
+{
+    return pqi_clock_unix_ms() * PQI_NS_PER_MS - monotonic;
+}

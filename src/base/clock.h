@@ -17,4 +17,8 @@ uint64_t pqi_clock_monotonic(void);
 /* Milliseconds since 1970-01-01 UTC of CLOCK_REALTIME: for logs, certificates and block times. */
 uint64_t pqi_clock_unix_ms(void);
 
+/* Nanoseconds to add to |monotonic|, which was read just now, for the time since 1970 (modulo
+ * 2^64). */
+uint64_t pqi_clock_unix_offset(uint64_t monotonic);
+
 #endif

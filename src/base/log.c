@@ -251,3 +251,20 @@ uint64_t pqi_log_dropped(void)
 {
     return atomic_load_explicit(&log_state.dropped, memory_order_relaxed);
 }
+
+bool pqi_log_quota_take(pqi_log_quota *quota, unsigned per_second, uint64_t second,
+                        uint64_t *left_out)
+{
+    if (second != quota->second) {
+        quota->second = second;
+        quota->said = 0;
+    }
+    if (quota->said >= per_second) {
+        quota->left_out++;
+        return false;
+    }
+    quota->said++;
+    *left_out = quota->left_out;
+    quota->left_out = 0;
+    return true;
+}

@@ -51,6 +51,19 @@ void pqi_log_event(pqi_log_level level, const char *service, const char *event,
                    const pqi_log_field *fields, unsigned count);
 uint64_t pqi_log_dropped(void);
 
+/* A bound for lines that somebody else can cause as often as he likes.  Zero at first; the caller
+ * has the lock. */
+typedef struct pqi_log_quota {
+    uint64_t second;   /* the one in which |said| counts */
+    unsigned said;     /* lines in it */
+    uint64_t left_out; /* lines that were too many, since the last one */
+} pqi_log_quota;
+
+/* True when a line may be written in |second|, of any clock, and |per_second| is not reached;
+ * *left_out is then how many were left out before it. */
+bool pqi_log_quota_take(pqi_log_quota *quota, unsigned per_second, uint64_t second,
+                        uint64_t *left_out);
+
 /* pqi_log(PQI_LOG_INFO, "node", "listening", PQI_STR("address", text), PQI_U64("port", 9833)); */
 #define pqi_log(level, service, event, ...)                                                        \
     pqi_log_event(                                                                                 \

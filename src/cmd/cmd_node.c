@@ -91,8 +91,9 @@ static pql_status open_identity(node *n, pql_error *err)
 /* After the store, so that a second node on the directory changes nothing. */
 static pql_status open_rotation(node *n, pql_error *err)
 {
-    const pql_status status = pqi_node_rotation_open(&n->rotation, n->options->dir.text,
-                                                     pqi_clock_unix_ms() / MS_PER_SEC, err);
+    const pql_status status =
+        pqi_node_rotation_open(&n->rotation, n->options->dir.text, pqi_clock_unix_ms() / MS_PER_SEC,
+                               pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
         pqi_health_set_ok(n->rt.health, n->ready_identity);
     }
@@ -311,7 +312,9 @@ static pql_status open_service(node *n, pql_error *err)
 
 static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
 {
-    return pqi_node_rotation_status(user, out, err);
+    node *n = user;
+    const pql_status status = pqi_node_rotation_status(&n->rotation, out, err);
+    return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
 static pql_status node_open(node *n, pql_error *err)
@@ -342,7 +345,7 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, &n->rotation, err);
+        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
     }
     return status;
 }

@@ -15,6 +15,7 @@
 #define HTTP_OK 200
 #define MS_PER_SEC 1000
 #define CELL_SIZE 96
+#define NODE_SIZE 512
 
 typedef struct status_options {
     pqi_endpoint admin;
@@ -198,6 +199,22 @@ static void print_miners(const json_t *miners)
     }
 }
 
+/* What gives the jobs, where that is not the node itself. */
+static void print_source(const json_t *source)
+{
+    char node[NODE_SIZE];
+    if (strcmp(text_of(source, "kind"), "node") != 0) {
+        return;
+    }
+    if (json_is_true(json_object_get(source, "connected"))) {
+        (void)snprintf(node, sizeof(node), "%s", text_of(source, "node"));
+        pqi_text_clean(node);
+        printf("source %s: connected\n", node);
+    } else {
+        printf("source: not connected; the log of the node says why\n");
+    }
+}
+
 static void print_status(const json_t *root)
 {
     const json_t *miners = json_object_get(root, "miners");
@@ -221,6 +238,7 @@ static void print_status(const json_t *root)
     } else {
         printf("no job: there is nothing to mine now\n");
     }
+    print_source(json_object_get(root, "source"));
     printf("%zu miners, %s\n", json_array_size(miners), rate_text);
     if (json_array_size(miners) > 0) {
         printf("\n");
@@ -278,7 +296,8 @@ const pqi_command pqi_command_node_status = {
     .name = "node status",
     .summary = "Show what a running node does, and its miners",
     .description =
-        "Asks the admin port of a running node and prints the chain's head, the job, and a line "
+        "Asks the admin port of a running node and prints the chain's head, the job, the source "
+        "(with --source), and a line "
         "for each miner: its name and token, what it speaks and how it is protected, its hash "
         "rate, and what became of its results.  REFUSED counts all but accepted and stale ones.\n"
         "The hash rate of official miners is an estimate from their accepted results of the last "

@@ -270,7 +270,7 @@ static pql_status switch_run(const void *options, pql_error *err)
 {
     const rotate_options *o = options;
     pqi_rotation all;
-    pql_status status = pqi_rotation_switch(o->dir.text, now_unix(), err);
+    pql_status status = pqi_rotation_switch(o->dir.text, now_unix(), NULL, err);
     if (status == PQL_OK) {
         status = pqi_rotation_load(&all, o->dir.text, err);
     }
@@ -299,7 +299,7 @@ static pql_status cancel_run(const void *options, pql_error *err)
 static pql_status finish_run(const void *options, pql_error *err)
 {
     const rotate_options *o = options;
-    const pql_status status = pqi_rotation_finish(o->dir.text, err);
+    const pql_status status = pqi_rotation_finish(o->dir.text, NULL, err);
     if (status == PQL_OK) {
         printf("The previous identity is dropped; whoever pinned it alone is refused from now "
                "on.\n");

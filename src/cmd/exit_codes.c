@@ -7,7 +7,7 @@ static const pqi_exit_row exit_rows[] = {
     {PQI_EXIT_FAILURE, "failure",
      "It did not work for a reason that no other number names; for pow check: the answer is no."},
     {PQI_EXIT_USAGE, "usage",
-     "The command line or an environment variable is wrong.  "
+     "The command line, an environment variable or the configuration file is wrong.  "
      "Nothing was done."},
     {PQI_EXIT_TRUST, "trust",
      "The peer is not the one that was meant: its fingerprint is not the "

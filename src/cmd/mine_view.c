@@ -71,20 +71,14 @@ static void screen_end(pqi_mine_view *view)
 /* With the lock held: a line for a message of the node may come now. */
 static bool may_say(pqi_mine_view *view)
 {
-    const uint64_t second = pqi_clock_monotonic() / PQI_NS_PER_SEC;
-    if (second != view->second) {
-        view->second = second;
-        view->said = 0;
-    }
-    if (view->said >= PQI_MINE_LINES_PER_SEC) {
-        view->left_out++;
+    uint64_t left_out = 0;
+    if (!pqi_log_quota_take(&view->quota, PQI_MINE_LINES_PER_SEC,
+                            pqi_clock_monotonic() / PQI_NS_PER_SEC, &left_out)) {
         return false;
     }
-    view->said++;
-    if (view->left_out > 0) {
-        pqi_log(PQI_LOG_WARN, SERVICE, "left_out", PQI_U64("lines", view->left_out),
+    if (left_out > 0) {
+        pqi_log(PQI_LOG_WARN, SERVICE, "left_out", PQI_U64("lines", left_out),
                 PQI_STR("reason", "the node sends more than is worth a line each"));
-        view->left_out = 0;
     }
     return true;
 }

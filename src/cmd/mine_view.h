@@ -2,6 +2,7 @@
 #ifndef PQI_CMD_MINE_VIEW_H
 #define PQI_CMD_MINE_VIEW_H
 
+#include "base/log.h"
 #include "cmd/mine.h"
 #include "miner/mine_service.h"
 
@@ -17,9 +18,7 @@ typedef struct pqi_mine_view {
     uint64_t status_due;             /* of the next status event, where there is no status line */
     pthread_mutex_t lock;            /* for the screen and the line */
     unsigned corr_id;                /* of the link that events are about: its number, from 1 */
-    uint64_t second;                 /* the one in which |said| counts; with the lock */
-    unsigned said;                   /* lines for the node's messages in it */
-    uint64_t left_out;               /* lines that were too many, since the last one */
+    pqi_log_quota quota;             /* of lines for the node's messages; with the lock */
     char line[PQI_MINE_LINE_SIZE];   /* as it is on the screen; "": there is none */
 } pqi_mine_view;
 

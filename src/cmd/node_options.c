@@ -201,6 +201,11 @@ static pql_status source_check(const pqi_node_options *o, pql_error *err)
         .dir = "--source-dir",
         .trust = "--source-pin FINGERPRINT, --source-pin-file FILE, or --source-dir DIR"};
     const pqi_login_list *s = &o->sources;
+    if (s->count == 0 && !o->source_dev) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "There is no source of jobs: give --source dev or --source URL, or leave "
+                        "out the empty list.");
+    }
     if (s->count > 0 && o->source_dev) {
         return pqi_fail(err, PQL_E_USAGE, "--source dev does not go together with other sources.");
     }
@@ -216,6 +221,11 @@ static pql_status source_check(const pqi_node_options *o, pql_error *err)
 static pql_status node_check(const void *options, pql_error *err)
 {
     const pqi_node_options *o = options;
+    if (o->listen_count == 0) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "A node needs an address to listen on: give --listen quic://ADDRESS:PORT, "
+                        "or leave out the empty list.");
+    }
     for (size_t i = 0; i < o->listen_count; i++) {
         if (o->listen[i].host_kind == PQI_HOST_NAME) {
             return pqi_fail(err, PQL_E_USAGE,

@@ -3,9 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/rotation_view.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "cmd/status_json.h"
 
 #define SERVICE "node"
 /* How long before the switch the log warns once more. */
@@ -69,11 +67,6 @@ static void log_switched(const pql_identity *from, const pqi_rotation *to)
             PQI_BOOL("previous_kept", to->previous != NULL), PQI_STR("previous_until", drop_at));
 }
 
-static bool same_or_both_none(const pql_identity *a, const pql_identity *b)
-{
-    return a == NULL || b == NULL ? a == b : pqi_rotation_same(a, b);
-}
-
 /* Says what is different in |new|. */
 static void log_changes(const pqi_rotation *old, const pqi_rotation *new)
 {
@@ -81,10 +74,10 @@ static void log_changes(const pqi_rotation *old, const pqi_rotation *new)
     if (switched) {
         log_switched(old->current, new);
     }
-    if (old->next != NULL && !switched && !same_or_both_none(old->next, new->next)) {
+    if (old->next != NULL && !switched && !pqi_rotation_same_or_none(old->next, new->next)) {
         log_other(PQI_LOG_WARN, "rotation_cancelled", old->next);
     }
-    if (new->next != NULL && !same_or_both_none(old->next, new->next)) {
+    if (new->next != NULL && !pqi_rotation_same_or_none(old->next, new->next)) {
         log_next("rotation_prepared", new);
     }
     if (old->previous != NULL && new->previous == NULL) {
@@ -160,7 +153,7 @@ static pql_status take(pqi_node_rotation *r, pqi_rotation *all, pql_error *err)
     pqi_rotation old = r->in_use;
     r->in_use = *all;
     pthread_mutex_unlock(&r->lock);
-    r->warned = r->warned && same_or_both_none(old.next, all->next);
+    r->warned = r->warned && pqi_rotation_same_or_none(old.next, all->next);
     r->refused = 0;
     if (r->service != NULL) {
         publish(r);
@@ -220,7 +213,7 @@ static void log_failure(const pql_error *err)
 }
 
 /* Changes the directory when the time has come, then *changed is true.  That another process was
- * first is as good. */
+ * first, with this or with something else, is as good: what it did is read then. */
 static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *changed,
                          pql_error *err)
 {
@@ -229,25 +222,32 @@ static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *ch
     *changed = false;
     if (all->next != NULL && all->plan.switch_at != 0 && now_unix >= all->plan.switch_at) {
         *changed = true;
-        status = pqi_rotation_switch(r->dir, now_unix, err);
+        status = pqi_rotation_switch(r->dir, now_unix, all, err);
     } else if (all->next == NULL && all->previous != NULL && all->plan.drop_at != 0 &&
                now_unix >= all->plan.drop_at) {
         *changed = true;
-        status = pqi_rotation_finish(r->dir, err);
+        status = pqi_rotation_finish(r->dir, all, err);
     }
-    return status == PQL_E_NOT_FOUND ? PQL_OK : status;
+    return status == PQL_E_NOT_FOUND || status == PQL_E_STATE ? PQL_OK : status;
 }
 
-/* One change that is due, or one that was found on disk. */
+/* What was found on disk, then one change that is due by it: never by a plan that is gone.  A
+ * directory that was refused is left alone. */
 static pql_status follow(pqi_node_rotation *r, uint64_t now_unix, pql_error *err)
 {
-    bool changed = false;
-    const pql_status status = do_due(r, now_unix, &changed, err);
-    if (status != PQL_OK) {
-        return status;
-    }
     const uint64_t mark = pqi_rotation_mark(r->dir);
-    return changed || (mark != r->in_use.mark && mark != r->refused) ? read_again(r, err) : PQL_OK;
+    bool changed = false;
+    pql_status status = PQL_OK;
+    if (r->refused != 0 && mark == r->refused) {
+        return PQL_OK;
+    }
+    if (mark != r->in_use.mark) {
+        status = read_again(r, err);
+    }
+    if (status == PQL_OK) {
+        status = do_due(r, now_unix, &changed, err);
+    }
+    return status == PQL_OK && changed ? read_again(r, err) : status;
 }
 
 static void warn_ahead(pqi_node_rotation *r, uint64_t now_unix)
@@ -260,10 +260,12 @@ static void warn_ahead(pqi_node_rotation *r, uint64_t now_unix)
     }
 }
 
-/* The time of the plan's next change, Unix seconds; UINT64_MAX: none. */
-static uint64_t next_change(const pqi_rotation *all)
+/* The time of the plan's next change, Unix seconds; UINT64_MAX: none that this node will make. */
+static uint64_t next_change(const pqi_node_rotation *r)
 {
-    const uint64_t when = all->next != NULL       ? all->plan.switch_at
+    const pqi_rotation *all = &r->in_use;
+    const uint64_t when = r->refused != 0         ? 0
+                          : all->next != NULL     ? all->plan.switch_at
                           : all->previous != NULL ? all->plan.drop_at
                                                   : 0;
     return when == 0 ? UINT64_MAX : when;
@@ -281,7 +283,7 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
         return r->again;
     }
     warn_ahead(r, now_unix);
-    const uint64_t when = next_change(&r->in_use);
+    const uint64_t when = next_change(r);
     const uint64_t seconds = when == UINT64_MAX ? UINT64_MAX
                              : when > now_unix  ? when - now_unix
                                                 : 0;
@@ -292,15 +294,20 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
 /* ---- Start and end ---- */
 
 pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
-                                  pql_error *err)
+                                  uint64_t now, pql_error *err)
 {
     *r = (pqi_node_rotation){.dir = dir};
     (void)pthread_mutex_init(&r->lock, NULL);
     pql_status status = pqi_rotation_load(&r->in_use, dir, err);
     bool changed = true;
     while (status == PQL_OK && changed) { /* a switch and its end may both be over */
-        status = do_due(r, now_unix, &changed, err);
-        if (status == PQL_OK && changed) {
+        pql_error failure = {0};
+        if (do_due(r, now_unix, &changed, &failure) != PQL_OK) {
+            log_failure(&failure);
+            r->again = now + AGAIN;
+            break; /* the identity in use is as good as before */
+        }
+        if (changed) {
             status = read_again(r, err);
         }
     }
@@ -336,20 +343,6 @@ pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
 
 /* ---- Status ---- */
 
-/* Writes |rotation|, which it frees, into the JSON object that |out| ends with. */
-static bool append_member(pqi_buf *out, json_t *rotation)
-{
-    char *text = rotation == NULL ? NULL : json_dumps(rotation, JSON_COMPACT);
-    json_decref(rotation);
-    const bool object = out->len > 0 && out->data[out->len - 1] == '}';
-    if (object) {
-        out->len--;
-    }
-    const bool ok = text != NULL && object && pqi_buf_printf(out, ",\"rotation\":%s}", text);
-    free(text);
-    return ok;
-}
-
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
 {
     pql_status status = pqi_node_service_status(r->service, out, err);
@@ -359,7 +352,5 @@ pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_erro
     pthread_mutex_lock(&r->lock);
     json_t *rotation = pqi_rotation_json(&r->in_use);
     pthread_mutex_unlock(&r->lock);
-    return append_member(out, rotation)
-               ? PQL_OK
-               : pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the status.");
+    return pqi_status_json_add(out, "rotation", rotation, err);
 }

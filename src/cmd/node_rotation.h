@@ -32,10 +32,11 @@ typedef struct pqi_node_rotation {
     uint64_t again;       /* monotonic ns before which nothing is tried after a failure */
 } pqi_node_rotation;
 
-/* Reads the identities in |dir|, which stays borrowed, and does what was due while no node ran.
- * |now_unix|: seconds.  pqi_node_rotation_close undoes it, also after a failure. */
+/* Reads the identities in |dir|, which stays borrowed, and does what was due while no node ran;
+ * what of that cannot be done is logged and tried again later, as in a running node.  |now_unix|:
+ * seconds; |now|: monotonic ns.  pqi_node_rotation_close undoes it, also after a failure. */
 pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
-                                  pql_error *err);
+                                  uint64_t now, pql_error *err);
 /* After the context that borrows the identities. */
 void pqi_node_rotation_close(pqi_node_rotation *r);
 

@@ -1,5 +1,6 @@
 #include "cmd/node_upstream.h"
 
+#include "cmd/status_json.h"
 #include "observe/link_observer.h"
 
 static void wake(void *user)
@@ -38,6 +39,17 @@ pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *
 pql_status pqi_node_upstream_failure(const pqi_node_upstream *u, pql_error *err)
 {
     return u->source == NULL ? PQL_OK : pqi_upstream_failure(u->source, err);
+}
+
+pql_status pqi_node_upstream_status(const pqi_node_upstream *u, pqi_buf *out, pql_error *err)
+{
+    if (u->source == NULL) {
+        return pqi_status_json_add(out, "source", json_pack("{s:s}", "kind", "chain"), err);
+    }
+    const char *node = pqi_upstream_node(u->source);
+    json_t *source = json_pack("{s:s, s:b, s:s?}", "kind", "node", "connected", (int)(node != NULL),
+                               "node", node);
+    return pqi_status_json_add(out, "source", source, err);
 }
 
 void pqi_node_upstream_close(pqi_node_upstream *u)

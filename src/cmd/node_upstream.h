@@ -2,6 +2,7 @@
 #ifndef PQI_CMD_NODE_UPSTREAM_H
 #define PQI_CMD_NODE_UPSTREAM_H
 
+#include "base/buf.h"
 #include "cmd/node.h"
 #include "cmd/runtime.h"
 #include "miner/upstream.h"
@@ -20,6 +21,9 @@ pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *
                                   pqi_runtime *rt, pql_error *err);
 /* As pqi_upstream_failure; PQL_OK without a source. */
 pql_status pqi_node_upstream_failure(const pqi_node_upstream *u, pql_error *err);
+/* Adds the member "source" to the JSON of /status that |out| ends with: what gives the jobs.  Any
+ * thread.  Errors: PQL_E_NOMEM. */
+pql_status pqi_node_upstream_status(const pqi_node_upstream *u, pqi_buf *out, pql_error *err);
 void pqi_node_upstream_close(pqi_node_upstream *u);
 
 #endif

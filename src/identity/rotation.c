@@ -383,7 +383,29 @@ static pql_status decide(const char *dir, pqi_rotation_plan plan, uint64_t now, 
     return pqi_identity_plan_write(dir, PQI_IDENTITY_NEXT, text, err);
 }
 
-pql_status pqi_rotation_switch(const char *dir, uint64_t now, pql_error *err)
+static bool same_plan(const pqi_rotation_plan *a, const pqi_rotation_plan *b)
+{
+    return a->switch_at == b->switch_at && a->keep == b->keep && a->drop_at == b->drop_at;
+}
+
+/* Whoever decided by what was read before must not act on what came since: a time that was moved,
+ * or another identity under the same name.  Under the lock. */
+static pql_status check_expected(const pqi_rotation *all, const pqi_rotation *expected,
+                                 pql_error *err)
+{
+    if (expected == NULL || (pqi_rotation_same(all->current, expected->current) &&
+                             pqi_rotation_same_or_none(all->next, expected->next) &&
+                             pqi_rotation_same_or_none(all->previous, expected->previous) &&
+                             same_plan(&all->plan, &expected->plan))) {
+        return PQL_OK;
+    }
+    return pqi_fail(err, PQL_E_STATE,
+                    "The rotation was changed meanwhile. Look at it again with 'pqlink rotate "
+                    "status'.");
+}
+
+pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation *expected,
+                               pql_error *err)
 {
     pqi_rotation all = {0};
     int fd = -1;
@@ -403,6 +425,9 @@ pql_status pqi_rotation_switch(const char *dir, uint64_t now, pql_error *err)
                           dir, dir);
     }
     if (status == PQL_OK) {
+        status = check_expected(&all, expected, err);
+    }
+    if (status == PQL_OK) {
         status = decide(dir, all.plan, now, err);
     }
     if (status == PQL_OK) {
@@ -413,18 +438,36 @@ pql_status pqi_rotation_switch(const char *dir, uint64_t now, pql_error *err)
     return status;
 }
 
-/* Removes one of the two that may go. */
-static pql_status drop(const char *dir, const char *name, const char *missing, pql_error *err)
+/* Under the lock. */
+static pql_status check_still(const char *dir, const pqi_rotation *expected, pql_error *err)
+{
+    pqi_rotation all = {0};
+    pql_status status = load_all(&all, dir, err);
+    if (status == PQL_OK) {
+        status = check_expected(&all, expected, err);
+    }
+    pqi_rotation_clear(&all);
+    return status;
+}
+
+/* Removes one of the two that may go.  Without |expected| nothing is read: what cannot be used is
+ * dropped like this. */
+static pql_status drop(const char *dir, const char *name, const char *missing,
+                       const pqi_rotation *expected, pql_error *err)
 {
     int fd = -1;
     pql_status status = pqi_rotation_enter(dir, true, &fd, err);
     if (status != PQL_OK) {
         return status;
     }
-    if (pqi_identity_is_there(dir, name)) {
-        status = pqi_identity_remove(dir, name, err);
-    } else {
+    if (!pqi_identity_is_there(dir, name)) {
         status = pqi_fail(err, PQL_E_NOT_FOUND, "%s in %s.", missing, dir);
+    }
+    if (status == PQL_OK && expected != NULL) {
+        status = check_still(dir, expected, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_identity_remove(dir, name, err);
     }
     (void)close(fd);
     return status;
@@ -432,12 +475,12 @@ static pql_status drop(const char *dir, const char *name, const char *missing, p
 
 pql_status pqi_rotation_cancel(const char *dir, pql_error *err)
 {
-    return drop(dir, PQI_IDENTITY_NEXT, "No next identity is prepared", err);
+    return drop(dir, PQI_IDENTITY_NEXT, "No next identity is prepared", NULL, err);
 }
 
-pql_status pqi_rotation_finish(const char *dir, pql_error *err)
+pql_status pqi_rotation_finish(const char *dir, const pqi_rotation *expected, pql_error *err)
 {
-    return drop(dir, PQI_IDENTITY_PREVIOUS, "No previous identity is kept", err);
+    return drop(dir, PQI_IDENTITY_PREVIOUS, "No previous identity is kept", expected, err);
 }
 
 /* ---- comparing ---- */
@@ -455,4 +498,9 @@ bool pqi_rotation_same(const pql_identity *a, const pql_identity *b)
 {
     return pqi_rotation_same_leaf(a, b, PQL_LEAF_PQ) &&
            pqi_rotation_same_leaf(a, b, PQL_LEAF_CLASSICAL);
+}
+
+bool pqi_rotation_same_or_none(const pql_identity *a, const pql_identity *b)
+{
+    return a == NULL || b == NULL ? a == b : pqi_rotation_same(a, b);
 }

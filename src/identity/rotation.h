@@ -67,16 +67,20 @@ typedef struct pqi_rotation_opts {
  * failure nothing has changed. */
 pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err);
 
-/* Takes the next identity at |now| (seconds since 1970).  PQL_E_NOT_FOUND: none is prepared;
- * PQL_E_IDENTITY: it is not fit for use, nothing has changed; PQL_E_IO: either nothing has changed
- * or the next that opens DIR completes it. */
-pql_status pqi_rotation_switch(const char *dir, uint64_t now, pql_error *err);
+/* Takes the next identity at |now| (seconds since 1970).  |expected|: what the caller decided by;
+ * if identities or plan are others meanwhile, PQL_E_STATE, and nothing has changed.  NULL: whatever
+ * is there.  PQL_E_NOT_FOUND: none is prepared; PQL_E_IDENTITY: it is not fit for use, nothing has
+ * changed; PQL_E_IO: either nothing has changed or the next that opens DIR completes it. */
+pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation *expected,
+                               pql_error *err);
 
 /* Drops what was prepared.  PQL_E_NOT_FOUND: nothing is; PQL_E_IO. */
 pql_status pqi_rotation_cancel(const char *dir, pql_error *err);
 
-/* Drops the previous identity.  PQL_E_NOT_FOUND: there is none; PQL_E_IO. */
-pql_status pqi_rotation_finish(const char *dir, pql_error *err);
+/* Drops the previous identity.  |expected| as above; with NULL also one that cannot be used.
+ * PQL_E_NOT_FOUND: there is none; PQL_E_STATE, PQL_E_IO; with |expected| also the errors of
+ * pqi_rotation_load. */
+pql_status pqi_rotation_finish(const char *dir, const pqi_rotation *expected, pql_error *err);
 
 /* Takes the lock of DIR (pqi_identity_lock) and completes a switch that was cut short, so that the
  * holder finds one of the states above.  PQL_E_NOT_FOUND: there is no DIR; PQL_E_IDENTITY: there is
@@ -92,5 +96,7 @@ pql_status pqi_rotation_plan_parse(pqi_rotation_plan *out, const char *text, pql
 bool pqi_rotation_same_leaf(const pql_identity *a, const pql_identity *b, pql_leaf leaf);
 /* True when both show the same certificates. */
 bool pqi_rotation_same(const pql_identity *a, const pql_identity *b);
+/* The same, and NULL is the same as NULL alone. */
+bool pqi_rotation_same_or_none(const pql_identity *a, const pql_identity *b);
 
 #endif

@@ -30,6 +30,7 @@ typedef struct pqi_port {
     pql_listener *listener; /* NULL on a client */
     pql_link *link;         /* the client's link; NULL on a listener */
     pqi_quic_counters reported;
+    uint64_t wall_look_at; /* when the wall clock is looked at again */
 } pqi_port;
 
 struct pql_listener {

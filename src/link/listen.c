@@ -42,7 +42,7 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .tls = listener->tls,
         .server = true,
         .workers = listener->ctx->worker_count,
-        .wall_offset = pqi_clock_unix_ms() * PQI_NS_PER_MS - pqi_clock_monotonic(),
+        .wall_offset = pqi_clock_unix_offset(pqi_clock_monotonic()),
         .max_links = or_default(opts->max_links, DEFAULT_MAX_LINKS),
         .max_unauthenticated = or_default(opts->max_unauthenticated, DEFAULT_MAX_UNAUTHENTICATED),
         .retry_threshold = or_default(opts->retry_threshold, DEFAULT_RETRY_THRESHOLD),
@@ -237,9 +237,6 @@ static pql_status make_listener(pql_listener **out, pql_context *ctx, const char
                           "literal IPv4 or IPv6 address.",
                           url);
     }
-    if (status == PQL_OK) {
-        status = enlist(listener, opts, err);
-    }
     if (status == PQL_OK && opts->max_links_per_address > 0) {
         uint8_t key[16];
         pqi_random(key, sizeof(key));
@@ -247,6 +244,9 @@ static pql_status make_listener(pql_listener **out, pql_context *ctx, const char
         if (listener->sources == NULL) {
             status = pqi_fail(err, PQL_E_NOMEM, "Out of memory listening.");
         }
+    }
+    if (status == PQL_OK) {
+        status = enlist(listener, opts, err); /* last: who is in the list is not freed below */
     }
     if (status != PQL_OK) {
         listener_free(listener);

@@ -11,6 +11,9 @@
 /* recvmmsg calls before other sockets of the worker have their turn. */
 #define RECEIVE_BATCHES 16
 
+/* A machine that was asleep, and steps of the wall clock, are noticed so soon. */
+#define WALL_LOOK PQI_NS_PER_SEC
+
 /* Copies of a first flight of two datagrams: 4 x 1200 bytes x 3 cover a flight with a compact
  * ML-DSA-87 certificate (9.3 kB), 6 x 1200 x 3 one with a self-signed or issued one (14.0 kB). */
 #define COPIES_COMPACT 2
@@ -63,14 +66,25 @@ typedef struct parcel {
     uint8_t data[];
 } parcel;
 
+/* Before anything new is taken in: a listener lives for months, and dates what begins there. */
+static void look_at_wall(pqi_port *port, uint64_t now)
+{
+    if (now >= port->wall_look_at) {
+        port->wall_look_at = now + WALL_LOOK;
+        pqi_quic_endpoint_set_wall_offset(port->endpoint, pqi_clock_unix_offset(now));
+    }
+}
+
 static void deliver_parcel(void *arg)
 {
     parcel *p = arg;
+    const uint64_t now = pqi_clock_monotonic();
     (void)atomic_fetch_sub(&p->listener->ctx->workers[p->worker].handed_over, p->run.len);
     for (pqi_port *port = p->listener->ctx->workers[p->worker].ports; port != NULL;
          port = port->next) {
         if (port->listener == p->listener) {
-            pqi_quic_endpoint_receive(port->endpoint, &p->run, pqi_clock_monotonic());
+            look_at_wall(port, now);
+            pqi_quic_endpoint_receive(port->endpoint, &p->run, now);
             pqi_port_kick(port);
         }
     }
@@ -135,7 +149,9 @@ static pqi_quic_io io_of(pqi_port *port)
 static void on_run(void *user, const pqi_datagrams *run)
 {
     pqi_port *port = user;
-    pqi_quic_endpoint_receive(port->endpoint, run, pqi_clock_monotonic());
+    const uint64_t now = pqi_clock_monotonic();
+    look_at_wall(port, now);
+    pqi_quic_endpoint_receive(port->endpoint, run, now);
 }
 
 static void read_socket(pqi_socket *socket)
@@ -416,7 +432,7 @@ pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t 
     pqi_quic_endpoint_opts opts = {
         .tls = connect->tls,
         .workers = 1,
-        .wall_offset = pqi_clock_unix_ms() * PQI_NS_PER_MS - now,
+        .wall_offset = pqi_clock_unix_offset(now),
         .max_streams = connect->max_streams,
         .idle_timeout = connect->idle_timeout,
         .handshake_timeout = handshake_timeout,

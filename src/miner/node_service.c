@@ -206,8 +206,8 @@ static void tell(pqi_node_link *miner, const news *n, uint64_t now)
 static void check_token(pqi_node_link *miner, uint64_t now)
 {
     pqi_node_service *s = miner->service;
-    if (pqi_node_still_granted(miner)) {
-        return;
+    if (!pqi_session_node_active(&miner->session) || pqi_node_still_granted(miner)) {
+        return; /* or closed already, while the link goes on until the miner has heard of it */
     }
     pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
     pqi_node_log_refused(s, miner->link, "its token was taken out of the list");

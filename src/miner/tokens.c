@@ -19,6 +19,7 @@ static const char wildcard[] = ".*";
 typedef struct entry {
     char name[PQI_MINER_NAME_MAX + 1];
     bool prefix;
+    size_t line;                     /* where it stands in the file */
     uint8_t digest[PQI_SHA256_SIZE]; /* of the token, with the ".*" of a prefix */
 } entry;
 
@@ -110,6 +111,22 @@ static pql_status read_token(entry *e, span token, place where, pql_error *err)
     return PQL_OK;
 }
 
+/* True when |e| is a name that the holder of |pool|'s token can get by naming a worker. */
+static bool is_worker_of(const entry *e, const entry *pool)
+{
+    const size_t len = strlen(pool->name);
+    return pool->prefix && strncmp(e->name, pool->name, len) == 0 && e->name[len] == '.';
+}
+
+/* Names count in metrics and in the credit for work: a worker must not pass for somebody else. */
+static pql_status refuse_worker(const entry *e, const entry *pool, place where, pql_error *err)
+{
+    return pqi_fail(err, PQL_E_USAGE,
+                    "Lines %zu and %zu of %.200s: a worker of '%s' could take the name '%s'; "
+                    "rename one of the two so that no name begins with '%s.'.",
+                    e->line, pool->line, where.file, pool->name, e->name, pool->name);
+}
+
 static pql_status refuse_second(const pqi_token_list *list, const entry *e, place where,
                                 pql_error *err)
 {
@@ -123,6 +140,12 @@ static pql_status refuse_second(const pqi_token_list *list, const entry *e, plac
             return pqi_fail(err, PQL_E_USAGE,
                             "Line %zu of %.200s: the token of '%s' is also that of '%s'.",
                             where.line, where.file, e->name, list->entries[i].name);
+        }
+        if (is_worker_of(e, &list->entries[i])) {
+            return refuse_worker(e, &list->entries[i], where, err);
+        }
+        if (is_worker_of(&list->entries[i], e)) {
+            return refuse_worker(&list->entries[i], e, where, err);
         }
     }
     return PQL_OK;
@@ -149,7 +172,7 @@ static pql_status append(pqi_token_list *list, const entry *e, place where, pql_
 
 static pql_status read_line(pqi_token_list *list, span line, place where, pql_error *err)
 {
-    entry e = {0};
+    entry e = {.line = where.line};
     line = trimmed(line);
     if (line.len == 0 || line.at[0] == '#') {
         return PQL_OK;

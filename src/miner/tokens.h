@@ -6,7 +6,8 @@
  * A TOKEN that ends in ".*" lets in each token that has a WORKER in place of the '*', 1 to
  * PQI_TOKEN_WORKER_MAX characters of a-z A-Z 0-9 . _ -, as pools do it; that miner is then called
  * NAME.WORKER.  Where several lines fit, a literal one wins over one with '*', and of those the one
- * with the longest text.  Each NAME and each TOKEN may stand there once.
+ * with the longest text.  Each NAME and each TOKEN may stand there once, and no
+ * NAME may be one that a worker of another line with '*' could take.
  *
  * Tokens are not kept: only their SHA-256, which are compared in constant time.  Every buffer that
  * held one is wiped. */

@@ -18,8 +18,12 @@ typedef struct upstream {
     pqi_source *relay;
     pqi_miner_client *client; /* NULL before the start */
     unsigned corr_id;         /* of the present link: its number, from 1 */
-    pthread_mutex_t lock;     /* for |failure| */
+    pqi_miner_rotation rotations[PQI_FAILOVER_NODES_MAX]; /* what each node said last */
+
+    pthread_mutex_t lock; /* for what follows */
     pql_error failure;
+    const char *node; /* at the other end of the link; NULL: there is none */
+    pqi_log_quota quota;
 } upstream;
 
 static upstream *from_source(pqi_source *source)
@@ -27,11 +31,37 @@ static upstream *from_source(pqi_source *source)
     return (upstream *)source;
 }
 
+/* ---- What the log says of a node that talks ---- */
+
+static bool may_say(upstream *u, uint64_t *left_out)
+{
+    pthread_mutex_lock(&u->lock);
+    const bool may = pqi_log_quota_take(&u->quota, PQI_UPSTREAM_LINES_PER_SEC,
+                                        pqi_clock_monotonic() / PQI_NS_PER_SEC, left_out);
+    pthread_mutex_unlock(&u->lock);
+    return may;
+}
+
+#define SAY_BOUNDED(u, level, event, ...)                                                          \
+    do {                                                                                           \
+        uint64_t left_out_ = 0;                                                                    \
+        if (may_say(u, &left_out_)) {                                                              \
+            pqi_log(level, SERVICE, event, __VA_ARGS__, PQI_U64("left_out", left_out_));           \
+        }                                                                                          \
+    } while (0)
+
 /* ---- What the client tells ---- */
 
 static void not_ready(const upstream *u, const char *sentence)
 {
     pqi_health_set_failed(u->opts.health, u->opts.condition, sentence);
+}
+
+static void set_node(upstream *u, const char *text)
+{
+    pthread_mutex_lock(&u->lock);
+    u->node = text;
+    pthread_mutex_unlock(&u->lock);
 }
 
 static void on_connected(void *user, const pqi_client_connected *link)
@@ -41,6 +71,7 @@ static void on_connected(void *user, const pqi_client_connected *link)
     char certificate[PQL_FINGERPRINT_SIZE];
     pql_fingerprint_format(&link->certificate, certificate);
     u->corr_id = link->attempt;
+    set_node(u, u->nodes[link->node].text);
     pqi_source_metrics_up(u->opts.metrics, link->node);
     pqi_log(
         PQI_LOG_INFO, SERVICE, "connected", PQI_STR("node", link->text),
@@ -74,8 +105,8 @@ static void on_job(void *user, const pqi_miner_job *job, uint64_t serial)
 static void on_cancelled(void *user, const char *reason)
 {
     upstream *u = user;
-    pqi_log(PQI_LOG_INFO, SERVICE, "cancelled", PQI_STR("reason", reason),
-            PQI_U64("corr_id", u->corr_id));
+    SAY_BOUNDED(u, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason),
+                PQI_U64("corr_id", u->corr_id));
     not_ready(u, "The source has no work at the moment.");
     pqi_relay_idle(u->relay);
 }
@@ -86,8 +117,8 @@ static void on_sent(void *user, const pqi_solution *solution)
     char nonce[PQI_MINER_NONCE_TEXT_SIZE];
     pqi_miner_nonce_text(nonce, solution->nonce);
     pqi_source_metrics_passed(u->opts.metrics);
-    pqi_log(PQI_LOG_INFO, SERVICE, "result_passed", PQI_STR("nonce", nonce),
-            PQI_U64("corr_id", u->corr_id));
+    SAY_BOUNDED(u, PQI_LOG_INFO, "result_passed", PQI_STR("nonce", nonce),
+                PQI_U64("corr_id", u->corr_id));
 }
 
 static void on_answered(void *user, const pqi_miner_ack *ack)
@@ -97,28 +128,46 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
     pqi_source_metrics_outcome(u->opts.metrics, !accepted       ? PQI_OUTCOME_REFUSED
                                                 : ack->presumed ? PQI_OUTCOME_PRESUMED
                                                                 : PQI_OUTCOME_ACCEPTED);
-    pqi_log(accepted ? PQI_LOG_INFO : PQI_LOG_WARN, SERVICE, "result_answered",
-            PQI_STR("verdict", pqi_miner_verdict_name(ack->verdict)),
-            PQI_BOOL("presumed", ack->presumed), PQI_STR("job", ack->job_id),
-            PQI_U64("height", ack->height == PQI_MINER_NO_NUMBER ? 0 : ack->height),
-            PQI_STR("reason", ack->reason != NULL ? ack->reason : ""),
-            PQI_U64("corr_id", u->corr_id));
+    SAY_BOUNDED(u, accepted ? PQI_LOG_INFO : PQI_LOG_WARN, "result_answered",
+                PQI_STR("verdict", pqi_miner_verdict_name(ack->verdict)),
+                PQI_BOOL("presumed", ack->presumed), PQI_STR("job", ack->job_id),
+                PQI_U64("height", ack->height == PQI_MINER_NO_NUMBER ? 0 : ack->height),
+                PQI_STR("reason", ack->reason != NULL ? ack->reason : ""),
+                PQI_U64("corr_id", u->corr_id));
     if (!accepted) {
         pqi_relay_refused(u->relay);
     }
 }
 
+static bool same_fingerprint(const pql_fingerprint *a, const pql_fingerprint *b)
+{
+    return memcmp(a->sha256, b->sha256, sizeof(a->sha256)) == 0;
+}
+
+static bool same_rotation(const pqi_miner_rotation *a, const pqi_miner_rotation *b)
+{
+    return a->any == b->any &&
+           (!a->any || (same_fingerprint(&a->next, &b->next) &&
+                        same_fingerprint(&a->next_spki, &b->next_spki) &&
+                        a->switch_at == b->switch_at && a->drop_at == b->drop_at));
+}
+
+/* A node repeats it on each link. */
 static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
 {
-    const upstream *u = user;
+    upstream *u = user;
     char next[PQL_FINGERPRINT_SIZE] = "";
+    if (same_rotation(&u->rotations[node], rotation)) {
+        return;
+    }
+    u->rotations[node] = *rotation;
     if (rotation->any) {
         pql_fingerprint_format(&rotation->next, next);
     }
-    pqi_log(PQI_LOG_WARN, SERVICE, rotation->any ? "rotation_announced" : "rotation_over",
-            PQI_STR("node", u->nodes[node].text), PQI_STR("next", next),
-            PQI_STR("reason", "The node is about to show another certificate, or no longer is. Ask "
-                              "its operator, then change the pin."));
+    SAY_BOUNDED(u, PQI_LOG_WARN, rotation->any ? "rotation_announced" : "rotation_over",
+                PQI_STR("node", u->nodes[node].text), PQI_STR("next", next),
+                PQI_STR("reason", "The node is about to show another certificate, or no longer is. "
+                                  "Ask its operator, then change the pin."));
 }
 
 static void on_disconnected(void *user, const pql_close *why, bool moved)
@@ -132,6 +181,7 @@ static void on_disconnected(void *user, const pql_close *why, bool moved)
     if (moved) {
         return; /* the job of the next link follows at once */
     }
+    set_node(u, NULL);
     pqi_source_metrics_down(u->opts.metrics);
     not_ready(u, "The link to the source is lost; it is made again.");
     pqi_relay_lost(u->relay);
@@ -192,6 +242,15 @@ pql_status pqi_upstream_failure(pqi_source *source, pql_error *err)
     return failure.code == PQL_OK ? PQL_OK : pqi_fail(err, failure.code, "%s", failure.message);
 }
 
+const char *pqi_upstream_node(pqi_source *source)
+{
+    upstream *u = from_source(source);
+    pthread_mutex_lock(&u->lock);
+    const char *node = u->node;
+    pthread_mutex_unlock(&u->lock);
+    return node;
+}
+
 /* ---- What the relay asks ---- */
 
 static pql_status pass(void *user, const pqi_solution *solution)
@@ -208,11 +267,12 @@ static void wake(void *user)
 
 static void unanswered(void *user)
 {
-    const upstream *u = user;
+    upstream *u = user;
     pqi_source_metrics_outcome(u->opts.metrics, PQI_OUTCOME_UNANSWERED);
-    pqi_log(PQI_LOG_WARN, SERVICE, "result_unanswered",
-            PQI_STR("reason", "The source gave no other job after a result; it may not have taken "
-                              "it. The job goes on."));
+    SAY_BOUNDED(u, PQI_LOG_WARN, "result_unanswered",
+                PQI_STR("reason",
+                        "The source gave no other job after a result; it may not have taken "
+                        "it. The job goes on."));
 }
 
 /* ---- The source ---- */

@@ -31,6 +31,10 @@ typedef struct pqi_upstream_opts {
     void *user;
 } pqi_upstream_opts;
 
+/* Lines a second for what a node can cause as often as it likes: cancels, rotations, and what
+ * became of results; each says how many were left out before it. */
+#define PQI_UPSTREAM_LINES_PER_SEC 20
+
 /* Makes the source; nothing is connected before pqi_source_start.  PQL_E_NOMEM; *out is then NULL.
  * The caller frees it with pqi_source_destroy. */
 pql_status pqi_upstream_new(pqi_source **out, const pqi_upstream_opts *opts, pql_error *err);
@@ -39,5 +43,9 @@ pql_status pqi_upstream_new(pqi_source **out, const pqi_upstream_opts *opts, pql
  * The service is woken when that changes.  Never the case when a node's login comes from files:
  * these may change.  Any thread. */
 pql_status pqi_upstream_failure(pqi_source *source, pql_error *err);
+
+/* The URL of the node at the other end of the link, borrowed from opts.nodes; NULL: there is no
+ * link.  Any thread. */
+const char *pqi_upstream_node(pqi_source *source);
 
 #endif

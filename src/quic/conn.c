@@ -19,6 +19,8 @@
 /* "the minimum of 14,720 bytes and ten times the maximum datagram size" (RFC 9002, 7.2) is reached
  * with this size. */
 #define WIDE_DATAGRAM 1472
+/* RFC 8999, 5: the header form bit. */
+#define LONG_HEADER 0x80
 
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
 {
@@ -177,6 +179,7 @@ pqi_quic_conn *pqi_conn_new_server(pqi_quic_endpoint *endpoint, const pqi_datagr
         ok = pqi_starts_add(conn);
     } else {
         conn->proven = pqi_sources_add(endpoint->proven, &one->remote, SIZE_MAX);
+        conn->address_proven = true;
     }
     pqi_conn_callbacks(&callbacks, true);
     fill_settings(conn, &settings, now);
@@ -240,6 +243,22 @@ pqi_first pqi_conn_receive_first(pqi_quic_conn *conn, const pqi_datagrams *one, 
     return PQI_FIRST_TAKEN;
 }
 
+/* False when every packet of the datagram is protected by more than an Initial's keys, which
+ * anybody can compute from the first packet (RFC 9001, 5.2). */
+static bool may_have_initial(const pqi_datagrams *one)
+{
+    size_t at = 0;
+    while (at < one->len && (one->data[at] & LONG_HEADER) != 0) {
+        ngtcp2_pkt_hd hd;
+        const ngtcp2_ssize read = ngtcp2_pkt_decode_hd_long(&hd, one->data + at, one->len - at);
+        if (read < 0 || hd.type != NGTCP2_PKT_HANDSHAKE || hd.len > one->len - at - (size_t)read) {
+            return true;
+        }
+        at += (size_t)read + hd.len;
+    }
+    return false;
+}
+
 void pqi_conn_receive(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t now)
 {
     if (conn->state == CONN_LINGER) {
@@ -253,6 +272,10 @@ void pqi_conn_receive(pqi_quic_conn *conn, const pqi_datagrams *one, uint64_t no
         pqi_conn_flight_answered(conn, one->len, now);
     }
     const int rv = read_datagram(conn, one, now);
+    if (rv == NGTCP2_ERR_DRAINING && conn->server && conn->state == CONN_HANDSHAKE &&
+        !may_have_initial(one)) {
+        conn->address_proven = true; /* the keys of the close follow from our answer */
+    }
     if (rv != 0) {
         pqi_conn_fail(conn, rv, now);
     }

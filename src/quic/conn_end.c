@@ -271,7 +271,7 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
     const ngtcp2_ccerr *ccerr = ngtcp2_conn_get_ccerr2(conn->ngtcp2);
     conn->close = (pql_close){.by_peer = true, .code = ccerr->error_code};
     copy_peer_reason(&conn->close, ccerr->reason, ccerr->reasonlen);
-    if (conn->server && conn->state == CONN_HANDSHAKE) {
+    if (conn->server && conn->state == CONN_HANDSHAKE && conn->address_proven) {
         pqi_quic_tls_refused(conn->ssl, &conn->peer);
     }
     if (conn->stateless_reset) {

@@ -53,6 +53,11 @@ void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint)
     free(endpoint);
 }
 
+void pqi_quic_endpoint_set_wall_offset(pqi_quic_endpoint *endpoint, uint64_t offset)
+{
+    endpoint->opts.wall_offset = offset;
+}
+
 void pqi_endpoint_random(const pqi_quic_endpoint *endpoint, void *out, size_t len)
 {
     endpoint->opts.io.random(endpoint->opts.io.user, out, len);

@@ -95,7 +95,7 @@ typedef struct pqi_quic_endpoint_opts {
     bool server;
     unsigned worker, workers;            /* index and number, for connection IDs */
     uint8_t secret[PQI_QUIC_SECRET_LEN]; /* Retry, address tokens, stateless reset */
-    uint64_t wall_offset;                /* nanoseconds from the monotonic clock to 1970 */
+    uint64_t wall_offset;                /* as for pqi_quic_endpoint_set_wall_offset */
     size_t max_links;
     size_t max_unauthenticated;
     size_t retry_threshold;       /* half-open or unproven handshakes from which Retry is sent */
@@ -129,6 +129,12 @@ typedef struct pqi_quic_endpoint_opts {
 pqi_quic_endpoint *pqi_quic_endpoint_new(const pqi_quic_endpoint_opts *opts);
 /* Frees what is left, without events for connections that are still there. */
 void pqi_quic_endpoint_free(pqi_quic_endpoint *endpoint);
+
+/* Nanoseconds to add to |now| for the time since 1970-01-01 UTC (modulo 2^64), by which tokens,
+ * tickets and certificates are dated: from now on, for connections that begin and tokens that are
+ * given.  To be set again now and then: the one clock is put right and goes on while the machine
+ * sleeps, the other does not. */
+void pqi_quic_endpoint_set_wall_offset(pqi_quic_endpoint *endpoint, uint64_t offset);
 
 /* Client: starts a connection; its first datagrams leave with the next flush. */
 pql_status pqi_quic_endpoint_connect(pqi_quic_endpoint *endpoint, const pqi_address *local,

@@ -81,6 +81,7 @@ struct pqi_quic_conn {
     bool small;         /* the path lost all large datagrams: only small ones until it changes */
     bool path_unproven; /* server: the peer's new address is being validated */
     bool stateless_reset;
+    bool address_proven; /* server: the client gets what is sent to the address that it names */
     pql_posture posture;
     char alpn[256];
     void *qlog_slot;

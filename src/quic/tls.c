@@ -35,6 +35,7 @@ static void log_key(const SSL *ssl, const char *line)
     tls->keylog(tls->keylog_user, line);
 }
 
+/* Of a longer chain than |chain| holds, the count says so, and the trust check refuses it. */
 static void collect_chain(const SSL *ssl, pqi_chain *chain)
 {
     const STACK_OF(CRYPTO_BUFFER) *certificates = SSL_get0_peer_certificates(ssl);
@@ -44,8 +45,8 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
         const CRYPTO_BUFFER *der = sk_CRYPTO_BUFFER_value(certificates, i);
         chain->der[i] = CRYPTO_BUFFER_data(der);
         chain->len[i] = CRYPTO_BUFFER_len(der);
-        chain->count = i + 1;
     }
+    chain->count = count;
 }
 
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */

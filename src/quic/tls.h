@@ -99,8 +99,8 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer);
 pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
                                pql_error *err);
 
-/* Server: the client ended the handshake before it was complete.  In a rotation its next one may
- * then be shown another leaf (tls_memory.h). */
+/* Server: the client, whose address is proven, ended the handshake before it was complete. In
+ * a rotation its next one may then be shown another leaf (tls_memory.h). */
 void pqi_quic_tls_refused(const SSL *ssl, const pqi_quic_tls_peer *peer);
 
 /* Fills |posture| from a finished handshake and judges it by the policy: PQL_OK or PQL_E_POLICY. */

@@ -22,7 +22,7 @@ struct pqi_tls_generation {
     uint16_t scheme[2][2];
     pql_fingerprint of_cert[2][2], of_spki[2][2];
     pqi_trust *clients;      /* owned; NULL: no certificate is asked for */
-    pqi_leaf_memory *memory; /* owned; only with TLS_OTHER */
+    pqi_leaf_memory *memory; /* only with TLS_OTHER; shared by generations of the same leaves */
 };
 
 /* The present generation.  Readers neither lock nor wait: each counts itself in |readers| for the

@@ -2,8 +2,10 @@
  *
  * An official miner has one pin and sends no hint.  Where it ends a handshake that showed it one
  * leaf, its next handshake shows the other.  Bounded: PQI_LEAF_MEMORY_MAX addresses, then the one
- * that was not heard of for the longest time goes.  It proves nothing, and nothing is decided by it
- * but which leaf is shown: who forges an address can make that client try once more.  Any thread.
+ * that was not heard of for the longest time goes.  An address is an IPv4 address, or a /64 of
+ * IPv6, so that one network has one place.  Only what a proven address did may be told, or whoever
+ * forges addresses could fill all places.  Nothing is decided by it but which leaf is shown.  Any
+ * thread.
  */
 #ifndef PQI_QUIC_TLS_MEMORY_H
 #define PQI_QUIC_TLS_MEMORY_H
@@ -16,9 +18,11 @@
 
 typedef struct pqi_leaf_memory pqi_leaf_memory;
 
-/* Owned by the caller; NULL without memory. */
+/* With one owner; NULL without memory. */
 pqi_leaf_memory *pqi_leaf_memory_new(void);
-/* NULL is a no-op. */
+/* One owner more; answers |memory|. */
+pqi_leaf_memory *pqi_leaf_memory_ref(pqi_leaf_memory *memory);
+/* One owner less; the last frees.  NULL is a no-op. */
 void pqi_leaf_memory_free(pqi_leaf_memory *memory);
 
 /* True when the address is to be shown the other leaf, not the current one. */

@@ -382,17 +382,25 @@ static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *gene
     return PQL_OK;
 }
 
+/* What is remembered of a leaf holds for as long as that leaf stands where it stood. */
+static pql_status fill_memory(const pqi_quic_tls *tls, pqi_tls_generation *generation,
+                              pql_error *err)
+{
+    const pqi_tls_generation *present = atomic_load(&tls->slot->present);
+    const bool same_leaves =
+        present != NULL && present->memory != NULL &&
+        memcmp(present->of_cert, generation->of_cert, sizeof(present->of_cert)) == 0;
+    generation->memory = same_leaves ? pqi_leaf_memory_ref(present->memory) : pqi_leaf_memory_new();
+    return generation->memory != NULL
+               ? PQL_OK
+               : pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
+}
+
 static pql_status fill(pqi_quic_tls *tls, pqi_tls_generation *generation,
                        const pqi_tls_change *change, pql_error *err)
 {
     const pql_identity *const whose[] = {change->current, change->other};
     pql_status status = fill_clients(tls, generation, change->clients, err);
-    if (change->other != NULL) {
-        generation->memory = pqi_leaf_memory_new();
-    }
-    if (change->other != NULL && generation->memory == NULL) {
-        status = pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
-    }
     for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
         for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
             if (status == PQL_OK) {
@@ -400,7 +408,7 @@ static pql_status fill(pqi_quic_tls *tls, pqi_tls_generation *generation,
             }
         }
     }
-    return status;
+    return status == PQL_OK && change->other != NULL ? fill_memory(tls, generation, err) : status;
 }
 
 pql_status pqi_quic_tls_prepare(pqi_quic_tls *tls, const pqi_tls_change *change,

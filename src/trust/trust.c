@@ -327,6 +327,12 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
     pql_fingerprint of_cert;
     pql_fingerprint of_spki;
     *how = PQL_TRUST_NONE;
+    if (chain->count > CHAIN_MAX) {
+        return pqi_fail(err, PQL_E_TRUST,
+                        "%s showed %zu certificates, and %d are the most that is taken: give it a "
+                        "chain without those that are not needed.",
+                        show(host_port).text, chain->count, CHAIN_MAX);
+    }
     if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
         return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }

@@ -33,8 +33,9 @@ void pqi_trust_free(pqi_trust *trust);
 typedef struct pqi_chain {
     const uint8_t *der[8];
     size_t len[8];
-    size_t count;
-    bool known; /* of the leaf, by pqi_chain_know: */
+    size_t count; /* as the peer showed them; of a longer chain, which is refused, the first 8 are
+                     here */
+    bool known;   /* of the leaf, by pqi_chain_know: */
     pql_fingerprint of_cert, of_spki;
 } pqi_chain;
 

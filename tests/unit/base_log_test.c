@@ -117,6 +117,24 @@ static void a_reader_that_does_not_read_loses_lines_and_is_told_how_many(void **
     close_log(&f);
 }
 
+static void more_lines_than_a_second_may_have_are_left_out_and_counted(void **state)
+{
+    (void)state;
+    pqi_log_quota quota = {0};
+    uint64_t left_out = 9;
+    assert_true(pqi_log_quota_take(&quota, 2, 7, &left_out));
+    assert_int_equal(left_out, 0);
+    assert_true(pqi_log_quota_take(&quota, 2, 7, &left_out));
+    for (int i = 0; i < 5; i++) {
+        assert_false(pqi_log_quota_take(&quota, 2, 7, &left_out));
+    }
+    assert_true(pqi_log_quota_take(&quota, 2, 8, &left_out));
+    assert_int_equal(left_out, 5);
+    assert_true(pqi_log_quota_take(&quota, 2, 8, &left_out));
+    assert_int_equal(left_out, 0);
+    assert_false(pqi_log_quota_take(&quota, 2, 8, &left_out));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +144,7 @@ int main(void)
         cmocka_unit_test(the_direction_of_writing_cannot_be_turned),
         cmocka_unit_test(bytes_that_are_no_utf8_become_replacement_characters),
         cmocka_unit_test(a_reader_that_does_not_read_loses_lines_and_is_told_how_many),
+        cmocka_unit_test(more_lines_than_a_second_may_have_are_left_out_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,6 +185,13 @@ static void an_empty_array_is_no_value_rather_than_the_default(void **state)
     assert_int_equal(setting(&pqi_command_mine, "pin")->layer, PQI_LAYER_FILE);
 }
 
+static void a_node_needs_an_address_and_a_source_although_a_list_may_be_empty(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_node, "[node]\nlisten = []\n", "needs an address to listen on");
+    assert_refused(&pqi_command_node, "[node]\nsource = []\n", "There is no source of jobs");
+}
+
 static void a_flag_of_the_file_is_turned_off_by_the_command_line(void **state)
 {
     (void)state;
@@ -401,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup(
             several_values_are_an_array_or_have_spaces_and_are_replaced_as_a_whole, reset),
         cmocka_unit_test_setup(an_empty_array_is_no_value_rather_than_the_default, reset),
+        cmocka_unit_test_setup(a_node_needs_an_address_and_a_source_although_a_list_may_be_empty,
+                               reset),
         cmocka_unit_test_setup(a_flag_of_the_file_is_turned_off_by_the_command_line, reset),
         cmocka_unit_test_setup(unknown_names_are_refused_with_the_nearest_known_one, reset),
         cmocka_unit_test_setup(names_of_other_commands_are_checked_too, reset),

@@ -12,6 +12,7 @@
 #define NOW UINT64_C(1800000000)
 #define SWITCH_AT (NOW + 100000)
 #define KEEP 1000
+#define LATER UINT64_C(604800)
 #define START (UINT64_C(5000) * PQI_NS_PER_SEC)
 
 typedef struct scene {
@@ -56,18 +57,23 @@ static void make_identity(const scene *s)
     pql_identity_free(id);
 }
 
-static void prepare(const scene *s)
+static void prepare_with(const scene *s, uint64_t switch_at, uint64_t keep)
 {
     pql_error err = {0};
-    const pqi_rotation_opts opts = {.pq = true, .plan = {.switch_at = SWITCH_AT, .keep = KEEP}};
+    const pqi_rotation_opts opts = {.pq = true, .plan = {.switch_at = switch_at, .keep = keep}};
     must(pqi_rotation_prepare(s->dir, &opts, &err), &err);
+}
+
+static void prepare(const scene *s)
+{
+    prepare_with(s, SWITCH_AT, KEEP);
 }
 
 /* A node that begins to serve at |now_unix|. */
 static void start(scene *s, uint64_t now_unix)
 {
     pql_error err = {0};
-    must(pqi_node_rotation_open(&s->r, s->dir, now_unix, &err), &err);
+    must(pqi_node_rotation_open(&s->r, s->dir, now_unix, s->now, &err), &err);
     const pql_context_opts opts = {.identity = s->r.in_use.current, .workers = 1};
     must(pql_context_new(&s->ctx, &opts, &err), &err);
     must(pqi_node_service_new(&s->service, &(pqi_node_service_opts){.source = NULL}, &err), &err);
@@ -146,7 +152,7 @@ static void an_overlap_that_ended_meanwhile_is_ended_at_start(void **state)
     scene *s = *state;
     make_identity(s);
     prepare(s);
-    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
     start(s, NOW + KEEP);
     assert_null(s->r.in_use.previous);
 }
@@ -157,7 +163,7 @@ static void a_switch_by_hand_is_followed_also_when_all_of_it_was_missed(void **s
     make_identity(s);
     start(s, NOW);
     prepare(s);
-    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
     (void)look(s, NOW);
     assert_non_null(s->r.in_use.previous);
     pqi_rotation disk;
@@ -212,6 +218,77 @@ static void a_switch_that_fails_is_tried_again_later(void **state)
     assert_current(s, &new);
 }
 
+static void a_due_switch_that_fails_at_start_keeps_no_node_from_serving(void **state)
+{
+    scene *s = *state;
+    make_identity(s);
+    prepare(s);
+    pqi_identity_move(s->dir, PQI_IDENTITY_NEXT, "kept", NULL);
+    prepare(s);
+    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    pqi_identity_move(s->dir, "kept", PQI_IDENTITY_NEXT,
+                      NULL); /* in the way of identity-previous */
+    start(s, SWITCH_AT);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    const pql_fingerprint new = cert_of(s->r.in_use.next);
+    assert_int_equal(pqi_rotation_finish(s->dir, NULL, NULL), PQL_OK);
+    assert_int_equal(look(s, SWITCH_AT), 50); /* not yet: a minute after the failure */
+    assert_current(s, &old);
+    s->now = START + 60 * PQI_NS_PER_SEC;
+    (void)look(s, SWITCH_AT + 60);
+    assert_current(s, &new);
+}
+
+static void a_switch_that_was_moved_to_later_is_not_made_at_the_old_time(void **state)
+{
+    scene *s = *state;
+    make_identity(s);
+    prepare(s);
+    start(s, NOW);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    assert_int_equal(pqi_rotation_cancel(s->dir, NULL), PQL_OK);
+    prepare_with(s, SWITCH_AT + LATER, KEEP);
+    (void)look(s, SWITCH_AT);
+    assert_current(s, &old);
+    assert_true(s->r.in_use.plan.switch_at == SWITCH_AT + LATER);
+    assert_true(pqi_identity_is_there(s->dir, PQI_IDENTITY_NEXT));
+}
+
+static void the_end_of_an_old_overlap_does_not_end_a_new_one(void **state)
+{
+    scene *s = *state;
+    make_identity(s);
+    prepare(s);
+    start(s, NOW);
+    (void)look(s, SWITCH_AT);
+    const uint64_t due = s->r.in_use.plan.drop_at;
+    assert_int_equal(pqi_rotation_finish(s->dir, NULL, NULL), PQL_OK);
+    prepare_with(s, 0, LATER);
+    assert_int_equal(pqi_rotation_switch(s->dir, due - 1, NULL, NULL), PQL_OK);
+    (void)look(s, due);
+    assert_true(pqi_identity_is_there(s->dir, PQI_IDENTITY_PREVIOUS));
+    assert_non_null(s->r.in_use.previous);
+    assert_true(s->r.in_use.plan.drop_at == due - 1 + LATER);
+}
+
+static void a_directory_that_was_refused_is_left_alone(void **state)
+{
+    scene *s = *state;
+    make_identity(s);
+    prepare(s);
+    start(s, NOW);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    remove_tree(in_dir(s->dir, PQI_IDENTITY_CURRENT));
+    remove_tree(in_dir(s->dir, PQI_IDENTITY_NEXT));
+    make_identity(s);
+    prepare(s);
+    assert_int_equal(look(s, SWITCH_AT), 60);
+    s->now += 60 * PQI_NS_PER_SEC;
+    assert_int_equal(look(s, SWITCH_AT + 60), 10); /* and does not ask to be called at once */
+    assert_current(s, &old);
+    assert_true(pqi_identity_is_there(s->dir, PQI_IDENTITY_NEXT));
+}
+
 static void the_status_has_the_rotation_beside_the_rest(void **state)
 {
     scene *s = *state;
@@ -242,6 +319,10 @@ int main(void)
         SCENE_TEST(an_identity_from_elsewhere_is_refused_and_the_old_one_stays),
         SCENE_TEST(a_lost_identity_is_refused_and_the_old_one_stays),
         SCENE_TEST(a_switch_that_fails_is_tried_again_later),
+        SCENE_TEST(a_due_switch_that_fails_at_start_keeps_no_node_from_serving),
+        SCENE_TEST(a_switch_that_was_moved_to_later_is_not_made_at_the_old_time),
+        SCENE_TEST(the_end_of_an_old_overlap_does_not_end_a_new_one),
+        SCENE_TEST(a_directory_that_was_refused_is_left_alone),
         SCENE_TEST(the_status_has_the_rotation_beside_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static pqi_rotation make_prepared(const char *dir)
 static void switch_now(const char *dir)
 {
     pql_error err = {0};
-    must(pqi_rotation_switch(dir, NOW, &err), &err);
+    must(pqi_rotation_switch(dir, NOW, NULL, &err), &err);
 }
 
 static bool is_there(const char *dir, const char *name)
@@ -247,7 +247,7 @@ static void the_end_of_the_overlap_leaves_nothing_of_the_old_identity(void **sta
     const char *dir = *state;
     pqi_rotation before = make_prepared(dir);
     switch_now(dir);
-    assert_int_equal(pqi_rotation_finish(dir, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_finish(dir, NULL, NULL), PQL_OK);
     pqi_rotation after = load(dir);
     assert_true(pqi_rotation_same(after.current, before.next));
     assert_null(after.previous);
@@ -274,9 +274,49 @@ static void what_is_not_there_cannot_be_switched_cancelled_or_finished(void **st
 {
     const char *dir = *state;
     make_identity(dir);
-    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL), PQL_E_NOT_FOUND);
+    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL, NULL), PQL_E_NOT_FOUND);
     assert_int_equal(pqi_rotation_cancel(dir, NULL), PQL_E_NOT_FOUND);
-    assert_int_equal(pqi_rotation_finish(dir, NULL), PQL_E_NOT_FOUND);
+    assert_int_equal(pqi_rotation_finish(dir, NULL, NULL), PQL_E_NOT_FOUND);
+}
+
+static void a_switch_by_a_plan_that_was_changed_meanwhile_changes_nothing(void **state)
+{
+    const char *dir = *state;
+    pqi_rotation before = make_prepared(dir);
+    assert_int_equal(pqi_rotation_cancel(dir, NULL), PQL_OK);
+    prepare_with(dir, &pq_only); /* the same plan, for another identity */
+    assert_int_equal(pqi_rotation_switch(dir, NOW, &before, NULL), PQL_E_STATE);
+    pqi_rotation now = load(dir);
+    assert_true(pqi_rotation_same(now.current, before.current));
+    assert_non_null(now.next);
+    now.plan.switch_at++; /* the same identity, at another time */
+    assert_int_equal(pqi_rotation_switch(dir, NOW, &now, NULL), PQL_E_STATE);
+    now.plan.switch_at--;
+    assert_int_equal(pqi_rotation_switch(dir, NOW, &now, NULL), PQL_OK);
+    pqi_rotation_clear(&now);
+    pqi_rotation_clear(&before);
+}
+
+static void the_end_of_an_overlap_that_was_changed_meanwhile_drops_nothing(void **state)
+{
+    const char *dir = *state;
+    pqi_rotation before = make_prepared(dir);
+    pqi_rotation_clear(&before);
+    switch_now(dir);
+    before = load(dir);
+    assert_int_equal(pqi_rotation_finish(dir, NULL, NULL), PQL_OK);
+    prepare_with(dir, &pq_only);
+    switch_now(dir); /* the same end, for another identity */
+    assert_int_equal(pqi_rotation_finish(dir, &before, NULL), PQL_E_STATE);
+    assert_true(is_there(dir, PQI_IDENTITY_PREVIOUS));
+    pqi_rotation now = load(dir);
+    now.plan.drop_at--;
+    assert_int_equal(pqi_rotation_finish(dir, &now, NULL), PQL_E_STATE);
+    assert_true(is_there(dir, PQI_IDENTITY_PREVIOUS));
+    now.plan.drop_at++;
+    assert_int_equal(pqi_rotation_finish(dir, &now, NULL), PQL_OK);
+    pqi_rotation_clear(&now);
+    pqi_rotation_clear(&before);
 }
 
 static void the_keys_of_the_next_identity_are_closed_to_others(void **state)
@@ -375,8 +415,8 @@ static void kill_a_rotator(const char *dir, unsigned turn)
     const pid_t child = fork();
     if (child == 0) {
         for (uint64_t i = 0;; i++) {
-            (void)pqi_rotation_switch(dir, NOW, NULL);
-            (void)pqi_rotation_finish(dir, NULL);
+            (void)pqi_rotation_switch(dir, NOW, NULL, NULL);
+            (void)pqi_rotation_finish(dir, NULL, NULL);
             (void)pqi_rotation_prepare(dir, &pq_only, NULL);
         }
     }
@@ -433,7 +473,7 @@ static void a_next_identity_that_is_not_whole_is_never_switched_to(void **state)
     pqi_rotation before = make_prepared(dir);
     assert_int_equal(unlink(in_dir(dir, PQI_IDENTITY_NEXT "/pq-key.pem")), 0);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL, &err), PQL_E_IDENTITY);
     assert_non_null(strstr(err.message, "pq-key.pem"));
     assert_non_null(strstr(err.message, "rotate cancel"));
     pql_identity *id = NULL; /* the one in use is untouched */
@@ -464,7 +504,7 @@ static void a_previous_identity_without_a_plan_stays_until_somebody_ends_it(void
     assert_non_null(after.previous);
     assert_true(after.plan.drop_at == 0);
     pqi_rotation_clear(&after);
-    assert_int_equal(pqi_rotation_finish(dir, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_finish(dir, NULL, NULL), PQL_OK);
     pqi_rotation_clear(&before);
 }
 
@@ -490,7 +530,7 @@ static void a_directory_that_is_being_changed_is_waited_for(void **state)
     const pid_t child = fork(); /* its copy of fd shares the lock, and closes with it */
     if (child == 0) {
         (void)close(fd);
-        _exit(pqi_rotation_switch(dir, NOW, NULL) == PQL_OK ? 0 : 1);
+        _exit(pqi_rotation_switch(dir, NOW, NULL, NULL) == PQL_OK ? 0 : 1);
     }
     struct stat st;
     assert_int_equal(stat(in_dir(dir, PQI_IDENTITY_NEXT), &st), 0);
@@ -553,6 +593,8 @@ int main(void)
         DIR_TEST(the_end_of_the_overlap_leaves_nothing_of_the_old_identity),
         DIR_TEST(a_cancel_leaves_the_identity_in_use),
         DIR_TEST(what_is_not_there_cannot_be_switched_cancelled_or_finished),
+        DIR_TEST(a_switch_by_a_plan_that_was_changed_meanwhile_changes_nothing),
+        DIR_TEST(the_end_of_an_overlap_that_was_changed_meanwhile_drops_nothing),
         DIR_TEST(the_keys_of_the_next_identity_are_closed_to_others),
         DIR_TEST(a_crash_before_the_decision_has_changed_nothing),
         DIR_TEST(a_crash_after_the_decision_is_made_up_for),

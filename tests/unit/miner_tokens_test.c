@@ -194,6 +194,18 @@ static void a_literal_line_of_the_same_text_is_another_token(void **state)
     pqi_token_list_free(list);
 }
 
+static void no_worker_passes_for_another_line(void **state)
+{
+    (void)state;
+    assert_refused("a:X.*\n\na.b:Y\n", "Lines 3 and 1 of tokens");
+    assert_refused("a.b:Y\n# more\na:X.*\n", "Lines 1 and 3 of tokens");
+    assert_refused("a:X.*\na.b:Y.*\n", "a worker of 'a' could take the name 'a.b'");
+    assert_refused("a.b:X.*\na.b.c:Y\n", "no name begins with 'a.b.'");
+    pqi_token_list_free(parse("a:X.*\nab:Y\na-b:Z\n"));
+    pqi_token_list_free(parse("a:X\na.b:Y\n"));
+    pqi_token_list_free(parse("a.b:X.*\na:Y\n"));
+}
+
 static void a_grant_is_found_again_in_a_list_that_has_its_line(void **state)
 {
     pqi_token_grant literal;
@@ -378,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_star_wants_a_worker_that_is_one),
         cmocka_unit_test(the_line_that_says_most_wins),
         cmocka_unit_test(a_literal_line_of_the_same_text_is_another_token),
+        cmocka_unit_test(no_worker_passes_for_another_line),
         cmocka_unit_test(a_grant_is_found_again_in_a_list_that_has_its_line),
         SHELF(a_file_that_others_may_read_is_refused),
         SHELF(a_file_for_a_group_to_read_is_taken),

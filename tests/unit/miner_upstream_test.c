@@ -1,7 +1,11 @@
 /* A source that logs in to a node: here to one of ours, over loopback.  ctest labels: threads */
 #include "miner_node_scene.h"
 
+#include "base/log.h"
 #include "miner/upstream.h"
+
+#include <stdio.h>
+#include <unistd.h>
 
 /* The other end: what the node service would hear and do. */
 typedef struct downstream {
@@ -115,6 +119,7 @@ static void a_job_of_the_node_arrives_and_makes_us_ready(void **state)
 
     TICK_UNTIL(d, d->jobs == 1);
 
+    assert_string_equal(pqi_upstream_node(d->source), d->node->url);
     assert_string_equal(d->job.id, "1");
     assert_true(pqi_health_ready(d->health));
     assert_exposed(d->node, "\npqlink_source_connected 1\n");
@@ -182,6 +187,7 @@ static void a_lost_node_makes_us_idle_after_the_grace(void **state)
 
     assert_int_equal(d->idles, 1);
     assert_false(pqi_health_ready(d->health));
+    assert_null(pqi_upstream_node(d->source));
     assert_exposed(d->node, "\npqlink_source_connected 0\n");
     assert_exposed(d->node, "\npqlink_source_node -1\n");
 }
@@ -201,6 +207,89 @@ static void a_source_that_is_not_the_one_that_was_meant_is_a_failure(void **stat
     assert_false(pqi_health_ready(d->health));
 }
 
+/* ---- What the log says of a node that talks ---- */
+
+static FILE *log_to_file(void)
+{
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    pqi_log_setup(fileno(file), PQI_LOG_INFO, PQI_LOG_JSON);
+    return file;
+}
+
+static void close_log(FILE *file)
+{
+    pqi_log_setup(STDERR_FILENO, PQI_LOG_INFO, PQI_LOG_TEXT);
+    (void)fclose(file);
+}
+
+/* Lines of one of the events, or of the other. */
+static unsigned lines_of(FILE *file, const char *event, const char *other)
+{
+    char line[PQI_LOG_LINE_SIZE + 2];
+    unsigned count = 0;
+    rewind(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        count += strstr(line, event) != NULL || strstr(line, other) != NULL;
+    }
+    return count;
+}
+
+/* The node tells of the certificate |number|, and gives a job behind that. */
+static void tell_rotation(downstream *d, uint8_t number)
+{
+    const pqi_miner_rotation rotation = {
+        .any = true, .next = {.sha256 = {number}}, .next_spki = {.form = PQL_FINGERPRINT_SPKI}};
+    const unsigned jobs = d->jobs;
+    pqi_node_service_rotation(d->node->service, &rotation);
+    atomic_store(&d->node->fake.push, true);
+    (void)pqi_node_service_tick(d->node->service);
+    TICK_UNTIL(d, d->jobs > jobs);
+}
+
+static void a_rotation_is_logged_when_it_is_another_one_than_before(void **state)
+{
+    downstream *d = *state;
+    FILE *file = log_to_file();
+    start_source(d);
+    TICK_UNTIL(d, d->jobs == 1);
+
+    tell_rotation(d, 1);
+    tell_rotation(d, 1);
+    tell_rotation(d, 1);
+    assert_int_equal(lines_of(file, "rotation_announced", "rotation_over"), 1);
+    tell_rotation(d, 2);
+    assert_int_equal(lines_of(file, "rotation_announced", "rotation_over"), 2);
+    pqi_node_service_rotation(d->node->service, &(pqi_miner_rotation){.any = false});
+    new_job(d->node);
+    TICK_UNTIL(d, d->jobs == 6);
+    assert_int_equal(lines_of(file, "rotation_over", "rotation_over"), 1);
+    close_log(file);
+}
+
+static void a_node_that_talks_without_end_does_not_fill_the_disk(void **state)
+{
+    enum { ROUNDS = 50 }; /* three messages each: a client leaves a node that sends 200 a second */
+    downstream *d = *state;
+    FILE *file = log_to_file();
+    start_source(d);
+    TICK_UNTIL(d, d->jobs == 1);
+
+    const uint64_t begin = pqi_clock_monotonic() / PQI_NS_PER_SEC;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        atomic_store(&d->node->fake.idle, true);
+        (void)pqi_node_service_tick(d->node->service);
+        TICK_UNTIL(d, d->idles == i + 1);
+        tell_rotation(d, (uint8_t)(i + 1));
+    }
+    const uint64_t seconds = pqi_clock_monotonic() / PQI_NS_PER_SEC - begin + 1;
+
+    const unsigned lines = lines_of(file, "cancelled", "rotation_announced");
+    assert_true(lines >= PQI_UPSTREAM_LINES_PER_SEC);
+    assert_true(lines <= seconds * PQI_UPSTREAM_LINES_PER_SEC);
+    close_log(file);
+}
+
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, setup_both, teardown_both)
 
 int main(void)
@@ -212,6 +301,8 @@ int main(void)
         SCENE(a_node_without_work_makes_us_idle_and_not_ready),
         SCENE(a_lost_node_makes_us_idle_after_the_grace),
         SCENE(a_source_that_is_not_the_one_that_was_meant_is_a_failure),
+        SCENE(a_rotation_is_logged_when_it_is_another_one_than_before),
+        SCENE(a_node_that_talks_without_end_does_not_fill_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

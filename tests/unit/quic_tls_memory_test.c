@@ -81,6 +81,38 @@ static void content_addresses_take_no_place(void **state)
     pqi_leaf_memory_free(memory);
 }
 
+static void one_network_of_ipv6_has_one_place(void **state)
+{
+    (void)state;
+    static const address here = {{0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}};
+    static const address too = {{0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9}};
+    static const address next_door = {{0x20, 1, 0xd, 0xb8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1}};
+    pqi_leaf_memory *memory = pqi_leaf_memory_new();
+    refused(memory, 1, false);
+    for (unsigned i = 0; i < 2 * PQI_LEAF_MEMORY_MAX; i++) {
+        address a = here;
+        a.bytes[14] = (uint8_t)(i >> 8);
+        a.bytes[15] = (uint8_t)i;
+        pqi_leaf_memory_refused(memory, a.bytes, false);
+    }
+    assert_true(pqi_leaf_memory_wants_other(memory, too.bytes));
+    assert_false(pqi_leaf_memory_wants_other(memory, next_door.bytes));
+    assert_true(other(memory, 1));
+    pqi_leaf_memory_free(memory);
+}
+
+static void each_address_of_ipv4_has_its_own_place(void **state)
+{
+    (void)state;
+    static const address here = {{[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}};
+    static const address next_door = {{[10] = 0xff, [11] = 0xff, 192, 0, 2, 2}};
+    pqi_leaf_memory *memory = pqi_leaf_memory_new();
+    pqi_leaf_memory_refused(memory, here.bytes, false);
+    assert_true(pqi_leaf_memory_wants_other(memory, here.bytes));
+    assert_false(pqi_leaf_memory_wants_other(memory, next_door.bytes));
+    pqi_leaf_memory_free(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +120,8 @@ int main(void)
         cmocka_unit_test(who_took_a_leaf_is_shown_it_again),
         cmocka_unit_test(the_oldest_goes_when_it_is_full),
         cmocka_unit_test(content_addresses_take_no_place),
+        cmocka_unit_test(one_network_of_ipv6_has_one_place),
+        cmocka_unit_test(each_address_of_ipv4_has_its_own_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -297,6 +297,56 @@ static void after_the_rotation_only_the_current_leaf_is_shown(void **state)
     pqi_quic_tls_free(server);
 }
 
+static void a_change_of_clients_forgets_nothing(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    assert_false(dial_official(server, second).open);
+    replace(server, first, second);
+    const outcome again = dial_official(server, second);
+    assert_shows(&again, second, PQL_LEAF_PQ);
+    pqi_quic_tls_free(server);
+}
+
+static void other_leaves_begin_with_an_empty_memory(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    assert_false(dial_official(server, second).open);
+    replace(server, second, first);
+    const outcome o = dial_official(server, second);
+    assert_shows(&o, second, PQL_LEAF_PQ);
+    pqi_quic_tls_free(server);
+}
+
+/* A flight and its end in somebody's name, by one who never sees the answers. */
+static void forge_refusal(const pqi_quic_tls *server)
+{
+    pqi_quic_tls *client = new_client(FOREIGN, &anybody);
+    sim *s = new_sim(client, server);
+    sim_change(s)->server_dark = true;
+    sim_run(s, 200 * MS);
+    assert_non_null(sim_server_conn(s));
+    pqi_quic_conn_close(sim_client_conn(s), 0, "");
+    pqi_quic_endpoint_flush(sim_client_endpoint(s), sim_now(s));
+    sim_run(s, 1 * SEC);
+    assert_int_equal(sim_server(s)->opened, 0);
+    assert_int_equal(sim_server(s)->closed, 1);
+    assert_true(sim_server(s)->close.by_peer);
+    sim_free(s);
+    pqi_quic_tls_free(client);
+}
+
+static void who_forges_an_address_changes_nothing_for_it(void **state)
+{
+    (void)state;
+    pqi_quic_tls *server = new_server(first, second);
+    forge_refusal(server);
+    const outcome o = dial_official(server, first);
+    assert_shows(&o, first, PQL_LEAF_PQ);
+    pqi_quic_tls_free(server);
+}
+
 /* ---- replacement ---- */
 
 static void the_next_handshake_shows_the_new_leaf(void **state)
@@ -380,6 +430,31 @@ static void what_was_prepared_and_not_published_has_no_effect(void **state)
     pqi_quic_tls_free(server);
 }
 
+/* ---- long chains ---- */
+
+/* Dials a server whose classical leaf has |more| certificates behind it. */
+static outcome dial_chain(size_t more)
+{
+    pqi_quic_tls *server = new_server(first, NULL);
+    SSL_CTX *ctx = atomic_load(&server->slot->present)->ctx[TLS_CURRENT][PQL_LEAF_CLASSICAL];
+    for (size_t i = 0; i < more; i++) {
+        assert_int_equal(SSL_CTX_add1_chain_cert(ctx, SSL_CTX_get0_certificate(ctx)), 1);
+    }
+    const outcome o =
+        dial_pinned(server, "pqlink-old/1", first, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT);
+    pqi_quic_tls_free(server);
+    return o;
+}
+
+static void a_chain_of_more_than_eight_certificates_is_refused(void **state)
+{
+    (void)state;
+    assert_true(dial_chain(7).open);
+    const outcome o = dial_chain(8);
+    assert_false(o.open);
+    assert_int_equal(o.why, PQL_E_TRUST);
+}
+
 /* ---- no protocol in common ---- */
 
 static void a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common(void **state)
@@ -414,10 +489,14 @@ int main(void)
         cmocka_unit_test(a_client_whose_pin_changes_gets_in_at_the_second_try),
         cmocka_unit_test(a_hint_counts_more_than_what_is_remembered),
         cmocka_unit_test(after_the_rotation_only_the_current_leaf_is_shown),
+        cmocka_unit_test(a_change_of_clients_forgets_nothing),
+        cmocka_unit_test(other_leaves_begin_with_an_empty_memory),
+        cmocka_unit_test(who_forges_an_address_changes_nothing_for_it),
         cmocka_unit_test(the_next_handshake_shows_the_new_leaf),
         cmocka_unit_test(a_handshake_that_has_begun_ends_with_the_leaf_that_it_began_with),
         cmocka_unit_test(a_live_link_outlives_the_identity_that_it_began_with),
         cmocka_unit_test(what_was_prepared_and_not_published_has_no_effect),
+        cmocka_unit_test(a_chain_of_more_than_eight_certificates_is_refused),
         cmocka_unit_test(a_client_without_ml_dsa_learns_too_that_no_protocol_is_in_common),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -145,6 +145,24 @@ static void a_token_is_good_for_a_day(void **state)
     assert_int_equal(round_trips_with_token(opts), 2);
 }
 
+static void a_clock_that_is_put_right_counts_for_tokens_at_once(void **state)
+{
+    (void)state;
+    const sim_opts opts = defaults();
+    sim *s = meet(&opts);
+    const uint64_t offset = UINT64_C(1700000000) * SEC;
+    pqi_quic_endpoint_set_wall_offset(sim_server_endpoint(s), offset + 25 * HOUR);
+    sim_reconnect(s, token, token_len);
+    sim_run(s, sim_now(s) - SIM_START + 2 * SEC);
+    assert_int_equal(sim_client(s)->opened, 1);
+    assert_int_equal(sim_client(s)->posture.round_trips, 2);
+    keep_token(s); /* of today */
+    sim_reconnect(s, token, token_len);
+    sim_run(s, sim_now(s) - SIM_START + 2 * SEC);
+    assert_int_equal(sim_client(s)->posture.round_trips, 1);
+    sim_free(s);
+}
+
 static void a_token_of_another_address_is_ignored(void **state)
 {
     (void)state;
@@ -212,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_token_that_comes_again_proves_nothing),
         cmocka_unit_test(a_token_outlives_a_restart_with_the_same_secret),
         cmocka_unit_test(a_token_is_good_for_a_day),
+        cmocka_unit_test(a_clock_that_is_put_right_counts_for_tokens_at_once),
         cmocka_unit_test(a_token_of_another_address_is_ignored),
         cmocka_unit_test(a_token_of_another_server_is_ignored),
         cmocka_unit_test(a_token_that_means_nothing_is_ignored),
