@@ -10,18 +10,9 @@ struct pqi_start {
     uint64_t until;
 };
 
-static void forget(pqi_quic_endpoint *endpoint, pqi_start *start)
+/* What is out of the queue is counted no more. */
+static void release(pqi_quic_endpoint *endpoint, pqi_start *start)
 {
-    if (start->prev == NULL) {
-        endpoint->starts_first = start->next;
-    } else {
-        start->prev->next = start->next;
-    }
-    if (start->next == NULL) {
-        endpoint->starts_last = start->prev;
-    } else {
-        start->next->prev = start->prev;
-    }
     endpoint->starts--;
     if (start->conn != NULL) {
         start->conn->start = NULL;
@@ -30,11 +21,23 @@ static void forget(pqi_quic_endpoint *endpoint, pqi_start *start)
     free(start);
 }
 
+static void release_first(pqi_quic_endpoint *endpoint)
+{
+    pqi_start *start = endpoint->starts_first;
+    endpoint->starts_first = start->next;
+    if (start->next == NULL) {
+        endpoint->starts_last = NULL;
+    } else {
+        start->next->prev = NULL;
+    }
+    release(endpoint, start);
+}
+
 bool pqi_starts_must_prove(pqi_quic_endpoint *endpoint, const pqi_address *remote, uint64_t now)
 {
     const size_t threshold = endpoint->opts.retry_threshold;
     while (endpoint->starts_first != NULL && endpoint->starts_first->until <= now) {
-        forget(endpoint, endpoint->starts_first);
+        release_first(endpoint);
     }
     return endpoint->starts >=
                (threshold < PQI_QUIC_STARTS_MAX ? threshold : PQI_QUIC_STARTS_MAX) ||
@@ -65,9 +68,21 @@ bool pqi_starts_add(pqi_quic_conn *conn)
 
 void pqi_starts_give_back(pqi_quic_conn *conn)
 {
-    if (conn->start != NULL) {
-        forget(conn->endpoint, conn->start);
+    pqi_start *start = conn->start;
+    if (start == NULL) {
+        return;
     }
+    if (start->prev == NULL) {
+        release_first(conn->endpoint);
+        return;
+    }
+    start->prev->next = start->next;
+    if (start->next == NULL) {
+        conn->endpoint->starts_last = start->prev;
+    } else {
+        start->next->prev = start->prev;
+    }
+    release(conn->endpoint, start);
 }
 
 void pqi_starts_leave(pqi_quic_conn *conn)
@@ -81,6 +96,6 @@ void pqi_starts_leave(pqi_quic_conn *conn)
 void pqi_starts_free(pqi_quic_endpoint *endpoint)
 {
     while (endpoint->starts_first != NULL) {
-        forget(endpoint, endpoint->starts_first);
+        release_first(endpoint);
     }
 }
