@@ -317,7 +317,11 @@ pql_status pqi_config_read(pqi_conf **out, const char *path, pql_error *err)
     uint8_t *data = NULL;
     size_t len = 0;
     *out = NULL;
-    pql_status status = pqi_file_read(path, PQI_CONF_FILE_MAX, &data, &len, err);
+    pql_status status = pqi_file_check_writers(path, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = pqi_file_read(path, PQI_CONF_FILE_MAX, &data, &len, err);
     if (status != PQL_OK) {
         return pqi_fail_context(err, status == PQL_E_IO ? status : PQL_E_USAGE,
                                 "The configuration cannot be read");

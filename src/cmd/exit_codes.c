@@ -21,7 +21,7 @@ static const pqi_exit_row exit_rows[] = {
      "unfit, or exist already where new ones were to be made."},
     {PQI_EXIT_IO, "io",
      "A file, directory or disk is the trouble; so is a configuration file that is there but "
-     "cannot be read."},
+     "cannot be read, or that others can change."},
     {PQI_EXIT_PROTOCOL, "protocol", "The peer sent what the protocol forbids."},
     {PQI_EXIT_REFUSED, "refused", "The peer refused us, for example for lack of capacity."},
 };

@@ -32,6 +32,15 @@ expect 0 config show --json node
 contains "$dir/out" '"variable": "PQLINK_NODE_WORKERS"'
 unset PQLINK_NODE_WORKERS
 
+# Whoever can change the file decides for its owner.
+for mode in 0664 0646; do
+    chmod "$mode" "$conf"
+    expect 7 config check "$conf"
+    contains "$dir/err" "chmod go-w $conf"
+    expect 7 fingerprint
+done
+chmod 0644 "$conf"
+
 # What is shown is a configuration again, with the same meaning.
 expect 0 config show
 cp "$dir/out" "$dir/again.conf"
