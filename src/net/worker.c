@@ -111,7 +111,6 @@ static void on_timer(uv_poll_t *poll, int status, int poll_events)
 static void on_before_wait(uv_prepare_t *prepare)
 {
     pqi_worker *worker = prepare->data;
-    const uint64_t now = pqi_clock_monotonic();
     for (unsigned runs = 0; worker->kicked_first != NULL && runs < RUNS_MAX; runs++) {
         pqi_task *task = worker->kicked_first;
         worker->kicked_first = task->next_kicked;
@@ -119,7 +118,8 @@ static void on_before_wait(uv_prepare_t *prepare)
             worker->kicked_last = NULL;
         }
         task->kicked = false;
-        task->run(task, now);
+        /* Each its own time: what a task does may begin something with a later one. */
+        task->run(task, pqi_clock_monotonic());
     }
     if (worker->kicked_first != NULL) {
         (void)uv_async_send(&worker->wake); /* the rest after one more look */

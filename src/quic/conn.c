@@ -364,7 +364,9 @@ void pqi_quic_conn_set_timer(pqi_quic_conn *conn, uint64_t when)
 
 pql_status pqi_quic_conn_update_keys(pqi_quic_conn *conn, uint64_t now)
 {
-    if (conn->state != CONN_OPEN || ngtcp2_conn_initiate_key_update(conn->ngtcp2, now) != 0) {
+    if (conn->state != CONN_OPEN ||
+        ngtcp2_conn_initiate_key_update(conn->ngtcp2, pqi_endpoint_time(conn->endpoint, now)) !=
+            0) {
         return PQL_E_STATE;
     }
     pqi_endpoint_dirty(conn->endpoint, conn);
@@ -375,7 +377,8 @@ pql_status pqi_quic_conn_migrate(pqi_quic_conn *conn, const pqi_address *local, 
 {
     const ngtcp2_path path = path_of(local, &conn->remote);
     if (conn->server || conn->state != CONN_OPEN ||
-        ngtcp2_conn_initiate_immediate_migration(conn->ngtcp2, &path, now) != 0) {
+        ngtcp2_conn_initiate_immediate_migration(conn->ngtcp2, &path,
+                                                 pqi_endpoint_time(conn->endpoint, now)) != 0) {
         return PQL_E_STATE;
     }
     pqi_endpoint_dirty(conn->endpoint, conn);

@@ -113,12 +113,21 @@ void pqi_endpoint_schedule(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn)
     }
 }
 
+uint64_t pqi_endpoint_time(pqi_quic_endpoint *endpoint, uint64_t now)
+{
+    if (endpoint->latest < now) {
+        endpoint->latest = now;
+    }
+    return endpoint->latest;
+}
+
 pql_status pqi_quic_endpoint_connect(pqi_quic_endpoint *endpoint, const pqi_address *local,
                                      const pqi_address *remote, const char *host,
                                      const char *host_port, const pqi_quic_events *events,
                                      void *user, uint64_t now, pqi_quic_conn **out, pql_error *err)
 {
-    *out = pqi_conn_new_client(endpoint, local, remote, host, host_port, events, user, now);
+    *out = pqi_conn_new_client(endpoint, local, remote, host, host_port, events, user,
+                               pqi_endpoint_time(endpoint, now));
     if (*out == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a connection.");
     }
@@ -150,6 +159,7 @@ static void receive_one(pqi_quic_endpoint *endpoint, const pqi_datagrams *one, u
 
 void pqi_quic_endpoint_receive(pqi_quic_endpoint *endpoint, const pqi_datagrams *run, uint64_t now)
 {
+    now = pqi_endpoint_time(endpoint, now);
     for (size_t at = 0; at < run->len; at += run->segment) {
         pqi_datagrams one = *run;
         one.data = run->data + at;
@@ -177,6 +187,7 @@ static void expire_due(pqi_quic_endpoint *endpoint, uint64_t now)
 void pqi_quic_endpoint_flush(pqi_quic_endpoint *endpoint, uint64_t now)
 {
     const pqi_quic_io *io = &endpoint->opts.io;
+    now = pqi_endpoint_time(endpoint, now);
     expire_due(endpoint, now);
     endpoint->round++;
     while (endpoint->dirty_first != NULL && !io->blocked(io->user)) {
@@ -203,6 +214,7 @@ uint64_t pqi_quic_endpoint_deadline(const pqi_quic_endpoint *endpoint)
 
 void pqi_quic_endpoint_unreachable(pqi_quic_endpoint *endpoint, const char *why, uint64_t now)
 {
+    now = pqi_endpoint_time(endpoint, now);
     for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
         if (conn->state == CONN_HANDSHAKE && !conn->heard) {
             pqi_conn_drop(conn, PQL_E_NETWORK, why, now);
@@ -239,6 +251,7 @@ void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, con
 
 void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now)
 {
+    now = pqi_endpoint_time(endpoint, now);
     for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
         pqi_conn_drop(conn, PQL_E_CANCELLED, "The program is ending.", now);
     }

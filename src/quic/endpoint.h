@@ -2,6 +2,7 @@
  *
  * The owner feeds it datagrams and the time, asks for the next deadline, and is handed datagrams
  * to send.  It does not read clocks, sockets or the system's random generator.  One thread.
+ * Times never go back: an earlier one than was brought before counts as that one.
  *
  * What a stranger can cause before it is authenticated: a Version Negotiation, a Retry, a refusal
  * or a stateless reset, each smaller than what came; or, below max_unauthenticated, one handshake

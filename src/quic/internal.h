@@ -114,7 +114,8 @@ struct pqi_quic_endpoint {
     pqi_quic_conn *conns;
     pqi_quic_conn *dirty_first, *dirty_last;
     pqi_quic_conn *linger_first, *linger_last;
-    uint64_t round; /* number of flushes */
+    uint64_t round;  /* number of flushes */
+    uint64_t latest; /* the time never goes back: see pqi_endpoint_time */
     size_t live, lingering, unauthenticated;
     /* Server: by source address, what |starts| counts, and half-open handshakes with a proof. */
     pqi_sources *unproven, *proven;
@@ -131,6 +132,10 @@ struct pqi_quic_endpoint {
 };
 
 /* endpoint.c */
+/* |now|, or the latest time that was brought before where that is later.  An owner that took the
+ * time once for several things may bring an older one after a newer one, and ngtcp2 ends the
+ * program over a clock that goes back. */
+uint64_t pqi_endpoint_time(pqi_quic_endpoint *endpoint, uint64_t now);
 void pqi_endpoint_random(const pqi_quic_endpoint *endpoint, void *out, size_t len);
 void pqi_endpoint_send(pqi_quic_endpoint *endpoint, const pqi_datagrams *run);
 void pqi_endpoint_dirty(pqi_quic_endpoint *endpoint, pqi_quic_conn *conn);

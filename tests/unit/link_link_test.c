@@ -219,6 +219,34 @@ static void names_and_ipv6_are_connected_to(void **state)
     pql_context_free(client);
 }
 
+static void the_second_address_of_a_name_is_tried_when_the_first_is_refused(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    int echo = 1;
+    seen_reset();
+    pql_context *client = new_client();
+    pql_context *v6 = new_server("quic://[::1]:0", &port, 1);
+    connect_to(client, "localhost", port, &pin, &echo); /* 127.0.0.1 first */
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.echoed, 1);
+    pql_context_free(client);
+    pql_context_free(v6);
+}
+
+static void a_name_all_of_whose_addresses_are_refused_is_a_network_error(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    seen_reset();
+    pql_context_free(new_server("quic://127.0.0.1:0", &port, 1));
+    pql_context *client = new_client();
+    connect_to(client, "localhost", port, &pin, NULL);
+    WAIT_UNTIL(seen.closed == 1);
+    assert_int_equal(seen.last_close.status, PQL_E_NETWORK);
+    pql_context_free(client);
+}
+
 static void a_wrong_pin_closes_with_a_trust_error(void **state)
 {
     (void)state;
@@ -535,6 +563,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_links_are_echoed_by_all_workers),
         cmocka_unit_test(names_and_ipv6_are_connected_to),
+        cmocka_unit_test(the_second_address_of_a_name_is_tried_when_the_first_is_refused),
+        cmocka_unit_test(a_name_all_of_whose_addresses_are_refused_is_a_network_error),
         cmocka_unit_test(a_wrong_pin_closes_with_a_trust_error),
         cmocka_unit_test(nobody_listening_is_a_network_error),
         cmocka_unit_test(a_name_that_does_not_exist_is_a_network_error),

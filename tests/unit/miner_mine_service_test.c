@@ -51,7 +51,7 @@ struct scene {
     unsigned connected, jobs, found, disconnected, retries, cancelled;
     unsigned verdicts[PQI_VERDICT_COUNT];
     pql_posture posture;
-    uint64_t retry_delay;
+    uint64_t retry_delay, first_retry_delay;
     pql_close retry_why;
     bool ended;
     pql_status end_status;
@@ -242,7 +242,8 @@ static void on_disconnected(void *user, const pql_close *why)
 static void on_retrying(void *user, const pqi_client_trouble *what)
 {
     scene *s = user;
-    SEEN(s, s->retries++; s->retry_delay = what->delay_ns; s->retry_why = *what->why);
+    SEEN(s, s->retries++; s->retry_delay = what->delay_ns; s->retry_why = *what->why;
+         s->first_retry_delay = s->retries == 1 ? what->delay_ns : s->first_retry_delay);
 }
 
 static void on_ended(void *user, pql_status status, const char *sentence)
@@ -321,9 +322,10 @@ static void results_are_accepted_until_there_are_enough(void **state)
     WAIT_UNTIL(s, s->ended);
 
     assert_int_equal(s->end_status, PQL_OK);
-    assert_int_equal(s->verdicts[PQI_VERDICT_ACCEPTED], 3);
+    /* One that was on its way when there were enough may be answered too. */
+    assert_in_range(s->verdicts[PQI_VERDICT_ACCEPTED], 3, 4);
     const pqi_mine_status status = status_of(s);
-    assert_int_equal(status.verdicts[PQI_VERDICT_ACCEPTED], 3);
+    assert_int_equal(status.verdicts[PQI_VERDICT_ACCEPTED], s->verdicts[PQI_VERDICT_ACCEPTED]);
     assert_int_equal(status.links, 1);
     assert_true(status.height >= 3);
     assert_true(status.ended);
@@ -406,14 +408,10 @@ static void a_node_that_is_not_there_is_tried_again_with_growing_pauses(void **s
     const pqi_mine_service_opts opts = miner_opts(s);
 
     start_miner(s, &opts);
-    WAIT_UNTIL(s, s->retries == 1);
-    pthread_mutex_lock(&s->lock);
-    const uint64_t first = s->retry_delay;
-    pthread_mutex_unlock(&s->lock);
     WAIT_UNTIL(s, s->retries >= 4);
 
     pthread_mutex_lock(&s->lock);
-    assert_in_range(first, 750000, 1250000);
+    assert_in_range(s->first_retry_delay, 750000, 1250000);
     assert_in_range(s->retry_delay, 3000000, 5000000);
     assert_int_equal(s->retry_why.status, PQL_E_NETWORK);
     assert_false(s->ended);

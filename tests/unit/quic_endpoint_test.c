@@ -739,6 +739,24 @@ static void a_timer_that_is_always_due_does_not_hold_the_endpoint(void **state)
     pqi_quic_endpoint_free(client);
 }
 
+static void a_time_that_goes_back_stands_still(void **state)
+{
+    (void)state;
+    const pqi_address local = address_of("198.51.100.7", 1);
+    const pqi_address remote = address_of("192.0.2.1", 9833);
+    const pqi_quic_endpoint_opts opts = options(false);
+    pqi_quic_conn *conn = NULL;
+    pqi_quic_endpoint *client = pqi_quic_endpoint_new(&opts);
+    hello.count = 0;
+    assert_int_equal(pqi_quic_endpoint_connect(client, &local, &remote, "h.example",
+                                               "h.example:9833", &events, NULL, START, &conn, NULL),
+                     PQL_OK);
+    pqi_quic_endpoint_flush(client, START - PQI_NS_PER_SEC); /* ngtcp2 would abort */
+    assert_true(hello.count >= 2);
+    assert_true(pqi_quic_endpoint_deadline(client) > START);
+    pqi_quic_endpoint_free(client);
+}
+
 static void a_datagram_of_another_worker_is_handed_over(void **state)
 {
     (void)state;
@@ -782,6 +800,7 @@ int main(void)
         cmocka_unit_test(lingering_connections_are_bounded),
         cmocka_unit_test(connections_that_found_the_socket_full_write_when_it_has_room),
         cmocka_unit_test(a_timer_that_is_always_due_does_not_hold_the_endpoint),
+        cmocka_unit_test(a_time_that_goes_back_stands_still),
         cmocka_unit_test(a_datagram_of_another_worker_is_handed_over),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
