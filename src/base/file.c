@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OTHERS_WRITE (S_IWGRP | S_IWOTH)
+#define MODE_BITS ((mode_t)07777)
+
 static ssize_t read_full(int fd, uint8_t *data, size_t len)
 {
     size_t have = 0;
@@ -67,6 +70,18 @@ pql_status pqi_file_read(const char *path, size_t max, uint8_t **data, size_t *l
     *data = exact;
     *len = (size_t)n;
     return PQL_OK;
+}
+
+pql_status pqi_file_check_writers(const char *path, pql_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & OTHERS_WRITE) == 0) {
+        return PQL_OK;
+    }
+    return pqi_fail(err, PQL_E_IO,
+                    "%.160s can be changed by others (mode %04o). Look whether somebody did, then "
+                    "run: chmod go-w %.160s",
+                    path, (unsigned)(st.st_mode & MODE_BITS), path);
 }
 
 static bool write_full(int fd, const uint8_t *data, size_t len)

@@ -12,6 +12,10 @@
  * Missing: PQL_E_NOT_FOUND.  On failure *data is NULL. */
 pql_status pqi_file_read(const char *path, size_t max, uint8_t **data, size_t *len, pql_error *err);
 
+/* Fails when |path| is a regular file that its group or others may write: whoever can change it
+ * decides for its owner.  One that is not there is for the reader to complain about. */
+pql_status pqi_file_check_writers(const char *path, pql_error *err);
+
 /* Writes to a unique temporary file in the same directory with |mode|, syncs it, renames it over
  * |path|, syncs the directory.  Either the old or the new content is there after a crash at any
  * moment; a full disk leaves the old one, and the temporary file is removed. */

@@ -128,8 +128,8 @@ const pqi_command pqi_command_config_check = {
     .name = "config check",
     .summary = "Check a configuration file",
     .description =
-        "Reads a configuration file, that of --config, PQLINK_CONFIG or the default place where "
-        "none is named, and checks every table, key and value, also those of other commands.  For "
+        "Reads a configuration file, that of PQLINK_CONFIG or the default place where none is "
+        "named, and checks every table, key and value, also those of other commands.  For "
         "each command whose table is there it checks the settings as a whole too, together with "
         "the environment.  The first thing that is wrong is said with file, line and column, and "
         "the exit status is 2.",
@@ -204,6 +204,7 @@ static pql_status show_command(show *s, const pqi_command *command, int argc,
                               .load = load_named,
                               .optional = true,
                               .unchecked = true};
+    pqi_config_warn_env(command);
     return with_settings(command, &from, show_settings, s, err);
 }
 

@@ -215,6 +215,14 @@ static void print_source(const json_t *source)
     }
 }
 
+/* Official nodes tell no height: 0 is none that is known. */
+static void print_height(const char *before, uint64_t height, const char *after)
+{
+    if (height > 0) {
+        printf("%s%llu%s", before, (unsigned long long)height, after);
+    }
+}
+
 static void print_status(const json_t *root)
 {
     const json_t *miners = json_object_get(root, "miners");
@@ -229,17 +237,19 @@ static void print_status(const json_t *root)
     }
     pqi_rate_format(rate_text, rate);
     put_text(cell, root, "difficulty");
-    printf("height %llu, %llu blocks accepted since the start\n",
-           (unsigned long long)number_of(root, "height"),
+    print_height("height ", number_of(root, "height"), ", ");
+    printf("%llu blocks accepted since the start\n",
            (unsigned long long)number_of(root, "blocks_accepted"));
     if (json_is_true(json_object_get(root, "has_job"))) {
-        printf("job %s for height %llu, difficulty %s\n", text_of(root, "job_id"),
-               (unsigned long long)number_of(root, "job_height"), cell);
+        printf("job %s", text_of(root, "job_id"));
+        print_height(" for height ", number_of(root, "job_height"), "");
+        printf(", difficulty %s\n", cell);
     } else {
         printf("no job: there is nothing to mine now\n");
     }
     print_source(json_object_get(root, "source"));
-    printf("%zu miners, %s\n", json_array_size(miners), rate_text);
+    printf("%zu %s, %s\n", json_array_size(miners),
+           json_array_size(miners) == 1 ? "miner" : "miners", rate_text);
     if (json_array_size(miners) > 0) {
         printf("\n");
         print_miners(miners);

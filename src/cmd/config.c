@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "base/values.h"
 #include "cmd/commands.h"
 
@@ -317,7 +318,11 @@ pql_status pqi_config_read(pqi_conf **out, const char *path, pql_error *err)
     uint8_t *data = NULL;
     size_t len = 0;
     *out = NULL;
-    pql_status status = pqi_file_read(path, PQI_CONF_FILE_MAX, &data, &len, err);
+    pql_status status = pqi_file_check_writers(path, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = pqi_file_read(path, PQI_CONF_FILE_MAX, &data, &len, err);
     if (status != PQL_OK) {
         return pqi_fail_context(err, status == PQL_E_IO ? status : PQL_E_USAGE,
                                 "The configuration cannot be read");
@@ -397,4 +402,22 @@ const char *pqi_config_unknown_env(const pqi_command *command, char *const varia
         }
     }
     return NULL;
+}
+
+void pqi_config_warn_env(const pqi_command *command)
+{
+    char meant[PQI_ENV_NAME_SIZE];
+    size_t at = 0;
+    for (;;) {
+        const char *variable = pqi_config_unknown_env(command, environ, &at, meant);
+        if (variable == NULL) {
+            return;
+        }
+        char line[PQL_ERROR_MESSAGE_SIZE];
+        (void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(variable, "="), variable);
+        pqi_text_clean(line);
+        fprintf(stderr, "%s: warning: the environment variable %s sets nothing%s%s%s\n",
+                PQI_PROGRAM, line, meant[0] != '\0' ? "; did you mean " : ".", meant,
+                meant[0] != '\0' ? "?" : "");
+    }
 }

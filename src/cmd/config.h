@@ -76,4 +76,9 @@ pql_status pqi_config_load(pqi_conf **out, const char *typed, pqi_env env, pql_e
 const char *pqi_config_unknown_env(const pqi_command *command, char *const variables[], size_t *at,
                                    char suggestion[PQI_ENV_NAME_SIZE]);
 
+/* Says each of them on standard error: a mistyped variable would otherwise just not work.  Only a
+ * warning, because whoever starts the program may set variables of the same beginning for others
+ * (Kubernetes does). */
+void pqi_config_warn_env(const pqi_command *command);
+
 #endif

@@ -7,8 +7,8 @@ static const pqi_exit_row exit_rows[] = {
     {PQI_EXIT_FAILURE, "failure",
      "It did not work for a reason that no other number names; for pow check: the answer is no."},
     {PQI_EXIT_USAGE, "usage",
-     "The command line, an environment variable or the configuration file is wrong.  "
-     "Nothing was done."},
+     "The command line, an environment variable or the configuration file is wrong, or that file "
+     "is missing or too long.  Nothing was done."},
     {PQI_EXIT_TRUST, "trust",
      "The peer is not the one that was meant: its fingerprint is not the "
      "pinned one, or its certificate could not be verified."},
@@ -19,7 +19,9 @@ static const pqi_exit_row exit_rows[] = {
     {PQI_EXIT_IDENTITY, "identity",
      "Our own keys or certificates are missing, unreadable or "
      "unfit, or exist already where new ones were to be made."},
-    {PQI_EXIT_IO, "io", "A file, directory, disk or configuration is the trouble."},
+    {PQI_EXIT_IO, "io",
+     "A file, directory or disk is the trouble; so is a configuration file that is there but "
+     "cannot be read, or that others can change."},
     {PQI_EXIT_PROTOCOL, "protocol", "The peer sent what the protocol forbids."},
     {PQI_EXIT_REFUSED, "refused", "The peer refused us, for example for lack of capacity."},
 };

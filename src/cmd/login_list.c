@@ -61,8 +61,9 @@ static pql_status check_dir(const pqi_login_list *list, const pqi_login_words *w
         list->nodes[0].pin_count > 0) {
         return pqi_fail(err, PQL_E_USAGE,
                         "%s is the directory of one official node: it goes with one %s "
-                        "quantus://HOST:PORT without a pin.",
-                        words->dir, words->node);
+                        "quantus://HOST:PORT without a pin. For several nodes give %s FILE and a "
+                        "pin in each URL (URL#PIN).",
+                        words->dir, words->node, words->token_file);
     }
     return PQL_OK;
 }

@@ -16,6 +16,7 @@
 #define CLEAR_LINE "\r\033[K"
 /* Difficulties with more digits are shown as 1.23e45. */
 #define DIGITS_SHOWN 12
+#define MS_PER_SEC 1000
 
 static const char insecure_sentence[] =
     "--insecure: nobody checks who the node is. Anybody on the way can read the jobs and take your "
@@ -284,6 +285,35 @@ static void rotation_advice(char *out, size_t size, const pqi_login_list *login,
     }
 }
 
+static bool pins_something(const pqi_login_list *login, unsigned node)
+{
+    return login->nodes[node].pin_count > 0 || login->pin_count > 0 || login->pin_file != NULL ||
+           login->tofu;
+}
+
+/* |before| is what the node announced last.  Over is a rotation that was dropped before the switch,
+ * and one whose old certificate is gone: a miner that knows only that one cannot come back. */
+static void on_rotation_over(pqi_mine_view *view, unsigned node, const pqi_miner_rotation *before)
+{
+    const pqi_login_list *login = &view->options->login;
+    char advice[PQL_ERROR_MESSAGE_SIZE];
+    char sentence[2 * PQL_ERROR_MESSAGE_SIZE];
+    const bool switched = before->any && before->switch_at != 0 &&
+                          pqi_clock_unix_ms() / MS_PER_SEC >= before->switch_at;
+    if (switched && !is_ready(login, node, before) && pins_something(login, node)) {
+        rotation_advice(advice, sizeof(advice), login, node, before);
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The old certificate is gone: a pin of it is no longer accepted for new "
+                       "links. %s",
+                       advice);
+    } else {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The node has no other certificate than the one in use.");
+    }
+    SAY_BOUNDED(view, PQI_LOG_WARN, "rotation_over", PQI_STR("node", login->nodes[node].url.text),
+                PQI_STR("message", sentence));
+}
+
 static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rotation)
 {
     pqi_mine_view *view = user;
@@ -293,10 +323,10 @@ static void on_rotation(void *user, unsigned node, const pqi_miner_rotation *rot
     char switch_at[PQI_TIME_TEXT_SIZE];
     char drop_at[PQI_TIME_TEXT_SIZE];
     char advice[PQL_ERROR_MESSAGE_SIZE];
+    const pqi_miner_rotation before = view->announced[node];
+    view->announced[node] = *rotation;
     if (!rotation->any) {
-        SAY_BOUNDED(view, PQI_LOG_WARN, "rotation_over",
-                    PQI_STR("node", login->nodes[node].url.text),
-                    PQI_STR("message", "The node has no other certificate than the one in use."));
+        on_rotation_over(view, node, &before);
         return;
     }
     const bool ready = is_ready(login, node, rotation);

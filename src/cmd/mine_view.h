@@ -20,6 +20,7 @@ typedef struct pqi_mine_view {
     unsigned corr_id;                /* of the link that events are about: its number, from 1 */
     pqi_log_quota quota;             /* of lines for the node's messages; with the lock */
     char line[PQI_MINE_LINE_SIZE];   /* as it is on the screen; "": there is none */
+    pqi_miner_rotation announced[PQI_FAILOVER_NODES_MAX]; /* what each node said last */
 } pqi_mine_view;
 
 /* Sets the log up and prints what is to be known at the start: the node, and loud warnings for

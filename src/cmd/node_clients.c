@@ -109,7 +109,10 @@ pql_status pqi_node_clients_open(pqi_node_clients *clients, const char *path, pq
     if (path == NULL) {
         return PQL_OK;
     }
-    pql_status status = pqi_file_read(path, PQI_CLIENTS_FILE_MAX, &text, &len, err);
+    pql_status status = pqi_file_check_writers(path, err);
+    if (status == PQL_OK) {
+        status = pqi_file_read(path, PQI_CLIENTS_FILE_MAX, &text, &len, err);
+    }
     if (status == PQL_OK) {
         status = pqi_node_clients_parse(path, (const char *)text, len, &clients->pins,
                                         &clients->peer.pin_count, err);

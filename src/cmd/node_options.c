@@ -172,7 +172,8 @@ static const pqi_option node_table[] = {
      .help = "Let in only miners whose certificate is listed in a file: one fingerprint a line, as "
              "'pqlink fingerprint' prints it on the miner, and after it a name for people; '#' "
              "starts a comment.  The miner has to run with --identity.  Official miners have no "
-             "certificate; they are served with --tokens only.  SIGHUP reads the file again."},
+             "certificate; they are served with --tokens only.  SIGHUP reads the file again.  "
+             "Only its owner may be able to write to it."},
     PQI_OPTION_LOG_FORMAT(pqi_node_options),
     PQI_OPTION_LOG_LEVEL(pqi_node_options),
     {.name = "keylog",

@@ -38,26 +38,6 @@ static int finish(int status)
     return status != PQI_EXIT_OK ? status : PQI_EXIT_IO;
 }
 
-/* A mistyped variable would otherwise just not work.  Only a warning: whoever starts the program
- * may set variables of the same beginning for others (Kubernetes does). */
-static void warn_of_variables(const pqi_command *command)
-{
-    char meant[PQI_ENV_NAME_SIZE];
-    size_t at = 0;
-    for (;;) {
-        const char *variable = pqi_config_unknown_env(command, environ, &at, meant);
-        if (variable == NULL) {
-            return;
-        }
-        char line[PQL_ERROR_MESSAGE_SIZE];
-        (void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(variable, "="), variable);
-        pqi_text_clean(line);
-        fprintf(stderr, "%s: warning: the environment variable %s sets nothing%s%s%s\n",
-                PQI_PROGRAM, line, meant[0] != '\0' ? "; did you mean " : ".", meant,
-                meant[0] != '\0' ? "?" : "");
-    }
-}
-
 static pql_status parse_and_run(const pqi_command *command, const pqi_sources *from, void *options,
                                 pqi_settings *settings, pql_error *err)
 {
@@ -67,7 +47,7 @@ static pql_status parse_and_run(const pqi_command *command, const pqi_sources *f
         pqi_help_command(stdout, command);
         return PQL_OK;
     }
-    warn_of_variables(command);
+    pqi_config_warn_env(command);
     if (status != PQL_OK) {
         return status;
     }

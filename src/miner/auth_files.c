@@ -107,11 +107,22 @@ static pql_status repair_mode(pqi_auth_token *out, const char *path, pql_error *
     return PQL_OK;
 }
 
+static pql_status read_token_file(const char *path, uint8_t **text, size_t *len, pql_error *err)
+{
+    const pql_status status = pqi_file_read(path, FILE_MAX, text, len, err);
+    return status != PQL_E_LIMIT
+               ? status
+               : pqi_fail(err, PQL_E_IDENTITY,
+                          "%s is larger than %zu bytes, which no token is: put the right file in "
+                          "its place.",
+                          path, FILE_MAX);
+}
+
 static pql_status open_token(pqi_auth_token *out, const char *path, pql_error *err)
 {
     uint8_t *text = NULL;
     size_t len = 0;
-    pql_status status = pqi_file_read(path, FILE_MAX, &text, &len, err);
+    pql_status status = read_token_file(path, &text, &len, err);
     if (status == PQL_E_NOT_FOUND) {
         pqi_error_clear(err);
         return create_token(out, path, err);
@@ -142,7 +153,7 @@ static pql_status read_token(pqi_auth_token *out, const char *path, bool *there,
 {
     uint8_t *text = NULL;
     size_t len = 0;
-    pql_status status = pqi_file_read(path, FILE_MAX, &text, &len, err);
+    pql_status status = read_token_file(path, &text, &len, err);
     *there = status != PQL_E_NOT_FOUND;
     if (!*there) {
         pqi_error_clear(err);

@@ -123,7 +123,9 @@ static pql_status take_token(char out[PQI_MINER_TOKEN_MAX + 1], const char *path
         return pqi_fail(err, PQL_E_IO, "%s holds no token.", path);
     }
     if (len > PQI_MINER_TOKEN_MAX) {
-        return pqi_fail(err, PQL_E_LIMIT, "The token in %s has %zu bytes; at most %d are allowed.",
+        return pqi_fail(err, PQL_E_IO,
+                        "The token in %s has %zu bytes, and a token has %d at most: name the right "
+                        "file.",
                         path, len, PQI_MINER_TOKEN_MAX);
     }
     for (size_t i = 0; i < len; i++) {
@@ -150,6 +152,12 @@ static pql_status read_token(const pqi_login_opts *o, char out[PQI_MINER_TOKEN_M
     pql_status status = check_mode(path, err);
     if (status == PQL_OK) {
         status = pqi_file_read(path, TOKEN_FILE_MAX, &data, &len, err);
+        if (status == PQL_E_LIMIT) {
+            status =
+                pqi_fail(err, PQL_E_IO,
+                         "%s is larger than %zu bytes, which no token is: name the right file.",
+                         path, TOKEN_FILE_MAX);
+        }
     }
     if (status == PQL_OK) {
         status = take_token(out, path, (const char *)data, len, err);

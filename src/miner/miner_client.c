@@ -78,17 +78,34 @@ static uint64_t chance(void)
     return random;
 }
 
+/* The sentence of |why|.  What a node says when it refuses us is two words at most: it needs the
+ * node and a remedy.  |out| has PQL_ERROR_MESSAGE_SIZE bytes. */
+static void explain(char *out, const pqi_miner_client *c, unsigned node, const pql_close *why,
+                    pql_status final)
+{
+    const char *said = why->reason[0] != '\0' ? why->reason : pql_status_text(why->status);
+    if (final != PQL_E_REFUSED) {
+        (void)snprintf(out, PQL_ERROR_MESSAGE_SIZE, "%s", said);
+        return;
+    }
+    (void)snprintf(out, PQL_ERROR_MESSAGE_SIZE,
+                   "The node %.160s refused our token (it said: %.80s). Give the token that its "
+                   "operator lists for us: --token-file, or --source-token-file for a source.",
+                   c->nodes[node].text, said);
+}
+
 /* Tells what became of |node| after |why|.  |final|: PQL_OK when it is tried again in |delay|. */
 static void tell_trouble(pqi_miner_client *c, unsigned node, const pql_close *why, pql_status final,
                          uint64_t delay)
 {
-    const pqi_client_trouble what = {
-        .node = node,
-        .text = c->nodes[node].text,
-        .status = final != PQL_OK ? final : why->status,
-        .sentence = why->reason[0] != '\0' ? why->reason : pql_status_text(why->status),
-        .why = why,
-        .delay_ns = delay};
+    char sentence[PQL_ERROR_MESSAGE_SIZE];
+    explain(sentence, c, node, why, final);
+    const pqi_client_trouble what = {.node = node,
+                                     .text = c->nodes[node].text,
+                                     .status = final != PQL_OK ? final : why->status,
+                                     .sentence = sentence,
+                                     .why = why,
+                                     .delay_ns = delay};
     if (final == PQL_OK) {
         TELL(c, retrying, &what);
         return;

@@ -197,7 +197,12 @@ static void on_retrying(void *user, const pqi_client_trouble *what)
 
 static void on_given_up(void *user, const pqi_client_trouble *what)
 {
-    (void)user;
+    upstream *u = user;
+    /* Another source may serve us meanwhile: the client tells one thing at a time. */
+    if (u->node == NULL) {
+        not_ready(u, "The source refused our token, or its certificate or policy does not fit; see "
+                     "node_given_up in the log.");
+    }
     pqi_log(PQI_LOG_ERROR, SERVICE, "node_given_up", PQI_STR("node", what->text),
             PQI_STR("status", pql_status_name(what->status)), PQI_STR("reason", what->sentence));
 }

@@ -226,10 +226,10 @@ static pql_status status_of_peer_code(uint64_t code)
 
 /* A sentence of our own for the peer's transport error code.  The peer's text, where it sent one,
  * comes after it: on its own it often says no more than "handshake failed". */
-static void explain_peer_code(pql_close *close)
+static void explain_peer_code(pql_close *close, bool by_server)
 {
     char words[sizeof(close->reason)];
-    char sentence[160];
+    char sentence[256];
     const unsigned alert =
         (close->code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR ? (unsigned)(close->code & 0xff) : 0;
     if (close->status == PQL_OK) {
@@ -252,6 +252,12 @@ static void explain_peer_code(pql_close *close)
                        "The peer lets in clients with a certificate only, and none was shown (TLS "
                        "alert %u).",
                        alert);
+    } else if (alert == SSL_AD_UNKNOWN_CA && by_server) {
+        (void)snprintf(sentence, sizeof(sentence),
+                       "The peer ended the handshake with TLS alert %u (%s): if it lets in listed "
+                       "miners only, give its operator this miner's fingerprint ('pqlink "
+                       "fingerprint').",
+                       alert, SSL_alert_desc_string_long((int)alert));
     } else if (alert != 0) {
         (void)snprintf(sentence, sizeof(sentence),
                        "The peer ended the handshake with TLS alert %u (%s).", alert,
@@ -283,7 +289,7 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
         conn->close.status = ccerr->error_code == 0 ? PQL_OK : PQL_E_CLOSED;
     } else {
         conn->close.status = status_of_peer_code(ccerr->error_code);
-        explain_peer_code(&conn->close);
+        explain_peer_code(&conn->close, !conn->server);
     }
     pqi_conn_finish(conn, now);
 }

@@ -31,6 +31,17 @@ contains "$dir/out" '# command line'
 expect 0 config show --json node
 contains "$dir/out" '"variable": "PQLINK_NODE_WORKERS"'
 unset PQLINK_NODE_WORKERS
+PQLINK_NODE_LISEN=x "$PQLINK" config show node >"$dir/out" 2>"$dir/err"
+contains "$dir/err" "PQLINK_NODE_LISEN sets nothing; did you mean PQLINK_NODE_LISTEN?"
+
+# Whoever can change the file decides for its owner.
+for mode in 0664 0646; do
+    chmod "$mode" "$conf"
+    expect 7 config check "$conf"
+    contains "$dir/err" "chmod go-w $conf"
+    expect 7 fingerprint
+done
+chmod 0644 "$conf"
 
 # What is shown is a configuration again, with the same meaning.
 expect 0 config show

@@ -1,6 +1,7 @@
 # What the end-to-end tests share; sourced by each, in dash as in bash.
 # Leaves in $dir a new directory that goes away at the end.
 set -eu
+umask 022 # files that others can change are refused
 : "${PQLINK:?names the built program}"
 source_root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d)

@@ -40,7 +40,7 @@ wait_for "$dir/node.log" '"event":"tokens_loaded","tokens":1'
 ends "$rig_pid" 9
 wait_for "$dir/node.log" 'its token was taken out of the list'
 expect 0 node status --admin "127.0.0.1:$admin_port"
-contains "$dir/out" '1 miners'
+contains "$dir/out" '1 miner,'
 grep -q '^shed ' "$dir/out" || fail "the wrong miner was sent away"
 [ "$(grep -cF '"miner":"shed"' "$dir/node.log")" -eq 1 ] || fail "the other miner had to come back"
 kill -TERM "$shed_pid"

@@ -42,6 +42,11 @@ b_pid=$node_pid
 start_miner rig
 wait_for "$dir/b.log" '"event":"result_passed"' 3
 wait_for "$dir/a.log" '"event":"block_accepted"' 4
+expect 0 node status --admin "127.0.0.1:$admin_port"
+contains "$dir/out" '1 miner,'
+if grep -q 'height 0' "$dir/out"; then
+    fail "a height that nobody told is shown: $(cat "$dir/out")"
+fi
 
 kill -TERM "$a_pid"
 ends "$a_pid" 0

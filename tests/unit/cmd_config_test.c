@@ -353,6 +353,25 @@ static void what_weakens_a_link_must_be_typed(void **state)
     }
 }
 
+/* pqlink.conf(5) and the guides name them. */
+static void nothing_else_must_be_typed(void **state)
+{
+    (void)state;
+    static const char *const typed[] = {"insecure", "keylog", "qlog", "bench", "bench-seconds"};
+    size_t count = 0;
+    const pqi_command *const *commands = pqi_commands(&count);
+    for (size_t c = 0; c < count; c++) {
+        for (size_t i = 0; i < commands[c]->option_count; i++) {
+            const pqi_option *o = &commands[c]->options[i];
+            bool named = !o->typed_only;
+            for (size_t t = 0; t < sizeof(typed) / sizeof(typed[0]); t++) {
+                named = named || strcmp(o->name, typed[t]) == 0;
+            }
+            assert_true(named);
+        }
+    }
+}
+
 static void variables_that_set_nothing_are_found(void **state)
 {
     (void)state;
@@ -420,6 +439,7 @@ int main(void)
         cmocka_unit_test_setup(a_secret_is_not_repeated_in_messages_or_shown, reset),
         cmocka_unit_test_setup(every_option_has_a_name_of_its_own, reset),
         cmocka_unit_test_setup(what_weakens_a_link_must_be_typed, reset),
+        cmocka_unit_test_setup(nothing_else_must_be_typed, reset),
         cmocka_unit_test_setup(variables_that_set_nothing_are_found, reset),
         cmocka_unit_test_setup(the_file_is_the_typed_one_then_the_variables_then_the_users_own,
                                reset),

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -106,11 +107,64 @@ static void a_stopped_terminal_stops_nobody(void **state)
     assert_true(shown_again);
 }
 
+/* What is said of a rotation that ends, having switched at |switch_at|, to a miner that pins the
+ * certificate |pinned|; the new one is number 2. */
+static void end_rotation(char *said, size_t size, uint64_t switch_at, uint8_t pinned)
+{
+    const pqi_mine_options options = {
+        .log = {.level = PQI_LOG_ERROR},
+        .login = {.count = 1, .pins = {{.sha256 = {pinned}}}, .pin_count = 1}};
+    const pqi_miner_rotation announced = {.any = true,
+                                          .next = {.sha256 = {2}},
+                                          .next_spki = {.form = PQL_FINGERPRINT_SPKI},
+                                          .switch_at = switch_at,
+                                          .drop_at = switch_at};
+    pqi_mine_view view;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    pqi_mine_view_start(&view, &options);
+    pqi_log_setup(fileno(file), PQI_LOG_INFO, PQI_LOG_JSON);
+    pqi_mine_view_events.rotation(&view, 0, &announced);
+    pqi_mine_view_events.rotation(&view, 0, &(pqi_miner_rotation){.any = false});
+    rewind(file);
+    assert_non_null(fgets(said, (int)size, file)); /* rotation_announced */
+    assert_non_null(fgets(said, (int)size, file));
+    assert_non_null(strstr(said, "rotation_over"));
+    (void)fclose(file);
+}
+
+#define LONG_AGO 1
+#define NEXT_PIN "--pin sha256:0200"
+#define REASSURANCE "no other certificate"
+
+static void a_miner_that_has_only_the_dropped_pin_is_told_the_new_one(void **state)
+{
+    (void)state;
+    char said[PQI_LOG_LINE_SIZE + 2];
+    end_rotation(said, sizeof(said), LONG_AGO, 1);
+    assert_non_null(strstr(said, "no longer accepted"));
+    assert_non_null(strstr(said, NEXT_PIN));
+    end_rotation(said, sizeof(said), LONG_AGO, 2);
+    assert_non_null(strstr(said, REASSURANCE));
+}
+
+static void a_rotation_that_was_dropped_before_its_switch_changes_no_pin(void **state)
+{
+    (void)state;
+    char said[PQI_LOG_LINE_SIZE + 2];
+    end_rotation(said, sizeof(said), UINT32_MAX, 1);
+    assert_non_null(strstr(said, REASSURANCE));
+    end_rotation(said, sizeof(said), 0, 1);
+    assert_non_null(strstr(said, REASSURANCE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_that_floods_the_miner_with_jobs_does_not_fill_its_disk),
         cmocka_unit_test(a_stopped_terminal_stops_nobody),
+        cmocka_unit_test(a_miner_that_has_only_the_dropped_pin_is_told_the_new_one),
+        cmocka_unit_test(a_rotation_that_was_dropped_before_its_switch_changes_no_pin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

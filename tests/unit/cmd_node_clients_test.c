@@ -3,8 +3,11 @@
 
 #include "cmd/node_clients.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -94,6 +97,29 @@ static void more_clients_than_a_listener_takes_are_an_error(void **state)
     free(text);
 }
 
+static void a_list_that_others_can_change_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    static const mode_t refused[] = {0620, 0602, 0666};
+    char path[] = "/tmp/pqlink-clients-XXXXXX";
+    pqi_node_clients clients;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "sha256:" A "\n") > 0);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_int_equal(fchmod(fd, refused[i]), 0);
+        assert_int_equal(pqi_node_clients_open(&clients, path, &err), PQL_E_IO);
+        assert_non_null(strstr(err.message, "chmod go-w /tmp/pqlink-clients-"));
+        assert_null(pqi_node_clients_peer(&clients)->pins);
+    }
+    assert_int_equal(fchmod(fd, 0644), 0);
+    assert_int_equal(pqi_node_clients_open(&clients, path, &err), PQL_OK);
+    assert_int_equal(pqi_node_clients_peer(&clients)->pin_count, 1);
+    pqi_node_clients_close(&clients);
+    assert_int_equal(close(fd), 0);
+    (void)unlink(path);
+}
+
 static void no_file_asks_for_no_certificate(void **state)
 {
     (void)state;
@@ -114,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_line_of_any_length_is_refused_and_not_believed),
         cmocka_unit_test(a_file_without_a_client_is_an_error),
         cmocka_unit_test(more_clients_than_a_listener_takes_are_an_error),
+        cmocka_unit_test(a_list_that_others_can_change_is_refused_with_the_remedy),
         cmocka_unit_test(no_file_asks_for_no_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);

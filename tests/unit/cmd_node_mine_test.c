@@ -175,6 +175,9 @@ static void what_does_not_make_a_source_is_refused(void **state)
     assert_refused(c, "--source-token-file", WORDS("--source", "quantus://a:1#" PIN));
     assert_refused(c, "one official node", WORDS("--source", "quic://a:1", "--source-dir", "/q"));
     assert_refused(
+        c, "give --source-token-file FILE and a pin in each URL (URL#PIN)",
+        WORDS("--source", "quantus://a:1", "--source", "quantus://b:1", "--source-dir", "/q"));
+    assert_refused(
         c, "give one of them",
         WORDS("--source", "quantus://a:1", "--source-dir", "/q", "--source-token-file", "/t"));
     assert_refused(c, "must begin with", WORDS("--source", "development"));

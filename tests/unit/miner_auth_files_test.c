@@ -108,6 +108,9 @@ static void a_token_that_cannot_be_one_is_an_error_and_is_not_replaced(void **st
     const shelf *s = *state;
     char quotes[PQI_MINER_TOKEN_MAX];
     memset(quotes, '"', sizeof(quotes)); /* doubled in JSON: over a frame */
+    char large[2 * PQI_MINER_TOKEN_MAX + 1];
+    memset(large, 'x', sizeof(large));
+    assert_refused(s, large, sizeof(large));
     assert_refused(s, "", 0);
     assert_refused(s, " \n", 2);
     assert_refused(s, "a\001b\n", 4);

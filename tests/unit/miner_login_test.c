@@ -143,6 +143,19 @@ static void a_token_that_everybody_can_read_is_refused_with_the_remedy(void **st
     assert_int_equal(again(s), PQL_OK);
 }
 
+static void a_file_that_is_too_large_for_a_token_is_refused_with_the_remedy(void **state)
+{
+    scene *s = *state;
+    char large[1024 + 2];
+    memset(large, 'x', sizeof(large));
+    large[sizeof(large) - 1] = '\0';
+    pqi_login_init(&s->login, &(pqi_login_opts){.token_file = s->token_file});
+    put(s->token_file, large, 0600);
+    assert_int_equal(again(s), PQL_E_IO);
+    assert_non_null(strstr(s->err.message, s->token_file));
+    assert_non_null(strstr(s->err.message, "name the right file"));
+}
+
 static void a_token_is_one_line_of_at_most_512_bytes(void **state)
 {
     scene *s = *state;
@@ -156,7 +169,7 @@ static void a_token_is_one_line_of_at_most_512_bytes(void **state)
     put(s->token_file, "a\nb", 0600);
     assert_int_equal(again(s), PQL_E_IO);
     put(s->token_file, longest, 0600);
-    assert_int_equal(again(s), PQL_E_LIMIT);
+    assert_int_equal(again(s), PQL_E_IO);
     longest[PQI_MINER_TOKEN_MAX] = '\0';
     put(s->token_file, longest, 0600);
     assert_int_equal(again(s), PQL_OK);
@@ -236,6 +249,7 @@ int main(void)
         SCENE(a_changed_token_is_noticed_without_being_told),
         SCENE(a_missing_file_leaves_what_was_read_before),
         SCENE(a_token_that_everybody_can_read_is_refused_with_the_remedy),
+        SCENE(a_file_that_is_too_large_for_a_token_is_refused_with_the_remedy),
         SCENE(a_token_is_one_line_of_at_most_512_bytes),
         SCENE(a_pin_file_may_hold_several_in_every_form),
         SCENE(a_pin_file_without_a_pin_is_refused_by_name),

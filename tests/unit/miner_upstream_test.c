@@ -17,6 +17,7 @@ typedef struct downstream {
     pqi_login_opts login;
     pql_fingerprint pin;
 
+    const char *pin_file; /* instead of |pin|; NULL: none */
     /* With the lock of the scene. */
     unsigned wakes;
     /* Of the test's thread, which ticks. */
@@ -63,6 +64,10 @@ static void start_source(downstream *d)
     const pqi_source_events events = {.on_job = on_job, .on_idle = on_idle, .user = d};
     d->login = (pqi_login_opts){
         .url = d->node->url, .text = d->node->url, .peer = {.pins = &d->pin, .pin_count = 1}};
+    if (d->pin_file != NULL) {
+        d->login.pin_file = d->pin_file;
+        d->login.peer = (pql_peer){0};
+    }
     const pqi_upstream_opts opts = {.nodes = &d->login,
                                     .node_count = 1,
                                     .name = "below",
@@ -267,6 +272,40 @@ static void a_rotation_is_logged_when_it_is_another_one_than_before(void **state
     close_log(file);
 }
 
+static void a_source_that_is_given_up_is_not_said_to_be_tried_again(void **state)
+{
+    downstream *d = *state;
+    char pin_file[] = "/tmp/pqlink-upstream-XXXXXX";
+    char line[PQI_LOG_LINE_SIZE + 2] = "";
+    pqi_buf text = {.max = sizeof(line)};
+    bool ready = true;
+    int ends[2];
+    const int fd = mkstemp(pin_file);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "sha256:%064d\n", 1) > 0); /* nobody's */
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(pipe(ends), 0);
+    FILE *log = fdopen(ends[0], "r");
+    assert_non_null(log);
+    pqi_log_setup(ends[1], PQI_LOG_INFO, PQI_LOG_JSON);
+
+    d->pin_file = pin_file; /* with a file, a source that is out may come back */
+    start_source(d);
+    while (strstr(line, "node_given_up") == NULL) {
+        assert_non_null(fgets(line, sizeof(line), log));
+    }
+
+    assert_int_equal(pqi_health_write(d->health, &text, &ready, NULL), PQL_OK);
+    assert_false(ready);
+    assert_int_equal(pqi_buf_printf(&text, "%c", '\0'), true);
+    assert_non_null(strstr((const char *)text.data, "see node_given_up in the log"));
+    pqi_buf_free(&text);
+    pqi_log_setup(STDERR_FILENO, PQI_LOG_INFO, PQI_LOG_TEXT);
+    (void)fclose(log);
+    (void)close(ends[1]);
+    (void)unlink(pin_file);
+}
+
 static void a_node_that_talks_without_end_does_not_fill_the_disk(void **state)
 {
     enum { ROUNDS = 50 }; /* three messages each: a client leaves a node that sends 200 a second */
@@ -301,6 +340,7 @@ int main(void)
         SCENE(a_node_without_work_makes_us_idle_and_not_ready),
         SCENE(a_lost_node_makes_us_idle_after_the_grace),
         SCENE(a_source_that_is_not_the_one_that_was_meant_is_a_failure),
+        SCENE(a_source_that_is_given_up_is_not_said_to_be_tried_again),
         SCENE(a_rotation_is_logged_when_it_is_another_one_than_before),
         SCENE(a_node_that_talks_without_end_does_not_fill_the_disk),
     };

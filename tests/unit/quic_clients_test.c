@@ -173,6 +173,7 @@ static void a_client_that_is_not_listed_is_refused(void **state)
     assert_refused(&s, UNKNOWN_CA);
     assert_int_equal(sim_client(s.sim)->close.status, PQL_E_TRUST);
     assert_non_null(strstr(sim_server(s.sim)->close.reason, shown));
+    assert_non_null(strstr(sim_client(s.sim)->close.reason, "'pqlink fingerprint')."));
     free_scene(&s);
 }
 
