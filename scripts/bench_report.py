@@ -168,7 +168,7 @@ def generated(data):
 # ---- Plots ----
 
 INK, PALE, MARK = "#1f4e79", "#9dc3e6", "#c00000"
-WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 860, 330, 80, 16, 8, 34
+WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 980, 410, 110, 16, 8, 46
 
 
 def text(x, y, words, more=""):
@@ -197,7 +197,7 @@ def bars(name, title, rows, unit, target=None):
     if target is not None:
         x = LEFT + target * scale
         out.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - 6}" stroke="{MARK}" stroke-dasharray="4 3"/>')
-        out.append(text(x + 4, TOP - 8, f"target {target}{unit}", f'fill="{MARK}"'))
+        out.append(text(x + 4, TOP - 6, f"target {target}{unit}", f'fill="{MARK}"'))
     with open(os.path.join(DOCS, f"benchmarks-{name}.svg"), "w", encoding="utf-8") as f:
         f.write("\n".join(out + ["</svg>", ""]))
 
