@@ -17,12 +17,12 @@
 #define STALL_MS 100
 
 static struct {
-    int fd;
+    int fd; /* under |lock| */
     _Atomic(pqi_log_level) least;
-    pqi_log_format format;
+    _Atomic(pqi_log_format) format;
     atomic_uint_fast64_t dropped;
     pthread_mutex_t
-        lock; /* guards the two below, and the room in the pipe between poll and write */
+        lock; /* guards fd and the two below, and the room in the pipe between poll and write */
     bool stalled;
     uint64_t told; /* of |dropped|: what a lines_lost event has said already */
 } log_state = {.fd = STDERR_FILENO,
@@ -157,8 +157,10 @@ static void line_start(line *l, pqi_log_format format, pqi_log_level level, cons
 
 void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format)
 {
+    pthread_mutex_lock(&log_state.lock);
     log_state.fd = fd;
-    log_state.format = format;
+    pthread_mutex_unlock(&log_state.lock);
+    atomic_store_explicit(&log_state.format, format, memory_order_relaxed);
     pqi_log_set_level(least);
 }
 
@@ -175,7 +177,7 @@ bool pqi_log_enabled(pqi_log_level level)
 static void line_make(line *l, pqi_log_level level, const char *service, const char *event,
                       const pqi_log_field *fields, unsigned count)
 {
-    const pqi_log_format format = log_state.format;
+    const pqi_log_format format = atomic_load_explicit(&log_state.format, memory_order_relaxed);
     l->len = 0;
     l->full = false;
     l->limit = PQI_LOG_LINE_SIZE - sizeof(cut_json);

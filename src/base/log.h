@@ -36,7 +36,8 @@ typedef struct pqi_log_field {
 #define PQI_F64(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_F64, .value.f64 = (v)})
 #define PQI_BOOL(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_BOOL, .value.boolean = (v)})
 
-/* Process-wide settings; call before any thread logs.  Default: descriptor 2, INFO, TEXT. */
+/* Process-wide settings.  Any thread; when it returns, nobody writes to the descriptor before any
+ * more.  Default: descriptor 2, INFO, TEXT. */
 void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format);
 /* Another least level from now on.  Any thread, at any time. */
 void pqi_log_set_level(pqi_log_level least);
