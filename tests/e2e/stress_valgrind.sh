@@ -8,7 +8,7 @@ valgrind --error-exitcode=9 -q "$PQLINK" version >/dev/null 2>&1 ||
     skip "memory was not checked: valgrind cannot run this build (a sanitizer's)"
 cat >"$dir/checked" <<END
 #!/bin/sh
-exec valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible \
+exec valgrind --quiet --fair-sched=yes --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible \
     --errors-for-leak-kinds=definite,indirect --log-file="$dir/valgrind.%p" "$PQLINK" "\$@"
 END
 chmod +x "$dir/checked"
