@@ -12,6 +12,7 @@
  * the absolute figures do not.  JSON on standard output, a table on standard error.
  *
  *     bench_quic_handshake [ROUNDS [HANDSHAKES]] */
+#include "../tests/quiet_quic.h"
 #include "bare_quic.h"
 #include "bench.h"
 #include "crypto/random.h"
@@ -71,25 +72,6 @@ static bool send_to_client(void *user, const pqi_datagrams *run)
     return true;
 }
 
-static bool not_blocked(void *user)
-{
-    (void)user;
-    return false;
-}
-
-static void fill_random(void *user, uint8_t *out, size_t len)
-{
-    (void)user;
-    pqi_random(out, len);
-}
-
-static void hand_over(void *user, unsigned worker, const pqi_datagrams *run)
-{
-    (void)user;
-    (void)worker;
-    (void)run;
-}
-
 static void rejected(void *user, const char *reason)
 {
     (void)user;
@@ -102,44 +84,13 @@ static void on_open(pqi_quic_conn *conn)
     pair->opened++;
 }
 
-static void on_closed(pqi_quic_conn *conn, const pql_close *why)
-{
-    (void)conn;
-    (void)why;
-}
-
-static void on_timer(pqi_quic_conn *conn, uint64_t now)
-{
-    (void)conn;
-    (void)now;
-}
-
-static void on_stream(pqi_quic_stream *stream)
-{
-    (void)stream;
-}
-
-static void on_data(pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
-{
-    (void)stream;
-    (void)data;
-    (void)len;
-    (void)fin;
-}
-
-static void on_stream_closed(pqi_quic_stream *stream, uint64_t code)
-{
-    (void)stream;
-    (void)code;
-}
-
 static const pqi_quic_events events = {.open = on_open,
-                                       .closed = on_closed,
-                                       .timer = on_timer,
-                                       .stream_open = on_stream,
-                                       .stream_data = on_data,
-                                       .stream_writable = on_stream,
-                                       .stream_closed = on_stream_closed};
+                                       .closed = quiet_closed,
+                                       .timer = quiet_timer,
+                                       .stream_open = quiet_stream,
+                                       .stream_data = quiet_data,
+                                       .stream_writable = quiet_stream,
+                                       .stream_closed = quiet_stream_closed};
 
 static const pqi_quic_events *on_accept(void *user, pqi_quic_conn *conn, void **owner)
 {
@@ -151,9 +102,9 @@ static const pqi_quic_events *on_accept(void *user, pqi_quic_conn *conn, void **
 static pqi_quic_endpoint *new_endpoint(quic_pair *pair, const pqi_quic_tls *tls, bool server)
 {
     const pqi_quic_endpoint_opts opts = {.io = {.send = server ? send_to_client : send_to_server,
-                                                .blocked = not_blocked,
-                                                .random = fill_random,
-                                                .hand_over = hand_over,
+                                                .blocked = quiet_blocked,
+                                                .random = quiet_random,
+                                                .hand_over = quiet_hand_over,
                                                 .accept = on_accept,
                                                 .rejected = rejected,
                                                 .user = pair},

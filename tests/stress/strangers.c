@@ -12,6 +12,8 @@
  * COUNT is the number of first flights or datagrams.  Source addresses are taken from 127.0.0.0/8,
  * which is all ours to send from.  Prints one JSON object: what was sent, what came back, and the
  * ratio of bytes, which RFC 9000 section 8.1 bounds by 3. */
+#include "../quiet_quic.h"
+
 #include "base/clock.h"
 #include "crypto/random.h"
 #include "quic/endpoint.h"
@@ -114,25 +116,6 @@ static bool send_flight(void *user, const pqi_datagrams *run)
     return true;
 }
 
-static bool not_blocked(void *user)
-{
-    (void)user;
-    return false;
-}
-
-static void fill_random(void *user, uint8_t *out, size_t len)
-{
-    (void)user;
-    pqi_random(out, len);
-}
-
-static void hand_over(void *user, unsigned worker, const pqi_datagrams *run)
-{
-    (void)user;
-    (void)worker;
-    (void)run;
-}
-
 static const pqi_quic_events *no_accept(void *user, pqi_quic_conn *conn, void **owner)
 {
     (void)user;
@@ -152,51 +135,20 @@ static void on_conn(pqi_quic_conn *conn)
     (void)conn;
 }
 
-static void on_closed(pqi_quic_conn *conn, const pql_close *why)
-{
-    (void)conn;
-    (void)why;
-}
-
-static void on_timer(pqi_quic_conn *conn, uint64_t now)
-{
-    (void)conn;
-    (void)now;
-}
-
-static void on_stream(pqi_quic_stream *stream)
-{
-    (void)stream;
-}
-
-static void on_data(pqi_quic_stream *stream, const uint8_t *data, size_t len, bool fin)
-{
-    (void)stream;
-    (void)data;
-    (void)len;
-    (void)fin;
-}
-
-static void on_stream_closed(pqi_quic_stream *stream, uint64_t code)
-{
-    (void)stream;
-    (void)code;
-}
-
 static const pqi_quic_events events = {.open = on_conn,
-                                       .closed = on_closed,
-                                       .timer = on_timer,
-                                       .stream_open = on_stream,
-                                       .stream_data = on_data,
-                                       .stream_writable = on_stream,
-                                       .stream_closed = on_stream_closed};
+                                       .closed = quiet_closed,
+                                       .timer = quiet_timer,
+                                       .stream_open = quiet_stream,
+                                       .stream_data = quiet_data,
+                                       .stream_writable = quiet_stream,
+                                       .stream_closed = quiet_stream_closed};
 
 static void say_hello(crowd *c, const pqi_quic_tls *tls, bool bye)
 {
     const pqi_quic_endpoint_opts opts = {.io = {.send = send_flight,
-                                                .blocked = not_blocked,
-                                                .random = fill_random,
-                                                .hand_over = hand_over,
+                                                .blocked = quiet_blocked,
+                                                .random = quiet_random,
+                                                .hand_over = quiet_hand_over,
                                                 .accept = no_accept,
                                                 .rejected = no_reject,
                                                 .user = c},

@@ -513,7 +513,10 @@ static void keys_are_not_made_for_a_directory_of_another_user(void **state)
     const char *dir = *state;
     make_identity(dir);
     if (chown(in_dir(dir, PQI_IDENTITY_CURRENT), 65534, (gid_t)-1) != 0) {
-        skip(); /* only root can give files away, and only root makes this mistake */
+        /* Only root can give files away, and only root makes this mistake. */
+        print_message("SKIPPED: that keys are not made for another user's directory was not "
+                      "tested: it needs root\n");
+        skip();
     }
     pql_error err = {0};
     assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_IDENTITY);

@@ -2,6 +2,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "seen.h"
+
 #include "link/internal.h"
 
 #include <pqlink/link.h>
@@ -39,27 +41,10 @@ static void seen_reset(void)
     seen.order_ok = true;
 }
 
-#define SEEN(statement)                                                                            \
-    do {                                                                                           \
-        pthread_mutex_lock(&seen.lock);                                                            \
-        statement;                                                                                 \
-        pthread_cond_broadcast(&seen.change);                                                      \
-        pthread_mutex_unlock(&seen.lock);                                                          \
-    } while (0)
-
-#define WAIT_UNTIL(condition)                                                                      \
-    do {                                                                                           \
-        pthread_mutex_lock(&seen.lock);                                                            \
-        while (!(condition)) {                                                                     \
-            pthread_cond_wait(&seen.change, &seen.lock);                                           \
-        }                                                                                          \
-        pthread_mutex_unlock(&seen.lock);                                                          \
-    } while (0)
-
 static void server_open(pql_link *link, void *user)
 {
     (void)user;
-    SEEN(seen.server_opened++; seen.workers_seen |= 1u << pql_link_worker(link));
+    SEEN(&seen, seen.server_opened++; seen.workers_seen |= 1u << pql_link_worker(link));
 }
 
 static void server_close(pql_link *link, const pql_close *why, void *user)
@@ -67,7 +52,7 @@ static void server_close(pql_link *link, const pql_close *why, void *user)
     (void)link;
     (void)why;
     (void)user;
-    SEEN(seen.server_closed++);
+    SEEN(&seen, seen.server_closed++);
 }
 
 static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
@@ -95,7 +80,7 @@ static void client_open(pql_link *link, void *user)
     if (echo && pql_stream_open(link, &stream, NULL) == PQL_OK) {
         (void)pql_stream_write(stream, bytes, sizeof(bytes), true);
     }
-    SEEN(seen.opened++; seen.posture = *pql_link_posture(link));
+    SEEN(&seen, seen.opened++; seen.posture = *pql_link_posture(link));
 }
 
 static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
@@ -108,9 +93,9 @@ static void client_data(pql_stream *stream, const uint8_t *data, size_t len, boo
     }
     place += len;
     pql_stream_set_data(stream, (void *)(uintptr_t)place);
-    SEEN(seen.order_ok = seen.order_ok && ok);
+    SEEN(&seen, seen.order_ok = seen.order_ok && ok);
     if (fin) {
-        SEEN(seen.echoed += place == ECHO_BYTES ? 1 : 0);
+        SEEN(&seen, seen.echoed += place == ECHO_BYTES ? 1 : 0);
         pql_link_close(pql_stream_link(stream), 0, "done");
     }
 }
@@ -119,7 +104,7 @@ static void client_close(pql_link *link, const pql_close *why, void *user)
 {
     (void)link;
     (void)user;
-    SEEN(seen.closed++; seen.last_close = *why);
+    SEEN(&seen, seen.closed++; seen.last_close = *why);
 }
 
 static const pql_handlers client_handlers = {
@@ -186,7 +171,7 @@ static void many_links_are_echoed_by_all_workers(void **state)
     for (unsigned i = 0; i < LINKS; i++) {
         connect_to(client, "127.0.0.1", port, &pin, &echo);
     }
-    WAIT_UNTIL(seen.closed == LINKS && seen.server_closed == LINKS);
+    WAIT_UNTIL(&seen, seen.closed == LINKS && seen.server_closed == LINKS);
     assert_int_equal(seen.opened, LINKS);
     assert_int_equal(seen.echoed, LINKS);
     assert_true(seen.order_ok);
@@ -208,12 +193,12 @@ static void names_and_ipv6_are_connected_to(void **state)
     pql_context *client = new_client();
     pql_context *v4 = new_server("quic://127.0.0.1:0", &port, 1);
     connect_to(client, "localhost", port, &pin, &echo);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.echoed, 1);
     pql_context_free(v4);
     pql_context *v6 = new_server("quic://[::1]:0", &port, 1);
     connect_to(client, "[::1]", port, &pin, &echo);
-    WAIT_UNTIL(seen.closed == 2);
+    WAIT_UNTIL(&seen, seen.closed == 2);
     assert_int_equal(seen.echoed, 2);
     pql_context_free(v6);
     pql_context_free(client);
@@ -228,7 +213,7 @@ static void the_second_address_of_a_name_is_tried_when_the_first_is_refused(void
     pql_context *client = new_client();
     pql_context *v6 = new_server("quic://[::1]:0", &port, 1);
     connect_to(client, "localhost", port, &pin, &echo); /* 127.0.0.1 first */
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.echoed, 1);
     pql_context_free(client);
     pql_context_free(v6);
@@ -242,7 +227,7 @@ static void a_name_all_of_whose_addresses_are_refused_is_a_network_error(void **
     pql_context_free(new_server("quic://127.0.0.1:0", &port, 1));
     pql_context *client = new_client();
     connect_to(client, "localhost", port, &pin, NULL);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.last_close.status, PQL_E_NETWORK);
     pql_context_free(client);
 }
@@ -257,7 +242,7 @@ static void a_wrong_pin_closes_with_a_trust_error(void **state)
     pql_context *server = new_server("quic://127.0.0.1:0", &port, 1);
     pql_context *client = new_client();
     connect_to(client, "127.0.0.1", port, &wrong, NULL);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.opened, 0);
     assert_int_equal(seen.last_close.status, PQL_E_TRUST);
     pql_context_free(client);
@@ -272,7 +257,7 @@ static void nobody_listening_is_a_network_error(void **state)
     pql_context_free(new_server("quic://127.0.0.1:0", &port, 1));
     pql_context *client = new_client();
     connect_to(client, "127.0.0.1", port, &pin, NULL);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.last_close.status, PQL_E_NETWORK);
     pql_context_free(client);
 }
@@ -283,7 +268,7 @@ static void a_name_that_does_not_exist_is_a_network_error(void **state)
     seen_reset();
     pql_context *client = new_client();
     connect_to(client, "no-such-host.invalid", 9833, &pin, NULL);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.last_close.status, PQL_E_NETWORK);
     pql_context_free(client);
 }
@@ -298,10 +283,10 @@ static void freeing_a_context_closes_its_links_once_each(void **state)
     for (unsigned i = 0; i < LINKS; i++) {
         connect_to(client, "127.0.0.1", port, &pin, NULL);
     }
-    WAIT_UNTIL(seen.opened == LINKS && seen.server_opened == LINKS);
+    WAIT_UNTIL(&seen, seen.opened == LINKS && seen.server_opened == LINKS);
     pql_context_free(server);
     assert_int_equal(seen.server_closed, LINKS);
-    WAIT_UNTIL(seen.closed == LINKS);
+    WAIT_UNTIL(&seen, seen.closed == LINKS);
     assert_int_equal(seen.last_close.status, PQL_OK);
     assert_true(seen.last_close.by_peer);
     pql_context_free(client);
@@ -359,7 +344,7 @@ static void a_drained_context_takes_no_new_links(void **state)
     pql_context *client = new_client();
     pql_context_drain(server, 0);
     connect_to(client, "127.0.0.1", port, &pin, NULL);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.last_close.status, PQL_E_REFUSED);
     pql_context_free(client);
     pql_context_free(server);
@@ -375,9 +360,9 @@ static void a_drain_closes_what_is_left_after_its_grace(void **state)
     for (unsigned i = 0; i < 4; i++) {
         connect_to(client, "127.0.0.1", port, &pin, NULL);
     }
-    WAIT_UNTIL(seen.opened == 4 && seen.server_opened == 4);
+    WAIT_UNTIL(&seen, seen.opened == 4 && seen.server_opened == 4);
     pql_context_drain(server, 0);
-    WAIT_UNTIL(seen.closed == 4 && seen.server_closed == 4);
+    WAIT_UNTIL(&seen, seen.closed == 4 && seen.server_closed == 4);
     assert_int_equal(seen.last_close.status, PQL_OK);
     pql_context_free(client);
     pql_context_free(server);
@@ -389,7 +374,8 @@ static void close_in_open(pql_link *link, void *user)
     pql_link_close(link, 3, NULL);
     pql_link_close(link, 4, "the first word counts");
     pql_stream *stream = NULL;
-    SEEN(seen.opened++; seen.order_ok = pql_stream_open(link, &stream, NULL) == PQL_E_CLOSED);
+    SEEN(&seen, seen.opened++;
+         seen.order_ok = pql_stream_open(link, &stream, NULL) == PQL_E_CLOSED);
 }
 
 static void a_link_may_be_closed_in_the_handler_that_opens_it(void **state)
@@ -405,7 +391,7 @@ static void a_link_may_be_closed_in_the_handler_that_opens_it(void **state)
     pql_context *client = new_client();
     (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)port);
     assert_int_equal(pql_connect(client, url, &peer, &opts, NULL, NULL), PQL_OK);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.opened, 1);
     assert_true(seen.order_ok);
     assert_int_equal(seen.last_close.code, 3);
@@ -428,7 +414,7 @@ static void reset_in_close(pql_stream *stream, uint64_t code, void *user)
     (void)user;
     (void)pql_stream_write(stream, "x", 1, true);
     pql_stream_reset(stream, 44);
-    SEEN(seen.echoed = (unsigned)code);
+    SEEN(&seen, seen.echoed = (unsigned)code);
     pql_link_close(pql_stream_link(stream), 0, "done");
 }
 
@@ -449,7 +435,7 @@ static void a_stream_may_be_reset_in_its_own_handlers(void **state)
     pql_context *client = new_client();
     (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)port);
     assert_int_equal(pql_connect(client, url, &peer, &opts, NULL, NULL), PQL_OK);
-    WAIT_UNTIL(seen.closed == 1 && seen.server_closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1 && seen.server_closed == 1);
     assert_int_equal(seen.echoed, 42);
     pql_context_free(client);
     pql_context_free(server);
@@ -472,7 +458,7 @@ static void a_link_may_be_closed_while_its_name_is_looked_up(void **state)
     assert_int_equal(
         pql_connect(client, "quic://no-such-host.invalid:1", &peer, &opts, &link, NULL), PQL_OK);
     assert_int_equal(pql_link_run(link, close_now, NULL), PQL_OK);
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.opened, 0);
     pql_link_unref(link);
     pql_context_free(client);
@@ -523,7 +509,7 @@ static void echo_many(uint16_t port)
     for (unsigned i = 0; i < LINKS; i++) {
         connect_to(client, "127.0.0.1", port, &pin, &echo);
     }
-    WAIT_UNTIL(seen.closed == LINKS && seen.server_closed == LINKS);
+    WAIT_UNTIL(&seen, seen.closed == LINKS && seen.server_closed == LINKS);
     assert_int_equal(seen.echoed, LINKS);
     assert_true(seen.order_ok);
     pql_context_free(client);

@@ -2,6 +2,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "seen.h"
+
 #include "base/clock.h"
 #include "crypto/random.h"
 #include "link/internal.h"
@@ -35,26 +37,10 @@ static struct {
     pql_close last_close;
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
 
-#define SEEN(statement)                                                                            \
-    do {                                                                                           \
-        pthread_mutex_lock(&seen.lock);                                                            \
-        statement;                                                                                 \
-        pthread_cond_broadcast(&seen.change);                                                      \
-        pthread_mutex_unlock(&seen.lock);                                                          \
-    } while (0)
-
-#define WAIT_UNTIL(condition)                                                                      \
-    do {                                                                                           \
-        pthread_mutex_lock(&seen.lock);                                                            \
-        while (!(condition)) {                                                                     \
-            pthread_cond_wait(&seen.change, &seen.lock);                                           \
-        }                                                                                          \
-        pthread_mutex_unlock(&seen.lock);                                                          \
-    } while (0)
-
 static void seen_reset(void)
 {
-    SEEN(seen.opened = seen.closed = seen.answered = seen.server_opened = seen.server_closed = 0;
+    SEEN(&seen,
+         seen.opened = seen.closed = seen.answered = seen.server_opened = seen.server_closed = 0;
          seen.address_rejects = 0; seen.retries = 0);
 }
 
@@ -62,7 +48,7 @@ static void server_open(pql_link *link, void *user)
 {
     (void)link;
     (void)user;
-    SEEN(seen.server_opened++);
+    SEEN(&seen, seen.server_opened++);
 }
 
 static void server_close(pql_link *link, const pql_close *why, void *user)
@@ -70,7 +56,7 @@ static void server_close(pql_link *link, const pql_close *why, void *user)
     (void)link;
     (void)why;
     (void)user;
-    SEEN(seen.server_closed++);
+    SEEN(&seen, seen.server_closed++);
 }
 
 static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
@@ -87,7 +73,7 @@ static void client_open(pql_link *link, void *user)
     if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
         (void)pql_stream_write(stream, "x", 1, false);
     }
-    SEEN(seen.opened++);
+    SEEN(&seen, seen.opened++);
 }
 
 static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
@@ -97,14 +83,14 @@ static void client_data(pql_stream *stream, const uint8_t *data, size_t len, boo
     (void)len;
     (void)fin;
     (void)user;
-    SEEN(seen.answered++);
+    SEEN(&seen, seen.answered++);
 }
 
 static void client_close(pql_link *link, const pql_close *why, void *user)
 {
     (void)link;
     (void)user;
-    SEEN(seen.closed++; seen.last_close = *why);
+    SEEN(&seen, seen.closed++; seen.last_close = *why);
 }
 
 static const pql_handlers server_handlers = {
@@ -117,13 +103,13 @@ static void on_strangers(uint64_t retries, uint64_t resets, uint64_t negotiation
     (void)resets;
     (void)negotiations;
     (void)user;
-    SEEN(seen.retries += retries);
+    SEEN(&seen, seen.retries += retries);
 }
 
 static void on_reject(const char *reason, void *user)
 {
     (void)user;
-    SEEN(seen.address_rejects += strcmp(reason, "address") == 0 ? 1 : 0);
+    SEEN(&seen, seen.address_rejects += strcmp(reason, "address") == 0 ? 1 : 0);
 }
 
 static int set_up(void **state)
@@ -248,7 +234,7 @@ static void come_as_a_stranger(uint16_t port)
     pqi_quic_tls_free(tls);
     (void)close(stranger.fd);
     if ((answer[0] & LONG_TYPE) == RETRY_TYPE) {
-        WAIT_UNTIL(seen.retries >= before + HELLO_DATAGRAMS); /* one for each */
+        WAIT_UNTIL(&seen, seen.retries >= before + HELLO_DATAGRAMS); /* one for each */
     }
 }
 
@@ -262,19 +248,19 @@ static void from_the_threshold_on_an_address_has_to_be_proven_unless_a_token_doe
     pql_context *unknown = new_client();
     come_as_a_stranger(port);
     pql_link_unref(connect_to(known, port));
-    WAIT_UNTIL(seen.answered == 1 && seen.retries >= 1);
+    WAIT_UNTIL(&seen, seen.answered == 1 && seen.retries >= 1);
     uint64_t before = seen.retries;
     pql_link_unref(connect_to(known, port)); /* with the token that the first link brought */
-    WAIT_UNTIL(seen.answered == 2);
+    WAIT_UNTIL(&seen, seen.answered == 2);
     assert_int_equal(seen.retries, before);
     come_as_a_stranger(port);
     before = seen.retries;
     pql_link_unref(connect_with(known, port, true));
-    WAIT_UNTIL(seen.answered == 3 && seen.retries > before);
+    WAIT_UNTIL(&seen, seen.answered == 3 && seen.retries > before);
     come_as_a_stranger(port);
     before = seen.retries;
     pql_link_unref(connect_to(unknown, port));
-    WAIT_UNTIL(seen.answered == 4 && seen.retries > before);
+    WAIT_UNTIL(&seen, seen.answered == 4 && seen.retries > before);
     assert_int_equal(seen.closed, 0);
     pql_context_free(unknown);
     pql_context_free(known);
@@ -296,17 +282,17 @@ static void an_address_has_no_more_links_than_the_listener_allows(void **state)
     pql_context *client = new_client();
     pql_link *first = connect_to(client, port);
     pql_link_unref(connect_to(client, port));
-    WAIT_UNTIL(seen.server_opened == 2 && seen.opened == 2);
+    WAIT_UNTIL(&seen, seen.server_opened == 2 && seen.opened == 2);
     pql_link_unref(connect_to(client, port));
-    WAIT_UNTIL(seen.closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 1);
     assert_int_equal(seen.last_close.status, PQL_E_REFUSED);
-    WAIT_UNTIL(seen.address_rejects >= 1);
+    WAIT_UNTIL(&seen, seen.address_rejects >= 1);
     /* One that goes makes room for another. */
     assert_int_equal(pql_link_run(first, close_it, NULL), PQL_OK);
     pql_link_unref(first);
-    WAIT_UNTIL(seen.closed == 2 && seen.server_closed == 1);
+    WAIT_UNTIL(&seen, seen.closed == 2 && seen.server_closed == 1);
     pql_link_unref(connect_to(client, port));
-    WAIT_UNTIL(seen.opened == 3 && seen.server_opened == 3);
+    WAIT_UNTIL(&seen, seen.opened == 3 && seen.server_opened == 3);
     pql_context_free(client);
     pql_context_free(server);
 }
@@ -322,7 +308,7 @@ static void links_that_open_together_do_not_pass_the_limit(void **state)
     for (unsigned i = 0; i < TRIES; i++) {
         pql_link_unref(connect_to(client, port));
     }
-    WAIT_UNTIL(seen.closed == TRIES - LIMIT);
+    WAIT_UNTIL(&seen, seen.closed == TRIES - LIMIT);
     assert_int_equal(seen.server_opened, LIMIT);
     pql_context_free(client);
     pql_context_free(server);

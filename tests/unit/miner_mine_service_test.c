@@ -1,6 +1,8 @@
 /* The miner against a small node in the same process, over loopback.  ctest labels: threads */
 #include "test.h"
 
+#include "seen.h"
+
 #include "base/clock.h"
 #include "miner/mine_service.h"
 #include "miner/session_node.h"
@@ -58,23 +60,6 @@ struct scene {
     char cancel_reason[64];
     char end_sentence[PQL_ERROR_MESSAGE_SIZE];
 };
-
-#define SEEN(s, statement)                                                                         \
-    do {                                                                                           \
-        pthread_mutex_lock(&(s)->lock);                                                            \
-        statement;                                                                                 \
-        pthread_cond_broadcast(&(s)->change);                                                      \
-        pthread_mutex_unlock(&(s)->lock);                                                          \
-    } while (0)
-
-#define WAIT_UNTIL(s, condition)                                                                   \
-    do {                                                                                           \
-        pthread_mutex_lock(&(s)->lock);                                                            \
-        while (!(condition)) {                                                                     \
-            pthread_cond_wait(&(s)->change, &(s)->lock);                                           \
-        }                                                                                          \
-        pthread_mutex_unlock(&(s)->lock);                                                          \
-    } while (0)
 
 /* ---- The node ---- */
 

@@ -2,6 +2,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "seen.h"
+
 #include "base/clock.h"
 #include "miner/miner_client.h"
 #include "miner/session_node.h"
@@ -79,23 +81,6 @@ struct scene {
     char sentence[PQL_ERROR_MESSAGE_SIZE];
     char pins_text[2 * PQL_FINGERPRINT_SIZE + 8];
 };
-
-#define SEEN(s, statement)                                                                         \
-    do {                                                                                           \
-        pthread_mutex_lock(&(s)->lock);                                                            \
-        statement;                                                                                 \
-        pthread_cond_broadcast(&(s)->change);                                                      \
-        pthread_mutex_unlock(&(s)->lock);                                                          \
-    } while (0)
-
-#define WAIT_UNTIL(s, condition)                                                                   \
-    do {                                                                                           \
-        pthread_mutex_lock(&(s)->lock);                                                            \
-        while (!(condition)) {                                                                     \
-            pthread_cond_wait(&(s)->change, &(s)->lock);                                           \
-        }                                                                                          \
-        pthread_mutex_unlock(&(s)->lock);                                                          \
-    } while (0)
 
 /* ---- Nodes ---- */
 

@@ -4,6 +4,8 @@
 
 #include "test.h"
 
+#include "seen.h"
+
 #include "base/clock.h"
 #include "base/file.h"
 #include "miner/node_service.h"
@@ -157,23 +159,6 @@ struct scene {
     pthread_mutex_t lock;
     pthread_cond_t change;
 };
-
-#define SEEN(s, statement)                                                                         \
-    do {                                                                                           \
-        pthread_mutex_lock(&(s)->lock);                                                            \
-        statement;                                                                                 \
-        pthread_cond_broadcast(&(s)->change);                                                      \
-        pthread_mutex_unlock(&(s)->lock);                                                          \
-    } while (0)
-
-#define WAIT_UNTIL(s, condition)                                                                   \
-    do {                                                                                           \
-        pthread_mutex_lock(&(s)->lock);                                                            \
-        while (!(condition)) {                                                                     \
-            pthread_cond_wait(&(s)->change, &(s)->lock);                                           \
-        }                                                                                          \
-        pthread_mutex_unlock(&(s)->lock);                                                          \
-    } while (0)
 
 static inline void note_message(client *c, const uint8_t *body, size_t len)
 {
