@@ -24,9 +24,8 @@ static pql_status parse_pin(void *options, const char *value, pql_error *err)
 static pql_status forget_check(const void *options, pql_error *err)
 {
     const forget_options *o = options;
-    if (o->has_pin == (o->node.text[0] != '\0')) {
-        return pqi_fail(err, PQL_E_USAGE,
-                        "Say what to forget: --node URL (known by --tofu) or --pin FINGERPRINT.");
+    if (o->has_pin && o->node.text[0] != '\0') {
+        return pqi_fail(err, PQL_E_USAGE, "Give one of --node and --pin at a time.");
     }
     if (o->has_pin && o->pin.form != PQL_FINGERPRINT_CERT) {
         return pqi_fail(err, PQL_E_USAGE,
@@ -108,6 +107,10 @@ static pql_status forget_node(const forget_options *o, pql_error *err)
 static pql_status forget_run(const void *options, pql_error *err)
 {
     const forget_options *o = options;
+    if (!o->has_pin && o->node.text[0] == '\0') {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "Say what to forget: --node URL (known by --tofu) or --pin FINGERPRINT.");
+    }
     return o->has_pin ? forget_pin(o, err) : forget_node(o, err);
 }
 
