@@ -157,10 +157,11 @@ static pql_status start_service(program *p, pql_error *err)
         .timing = {.probe = o->login.probe_ns},
         .name = o->name,
         .identity = p->identity,
-        .links = {.policy = o->policy,
+        .links = {.policy = o->security.policy,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
                   .observer = pqi_link_observer(p->rt.links)},
+        .pq_authentication = o->security.pq_authentication,
         .threads = (unsigned)o->threads,
         .max_blocks = o->max_blocks,
         .metrics = p->metrics,
@@ -173,7 +174,7 @@ static pql_status start_service(program *p, pql_error *err)
 
 static pql_status open_runtime(program *p, pql_error *err)
 {
-    pql_status status = pqi_runtime_open(&p->rt, p->options->policy, err);
+    pql_status status = pqi_runtime_open(&p->rt, p->options->security.policy, err);
     if (status == PQL_OK) {
         status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
     }

@@ -171,7 +171,7 @@ static pql_status open_context(node *n, pql_error *err)
     }
     if (status == PQL_OK) {
         const pql_context_opts opts = {.identity = n->rotation.in_use.current,
-                                       .policy = n->options->policy,
+                                       .policy = n->options->security.policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
                                        .keylog_file = n->options->keylog_file,
@@ -223,8 +223,12 @@ static pql_status write_classical_pin(node *n, pql_error *err)
 /* Why official miners cannot be served; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options)
 {
-    if (options->policy == PQL_POLICY_PQ_ONLY) {
+    if (options->security.policy == PQL_POLICY_PQ_ONLY) {
         return "The policy is pq-only, and official miners have no ML-KEM.";
+    }
+    if (options->security.pq_authentication) {
+        return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
+               "no key.";
     }
     return options->clients_file == NULL || options->tokens_file != NULL
                ? NULL
@@ -278,7 +282,8 @@ static pqi_node_service_opts service_opts(const node *n)
         .source = n->source,
         .metrics = n->metrics,
         .links = n->rt.links,
-        .policy = n->options->policy,
+        .policy = n->options->security.policy,
+        .pq_authentication = n->options->security.pq_authentication,
         .tokens = n->tokens,
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
@@ -319,7 +324,7 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
 
 static pql_status node_open(node *n, pql_error *err)
 {
-    pql_status status = pqi_runtime_open(&n->rt, n->options->policy, err);
+    pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
         status = add_conditions(n, err);
     }
@@ -382,8 +387,8 @@ static void log_listening(const node *n, size_t i, const char *pin)
     pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", n->options->listen[i].host),
             PQI_U64("port", pql_listener_port(n->listeners[i])), PQI_STR("fingerprint", pin),
             PQI_STR("algo", pql_identity_algorithm(n->rotation.in_use.current, PQL_LEAF_PQ)),
-            PQI_STR("policy", pql_policy_name(n->options->policy)), PQI_STR("protocols", protocols),
-            PQI_U64("workers", pql_context_workers(n->ctx)),
+            PQI_STR("policy", pql_policy_name(n->options->security.policy)),
+            PQI_STR("protocols", protocols), PQI_U64("workers", pql_context_workers(n->ctx)),
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
 }
 

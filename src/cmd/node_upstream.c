@@ -23,10 +23,11 @@ pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *
     pqi_login_list_fill(&options->sources, NULL, u->nodes);
     const pqi_upstream_opts opts = {.nodes = u->nodes,
                                     .node_count = options->sources.count,
-                                    .links = {.policy = options->policy,
+                                    .links = {.policy = options->security.policy,
                                               .keylog_file = options->keylog_file,
                                               .qlog_dir = options->qlog_dir,
                                               .observer = pqi_link_observer(rt->links)},
+                                    .pq_authentication = options->security.pq_authentication,
                                     .timing = {.probe = options->sources.probe_ns},
                                     .metrics = u->metrics,
                                     .health = rt->health,

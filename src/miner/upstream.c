@@ -303,6 +303,7 @@ static pql_status upstream_start(pqi_source *source, const pqi_source_events *ev
                                                   .keylog_file = u->opts.links.keylog_file,
                                                   .qlog_dir = u->opts.links.qlog_dir,
                                                   .observer = u->opts.links.observer},
+                                        .pq_authentication = u->opts.pq_authentication,
                                         .name = u->opts.name,
                                         .timing = u->opts.timing,
                                         .patient = has_files(u),
