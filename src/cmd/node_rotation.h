@@ -21,15 +21,16 @@
 /* Members are for node_rotation.c alone, but |in_use| may be read by the thread that calls its
  * functions. */
 typedef struct pqi_node_rotation {
-    const char *dir;           /* borrowed */
+    const char *dir;           /* borrowed; NULL: the identity is in memory */
     pql_context *ctx;          /* borrowed; NULL before the start */
     pqi_node_service *service; /* borrowed */
     pqi_node_metrics *metrics; /* borrowed */
     pqi_rotation in_use;
     pthread_mutex_t lock; /* around changes of |in_use|, for the status */
-    bool warned;          /* the last warning before the switch was given */
-    uint64_t refused;     /* mark of a directory that was refused; 0: none */
-    uint64_t again;       /* monotonic ns before which nothing is tried after a failure */
+    bool opened;
+    bool warned;      /* the last warning before the switch was given */
+    uint64_t refused; /* mark of a directory that was refused; 0: none */
+    uint64_t again;   /* monotonic ns before which nothing is tried after a failure */
 } pqi_node_rotation;
 
 /* Reads the identities in |dir|, which stays borrowed, and does what was due while no node ran;
@@ -37,6 +38,9 @@ typedef struct pqi_node_rotation {
  * seconds; |now|: monotonic ns.  pqi_node_rotation_close undoes it, also after a failure. */
 pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
                                   uint64_t now, pql_error *err);
+/* The same of an identity in memory, which is taken over: nothing is ever read, nothing is ever
+ * due, and a reload changes nothing. */
+void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity);
 /* After the context that borrows the identities. */
 void pqi_node_rotation_close(pqi_node_rotation *r);
 

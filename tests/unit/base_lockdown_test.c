@@ -64,7 +64,8 @@ static int lock_and_look(void)
     }
     const long before = status_kb("VmLck:");
     const long resident = status_kb("VmRSS:");
-    void *later = mmap(NULL, 64 * PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *later =
+        mmap(NULL, 64 * PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const bool locked = later != MAP_FAILED && status_kb("VmLck:") >= before + 64 * 1024;
     const bool untouched_is_free = status_kb("VmRSS:") < resident + 1024;
     return before > 0 && locked && untouched_is_free ? 0 : 2;
