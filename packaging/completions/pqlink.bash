@@ -94,7 +94,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --amnesia --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -123,7 +123,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --threads --max-blocks --policy --authentication --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --threads --max-blocks --policy --authentication --amnesia --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --node) return ;;
         --pin) return ;;

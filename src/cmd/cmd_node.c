@@ -1,6 +1,7 @@
 /* pqlink node: the miner job, from the options to the last link. */
 #include "base/clock.h"
 #include "base/secret.h"
+#include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
@@ -76,6 +77,9 @@ static pql_status add_conditions(node *n, pql_error *err)
 static pql_status open_identity(node *n, pql_error *err)
 {
     const char *dir = n->options->dir.text;
+    if (n->options->security.amnesia) {
+        return PQL_OK; /* open_rotation makes one in memory */
+    }
     const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
     pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
@@ -90,12 +94,24 @@ static pql_status open_identity(node *n, pql_error *err)
     return status;
 }
 
+static pql_status open_memory_identity(node *n, pql_error *err)
+{
+    pql_identity *identity = NULL;
+    const pql_status status = pqi_amnesia_identity(SERVICE, &identity, err);
+    if (status == PQL_OK) {
+        pqi_node_rotation_open_memory(&n->rotation, identity);
+    }
+    return status;
+}
+
 /* After the store, so that a second node on the directory changes nothing. */
 static pql_status open_rotation(node *n, pql_error *err)
 {
     const pql_status status =
-        pqi_node_rotation_open(&n->rotation, n->options->dir.text, pqi_clock_unix_ms() / MS_PER_SEC,
-                               pqi_clock_monotonic(), err);
+        n->options->security.amnesia
+            ? open_memory_identity(n, err)
+            : pqi_node_rotation_open(&n->rotation, n->options->dir.text,
+                                     pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
         pqi_node_rotation_by_age(&n->rotation, n->options->security.key_rotation_days);
         pqi_health_set_ok(n->rt.health, n->ready_identity);
@@ -137,9 +153,11 @@ static uint64_t tick_store(node *n, uint64_t now)
 
 static pql_status open_store(node *n, pql_error *err)
 {
-    pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    const bool amnesia = n->options->security.amnesia;
+    const pqi_dir *dir = &n->options->dir;
+    pql_status status = pqi_store_open(&n->store, amnesia ? PQI_STORE_MEMORY : dir->text, err);
     if (status == PQL_OK) {
-        status = pqi_hybrid_peers_open(&n->hybrid, &n->options->dir, SERVICE, err);
+        status = pqi_hybrid_peers_open(&n->hybrid, amnesia ? NULL : dir, SERVICE, err);
     }
     if (status == PQL_OK) {
         pqi_store_watch(n->store, store_changed, n);
@@ -222,7 +240,8 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     pql_fingerprint leaf;
     pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT,
                              &leaf);
-    if (memcmp(leaf.sha256, n->classical_pin.sha256, sizeof(leaf.sha256)) == 0) {
+    if (n->options->security.amnesia ||
+        memcmp(leaf.sha256, n->classical_pin.sha256, sizeof(leaf.sha256)) == 0) {
         return PQL_OK;
     }
     n->classical_pin = leaf; /* also when it fails: once is enough to be told */
@@ -238,6 +257,10 @@ static const char *official_obstacle(const pqi_node_options *options)
     if (options->security.pq_authentication) {
         return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
                "no key.";
+    }
+    if (options->security.amnesia && options->tokens_file == NULL) {
+        return "With amnesia no token is written for them. With --tokens FILE they are let in by a "
+               "token.";
     }
     return options->clients_file == NULL || options->tokens_file != NULL
                ? NULL
@@ -335,6 +358,9 @@ static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
+        status = pqi_runtime_amnesia(&n->rt, n->options->security.amnesia, err);
+    }
+    if (status == PQL_OK) {
         status = add_conditions(n, err);
     }
     if (status == PQL_OK) {
@@ -425,6 +451,7 @@ static void show_how_official(const node *n)
 {
     const char *dir = n->options->dir.text;
     const bool list = n->options->tokens_file != NULL;
+    const bool memory = n->options->security.amnesia;
     size_t i = 0;
     while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
         i++;
@@ -435,10 +462,12 @@ static void show_how_official(const node *n)
     const pqi_url *listen = &n->options->listen[i];
     (void)fprintf(stderr,
                   "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
-                  "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
+                  "--auth-token-file %s%s --tls-cert-sha256-file %s%s\n",
                   listens_on_all(listen) ? "ADDRESS-OF-THIS-MACHINE" : listen->host,
                   (unsigned)pql_listener_port(n->listeners[i]), list ? "FILE" : dir,
-                  list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
+                  list ? "" : "/" PQI_AUTH_TOKEN_FILE,
+                  memory ? "FILE-WITH-FINGERPRINT-CLASSICAL" : dir,
+                  memory ? "" : "/" PQI_AUTH_FINGERPRINT_FILE);
 }
 
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
@@ -540,7 +569,10 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     pqi_runtime_block_signals();
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
     pqi_manager_open(&n.manager, SERVICE);
-    pql_status status = node_open(&n, err);
+    pql_status status = pqi_amnesia_begin(SERVICE, &options->security, err);
+    if (status == PQL_OK) {
+        status = node_open(&n, err);
+    }
     if (status == PQL_OK) {
         announce(&n, terminal);
         tell_ready(&n);

@@ -199,7 +199,9 @@ static pql_status configure(pqi_store *store, const char *path, pql_error *err)
                         "local disk.",
                         store->directory);
     }
-    return pqi_db_exec(store, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON", err);
+    /* Sorting on the side must not make files either, least of all beside a store in memory. */
+    return pqi_db_exec(
+        store, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY", err);
 }
 
 /* One transaction: after a crash in the middle the old schema is still whole. */
