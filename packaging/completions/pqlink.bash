@@ -172,7 +172,7 @@ _pqlink()
         esac
         ;;
     'version '*)
-        words+=' --json --help'
+        words+=' --json --self-test --help'
         case $prev in
         esac
         ;;
