@@ -29,6 +29,8 @@ typedef struct program {
     pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
+    pqi_hybrid_marks *hybrid; /* pinned nodes that had ML-KEM; as links want it: */
+    pql_hybrid_memory memory;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
@@ -157,10 +159,12 @@ static pql_status start_service(program *p, pql_error *err)
         .timing = {.probe = o->login.probe_ns},
         .name = o->name,
         .identity = p->identity,
-        .links = {.policy = o->policy,
+        .links = {.policy = o->security.policy,
+                  .memory = &p->memory,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
                   .observer = pqi_link_observer(p->rt.links)},
+        .pq_authentication = o->security.pq_authentication,
         .threads = (unsigned)o->threads,
         .max_blocks = o->max_blocks,
         .metrics = p->metrics,
@@ -173,7 +177,7 @@ static pql_status start_service(program *p, pql_error *err)
 
 static pql_status open_runtime(program *p, pql_error *err)
 {
-    pql_status status = pqi_runtime_open(&p->rt, p->options->policy, err);
+    pql_status status = pqi_runtime_open(&p->rt, p->options->security.policy, err);
     if (status == PQL_OK) {
         status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
     }
@@ -202,6 +206,10 @@ static pql_status open_all(program *p, pql_error *err)
     pql_status status = open_runtime(p, err);
     if (status == PQL_OK) {
         status = open_tofu(p, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(&p->hybrid, &p->options->dir, "mine", err);
+        p->memory = pqi_hybrid_marks_memory(p->hybrid);
     }
     if (status == PQL_OK) {
         status = open_identity(p, err);
@@ -277,6 +285,7 @@ static void close_all(program *p)
     pqi_mine_service_free(p->service);
     pql_identity_free(p->identity);
     pqi_store_close(p->store);
+    pqi_hybrid_marks_free(p->hybrid);
     pqi_mine_metrics_free(p->metrics);
     pqi_runtime_close(&p->rt);
 }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/config_reload.h"
+#include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
@@ -41,6 +42,7 @@ typedef struct node {
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
     uint64_t store_look_at;     /* monotonic ns */
+    pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
     pqi_source *source;         /* the development chain, or that of |upstream| */
     pqi_node_upstream upstream; /* with --source URL */
     pqi_node_metrics *metrics;
@@ -98,6 +100,7 @@ static pql_status open_rotation(node *n, pql_error *err)
         pqi_node_rotation_open(&n->rotation, n->options->dir.text, pqi_clock_unix_ms() / MS_PER_SEC,
                                pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
+        pqi_node_rotation_by_age(&n->rotation, n->options->security.key_rotation_days);
         pqi_health_set_ok(n->rt.health, n->ready_identity);
     }
     return status;
@@ -139,7 +142,10 @@ static uint64_t tick_store(node *n, uint64_t now)
 
 static pql_status open_store(node *n, pql_error *err)
 {
-    const pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(&n->hybrid, &n->options->dir, SERVICE, err);
+    }
     if (status == PQL_OK) {
         pqi_store_watch(n->store, store_changed, n);
         pqi_health_set_ok(n->rt.health, n->ready_store);
@@ -150,7 +156,8 @@ static pql_status open_store(node *n, pql_error *err)
 static pql_status open_source(node *n, pql_error *err)
 {
     if (n->options->sources.count > 0) {
-        const pql_status status = pqi_node_upstream_open(&n->upstream, n->options, &n->rt, err);
+        const pql_status status =
+            pqi_node_upstream_open(&n->upstream, n->options, n->hybrid, &n->rt, err);
         n->source = n->upstream.source;
         return status;
     }
@@ -175,8 +182,10 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
+        const pql_hybrid_memory memory = pqi_hybrid_marks_memory(n->hybrid);
         const pql_context_opts opts = {.identity = n->rotation.in_use.current,
-                                       .policy = n->options->policy,
+                                       .memory = &memory,
+                                       .policy = n->options->security.policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
                                        .keylog_file = n->options->keylog_file,
@@ -228,8 +237,12 @@ static pql_status write_classical_pin(node *n, pql_error *err)
 /* Why official miners cannot be served; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options)
 {
-    if (options->policy == PQL_POLICY_PQ_ONLY) {
+    if (options->security.policy == PQL_POLICY_PQ_ONLY) {
         return "The policy is pq-only, and official miners have no ML-KEM.";
+    }
+    if (options->security.pq_authentication) {
+        return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
+               "no key.";
     }
     return options->clients_file == NULL || options->tokens_file != NULL
                ? NULL
@@ -283,7 +296,8 @@ static pqi_node_service_opts service_opts(const node *n)
         .source = n->source,
         .metrics = n->metrics,
         .links = n->rt.links,
-        .policy = n->options->policy,
+        .policy = n->options->security.policy,
+        .pq_authentication = n->options->security.pq_authentication,
         .tokens = n->tokens,
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
@@ -327,7 +341,7 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
 
 static pql_status node_open(node *n, pql_error *err)
 {
-    pql_status status = pqi_runtime_open(&n->rt, n->options->policy, err);
+    pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
         status = add_conditions(n, err);
     }
@@ -371,6 +385,7 @@ static void node_close(node *n)
     }
     pqi_node_upstream_close(&n->upstream);
     pqi_store_close(n->store);
+    pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_clients_close(&n->clients);
     pqi_runtime_close(&n->rt);
@@ -390,8 +405,8 @@ static void log_listening(const node *n, size_t i, const char *pin)
     pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", n->options->listen[i].host),
             PQI_U64("port", pql_listener_port(n->listeners[i])), PQI_STR("fingerprint", pin),
             PQI_STR("algo", pql_identity_algorithm(n->rotation.in_use.current, PQL_LEAF_PQ)),
-            PQI_STR("policy", pql_policy_name(n->options->policy)), PQI_STR("protocols", protocols),
-            PQI_U64("workers", pql_context_workers(n->ctx)),
+            PQI_STR("policy", pql_policy_name(n->options->security.policy)),
+            PQI_STR("protocols", protocols), PQI_U64("workers", pql_context_workers(n->ctx)),
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
 }
 

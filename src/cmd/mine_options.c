@@ -93,7 +93,8 @@ static const pqi_option mine_table[] = {
      .kind = PQI_OPTION_DIR,
      .at = PQI_AT(pqi_mine_options, dir, pqi_dir),
      .arg = "DIR",
-     .help = "Directory where --tofu remembers nodes, and of the identity of --identity.",
+     .help = "Directory where nodes are remembered (those of --tofu, and pinned ones that had "
+             "ML-KEM), and of the identity of --identity.",
      .env = "PQLINK_DIR"},
     {.name = "identity",
      .kind = PQI_OPTION_FLAG,
@@ -118,6 +119,10 @@ static const pqi_option mine_table[] = {
      .help = "Exit with status 0 after so many accepted results; 0 goes on for ever.",
      .fallback = "0"},
     PQI_OPTION_POLICY(pqi_mine_options),
+    PQI_OPTION_AUTHENTICATION(pqi_mine_options,
+                              "Nodes of ours always use ML-DSA unless the policy is off; official "
+                              "nodes cannot."),
+    PQI_OPTION_AMNESIA(pqi_mine_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
      .at = PQI_AT(pqi_mine_options, admin, pqi_endpoint),
@@ -182,7 +187,9 @@ static pql_status mine_check(const void *options, pql_error *err)
     if (o->login.count == 0) {
         return pqi_fail(err, PQL_E_USAGE, "Option --node URL is required (or --bench).");
     }
-    return pqi_login_list_check(&o->login, &words, err);
+    const pql_status status =
+        o->security.pq_authentication ? pqi_login_list_check_ml_dsa(&o->login, err) : PQL_OK;
+    return status == PQL_OK ? pqi_login_list_check(&o->login, &words, err) : status;
 }
 
 static pql_status mine_run(const void *options, pql_error *err)
