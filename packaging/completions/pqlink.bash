@@ -176,7 +176,7 @@ _pqlink()
         esac
         ;;
     'version '*)
-        words+=' --json --help'
+        words+=' --json --self-test --help'
         case $prev in
         esac
         ;;

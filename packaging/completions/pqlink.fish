@@ -117,4 +117,5 @@ complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcomma
 complete -c pqlink -n '__fish_seen_subcommand_from pow; and __fish_seen_subcommand_from check' -l difficulty -x -d 'Difficulty that the hash must achieve, in decimal'
 complete -c pqlink -n '__fish_use_subcommand' -a version -d 'Show the version, and those of the libraries within'
 complete -c pqlink -n '__fish_seen_subcommand_from version' -l json -d 'Print one JSON object'
+complete -c pqlink -n '__fish_seen_subcommand_from version' -l self-test -d 'Ask the cryptography for known answers first, as every start of node and mine does'
 complete -c pqlink -n '__fish_use_subcommand' -a help -d 'Explain the program or one command'
