@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "cmd/config.h"
+#include "cmd/security_alias.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static void add_setting(pqi_buf *line, const pqi_option *o, const pqi_setting *s
     (void)pqi_buf_printf(line, "%s", o->repeatable ? "]" : "");
 }
 
-/* "default", "environment PQLINK_NODE_DIR", "FILE:LINE". */
+/* "default", "environment PQLINK_NODE_DIR", "FILE:LINE", "FILE:LINE [security] pq_only". */
 static void add_place(pqi_buf *line, const pqi_setting *s, const char *file)
 {
     switch (s->layer) {
@@ -71,7 +72,9 @@ static void add_place(pqi_buf *line, const pqi_setting *s, const char *file)
         (void)pqi_buf_printf(line, "default");
         break;
     case PQI_LAYER_FILE:
-        (void)pqi_buf_printf(line, "%s:%u", file, s->line);
+        (void)pqi_buf_printf(line, "%s:%u%s%s", file, s->line,
+                             s->alias != NULL ? " [" PQI_SECURITY_TABLE "] " : "",
+                             s->alias != NULL ? s->alias : "");
         break;
     case PQI_LAYER_ENV:
         (void)pqi_buf_printf(line, "environment %s", s->env);
@@ -149,6 +152,9 @@ static json_t *setting_json(const pqi_option *o, const pqi_setting *s, const cha
         (void)json_object_set_new(object, "file", json_string(file));
         (void)json_object_set_new(object, "line", json_integer((json_int_t)s->line));
         (void)json_object_set_new(object, "column", json_integer((json_int_t)s->column));
+        if (s->alias != NULL) {
+            (void)json_object_set_new(object, "alias", json_string(s->alias));
+        }
     } else if (object != NULL && s->layer == PQI_LAYER_ENV) {
         (void)json_object_set_new(object, "variable", json_string(s->env));
     }

@@ -13,7 +13,8 @@
 void pqi_config_show_text(FILE *out, const pqi_command *command, const pqi_settings *settings);
 
 /* The same as an object: key to {"value": ..., "from": "default|file|environment|command
- * line|unset", and "file", "line", "column" or "variable"}.  A secret is "(hidden)".  NULL without
+ * line|unset", and "file", "line", "column" or
+ * "variable", and "alias"}.  A secret is "(hidden)".  NULL without
  * memory; the caller owns it. */
 json_t *pqi_config_show_json(const pqi_command *command, const pqi_settings *settings);
 
