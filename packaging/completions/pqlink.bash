@@ -166,9 +166,10 @@ _pqlink()
         esac
         ;;
     'forget '*)
-        words+=' --node --dir --config --help'
+        words+=' --node --pin --dir --config --help'
         case $prev in
         --node) return ;;
+        --pin) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/config_reload.h"
+#include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
@@ -41,6 +42,7 @@ typedef struct node {
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
     uint64_t store_probe_at;    /* monotonic ns; while the store fails */
+    pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
     pqi_source *source;         /* the development chain, or that of |upstream| */
     pqi_node_upstream upstream; /* with --source URL */
     pqi_node_metrics *metrics;
@@ -134,7 +136,10 @@ static uint64_t tick_store(node *n, uint64_t now)
 
 static pql_status open_store(node *n, pql_error *err)
 {
-    const pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(&n->hybrid, &n->options->dir, SERVICE, err);
+    }
     if (status == PQL_OK) {
         pqi_store_watch(n->store, store_changed, n);
         pqi_health_set_ok(n->rt.health, n->ready_store);
@@ -145,7 +150,8 @@ static pql_status open_store(node *n, pql_error *err)
 static pql_status open_source(node *n, pql_error *err)
 {
     if (n->options->sources.count > 0) {
-        const pql_status status = pqi_node_upstream_open(&n->upstream, n->options, &n->rt, err);
+        const pql_status status =
+            pqi_node_upstream_open(&n->upstream, n->options, n->hybrid, &n->rt, err);
         n->source = n->upstream.source;
         return status;
     }
@@ -170,7 +176,9 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
+        const pql_hybrid_memory memory = pqi_hybrid_marks_memory(n->hybrid);
         const pql_context_opts opts = {.identity = n->rotation.in_use.current,
+                                       .memory = &memory,
                                        .policy = n->options->security.policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
@@ -368,6 +376,7 @@ static void node_close(node *n)
     }
     pqi_node_upstream_close(&n->upstream);
     pqi_store_close(n->store);
+    pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_clients_close(&n->clients);
     pqi_runtime_close(&n->rt);
