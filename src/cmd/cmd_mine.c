@@ -1,6 +1,7 @@
 /* pqlink mine: runs the miner until somebody or something ends it. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
@@ -59,6 +60,9 @@ static pql_status open_identity(program *p, pql_error *err)
     char text[PQL_FINGERPRINT_SIZE];
     if (!p->options->identity) {
         return PQL_OK;
+    }
+    if (p->options->security.amnesia) {
+        return pqi_amnesia_identity("mine", &p->identity, err);
     }
     const char *dir = p->options->dir.text;
     const pql_status status = pql_identity_open(&p->identity, dir, NULL, err);
@@ -179,6 +183,9 @@ static pql_status open_runtime(program *p, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&p->rt, p->options->security.policy, err);
     if (status == PQL_OK) {
+        status = pqi_runtime_amnesia(&p->rt, p->options->security.amnesia, err);
+    }
+    if (status == PQL_OK) {
         status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
     }
     if (status == PQL_OK) {
@@ -208,7 +215,8 @@ static pql_status open_all(program *p, pql_error *err)
         status = open_tofu(p, err);
     }
     if (status == PQL_OK) {
-        status = pqi_hybrid_peers_open(&p->hybrid, &p->options->dir, "mine", err);
+        status = pqi_hybrid_peers_open(
+            &p->hybrid, p->options->security.amnesia ? NULL : &p->options->dir, "mine", err);
         p->memory = pqi_hybrid_marks_memory(p->hybrid);
     }
     if (status == PQL_OK) {
@@ -300,7 +308,10 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     pqi_mine_view_start(&p.view, options);
     pqi_security_log("mine", &options->security);
     pqi_manager_open(&p.manager, "mine");
-    pql_status status = open_all(&p, err);
+    pql_status status = pqi_amnesia_begin("mine", &options->security, err);
+    if (status == PQL_OK) {
+        status = open_all(&p, err);
+    }
     if (status == PQL_OK) {
         announce(&p);
         serve(&p);

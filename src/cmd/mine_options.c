@@ -1,5 +1,6 @@
 /* The options of pqlink mine. */
 #include "base/clock.h"
+#include "cmd/amnesia.h"
 #include "cmd/mine.h"
 
 #define THREADS_MAX 1024
@@ -171,6 +172,18 @@ static const pqi_option mine_table[] = {
              "much: for debugging only."},
 };
 
+static pql_status amnesia_check(const pqi_mine_options *o, pql_error *err)
+{
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir};
+    if (o->security.amnesia && o->login.tofu) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--amnesia and --tofu contradict each other: nothing would be remembered, "
+                        "and every start would trust whoever answers. Give --pin FINGERPRINT, "
+                        "--pin-file FILE or --ca FILE instead of --tofu.");
+    }
+    return pqi_amnesia_check(&o->security, &files, err);
+}
+
 static pql_status mine_check(const void *options, pql_error *err)
 {
     static const pqi_login_words words = {
@@ -187,8 +200,10 @@ static pql_status mine_check(const void *options, pql_error *err)
     if (o->login.count == 0) {
         return pqi_fail(err, PQL_E_USAGE, "Option --node URL is required (or --bench).");
     }
-    const pql_status status =
-        o->security.pq_authentication ? pqi_login_list_check_ml_dsa(&o->login, err) : PQL_OK;
+    pql_status status = amnesia_check(o, err);
+    if (status == PQL_OK && o->security.pq_authentication) {
+        status = pqi_login_list_check_ml_dsa(&o->login, err);
+    }
     return status == PQL_OK ? pqi_login_list_check(&o->login, &words, err) : status;
 }
 

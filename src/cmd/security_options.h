@@ -58,14 +58,17 @@ void pqi_security_log(const char *service, const pqi_security_options *options);
      .min = 0,                                                                                     \
      .max = PQI_KEY_ROTATION_DAYS_MAX,                                                             \
      .fallback = "0",                                                                              \
-     .hidden = true,                                                                               \
-     .help = "Replace the identity when it is so many days old; 0 leaves that to 'pqlink "         \
-             "rotate'."}
+     .help = "Replace the post-quantum key when it is so many days in use: announced to miners "   \
+             "7 days before (a fourth of N when that is less), and the old one accepted for 30 "   \
+             "days after (half of N when that is less).  0 leaves rotation to 'pqlink rotate'."}
 #define PQI_OPTION_AMNESIA(s)                                                                      \
     {.name = "amnesia",                                                                            \
      .kind = PQI_OPTION_FLAG,                                                                      \
      .at = PQI_AT(s, security.amnesia, bool),                                                      \
-     .hidden = true,                                                                               \
-     .help = "Write nothing to a disk, and keep secrets out of swap and core dumps."}
+     .help =                                                                                       \
+         "Write nothing to a disk: identity, known peers, secrets and chain are in memory, and "   \
+         "end with the process; so the fingerprint is another one at each start.  Memory "         \
+         "stays out of swap, which needs a high limit of locked memory, and there are no core "    \
+         "dumps."}
 
 #endif

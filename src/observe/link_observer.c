@@ -57,8 +57,10 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
                                  .resumed = posture->resumed,
                                  .duration_ns = posture->handshake_ns,
                                  .round_trips = posture->round_trips});
-    count_signature(m, posture->own_signature);
-    count_signature(m, posture->peer_signature);
+    if (!posture->resumed) { /* a resumed session names those of its first handshake */
+        count_signature(m, posture->own_signature);
+        count_signature(m, posture->peer_signature);
+    }
     count_downgrade(m, posture);
 }
 

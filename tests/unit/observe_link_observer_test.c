@@ -78,6 +78,18 @@ static void a_finished_handshake_counts_group_and_signature(void **state)
     assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 1\n");
 }
 
+static void a_resumed_handshake_counts_no_signature(void **state)
+{
+    world *w = *state;
+    pql_posture resumed = hybrid;
+    resumed.resumed = true;
+
+    finish(w, &resumed, false, NULL);
+
+    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
+    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 0\n");
+}
+
 static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **state)
 {
     world *w = *state;
@@ -207,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_finished_handshake_counts_group_and_signature, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_resumed_handshake_counts_no_signature, setup, teardown),
         cmocka_unit_test_setup_teardown(a_classical_session_under_the_hybrid_policy_is_a_downgrade,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_peer_is_a_reject_for_trust, setup, teardown),
