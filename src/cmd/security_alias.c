@@ -286,7 +286,7 @@ static bool policy_fits(alias_id id, bool on, const char *value)
     if (pql_policy_parse(&policy, value, NULL) != PQL_OK) {
         return true; /* whoever reads the option says what is wrong */
     }
-    return on == (id == ONLY ? policy == PQL_POLICY_PQ_ONLY : policy != PQL_POLICY_OFF);
+    return on == (id == ONLY ? pql_policy_needs_pq(policy) : pql_policy_wants_pq(policy));
 }
 
 /* True when a |value| of the option does what the alias says. */

@@ -39,7 +39,8 @@ void pqi_security_log(const char *service, const pqi_security_options *options);
      .fallback = "hybrid",                                                                         \
      .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
              "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
-             "classical only."}
+             "classical only, cnsa-2.0 is ML-KEM-1024 with ML-DSA-87 on both sides and AES-256.  " \
+             "A name with a year stays what it is."}
 /* |note| is what that means for the command: a string literal of sentences. */
 #define PQI_OPTION_AUTHENTICATION(s, note)                                                         \
     {.name = "authentication",                                                                     \
