@@ -397,6 +397,33 @@ static void without_a_common_group_both_sides_read_what_to_change(void **state)
     }
 }
 
+static void without_a_common_signature_both_sides_read_what_to_change(void **state)
+{
+    (void)state;
+    end failures = END;
+    end on_server = END;
+    end e = END;
+    char url[64];
+    pql_context *server = new_context(identity, PQL_POLICY_HYBRID, &failures);
+    pql_context *client = new_context(NULL, PQL_POLICY_HYBRID, NULL);
+    const pql_peer peer = {.pins = pins, .pin_count = 4};
+    const pql_connect_opts opts = {
+        .alpn = ALPN, .handlers = &client_handlers, .user = &e, .pq_authentication = true};
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u",
+                   (unsigned)listen_as(server, &on_server, PQL_LEAF_CLASSICAL));
+    assert_int_equal(pql_connect(client, url, &peer, &opts, NULL, NULL), PQL_OK);
+    WAIT_UNTIL(&e, e.closed == 1);
+    WAIT_UNTIL(&failures, failures.failed == 1);
+    assert_int_equal(e.why.status, PQL_E_POLICY);
+    assert_int_equal(e.why.code, CODE_HANDSHAKE_FAILURE);
+    assert_non_null(strstr(e.why.reason, "signatures that this side can verify"));
+    assert_int_equal(failures.failure.status, PQL_E_POLICY);
+    assert_non_null(strstr(failures.failure.reason, "ecdsa_secp256r1_sha256"));
+    assert_non_null(strstr(failures.failure.reason, "ML-DSA-87"));
+    pql_context_free(client);
+    pql_context_free(server);
+}
+
 static bool has_group(const pql_posture *posture, uint16_t group)
 {
     for (unsigned i = 0; i < PQL_GROUP_COUNT; i++) {
@@ -719,6 +746,7 @@ int main(void)
         cmocka_unit_test(a_policy_that_one_listener_cannot_keep_changes_nothing),
         cmocka_unit_test(cnsa_wants_ml_dsa_87_of_every_identity),
         cmocka_unit_test(without_a_common_group_both_sides_read_what_to_change),
+        cmocka_unit_test(without_a_common_signature_both_sides_read_what_to_change),
         cmocka_unit_test(a_server_knows_what_was_supported_beside_what_was_negotiated),
         cmocka_unit_test(sessions_of_a_weaker_policy_are_not_resumed_under_a_stronger_one),
         cmocka_unit_test(a_server_alone_refuses_tickets_of_its_weaker_time),
