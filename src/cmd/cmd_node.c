@@ -575,6 +575,7 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     node n = {.options = options};
     const bool terminal = pqi_runtime_log(&options->log);
     pqi_runtime_block_signals();
+    pqi_security_log(SERVICE, &options->security);
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
     pqi_manager_open(&n.manager, SERVICE);
     pql_status status = pqi_amnesia_begin(SERVICE, &options->security, err);
