@@ -1,6 +1,7 @@
 /* The options of pqlink mine. */
 #include "base/clock.h"
 #include "cmd/mine.h"
+#include "cmd/passphrase_option.h"
 
 #define THREADS_MAX 1024
 #define BENCH_SECONDS_MAX 3600
@@ -101,6 +102,7 @@ static const pqi_option mine_table[] = {
      .help = "Show the identity in --dir to a node that asks for a certificate, and prove it; made "
              "there on first use.  Its fingerprint ('pqlink fingerprint') goes into the node's "
              "file of --clients."},
+    PQI_OPTION_PASSPHRASE(pqi_mine_options, passphrase_file),
     {.name = "threads",
      .kind = PQI_OPTION_NUMBER,
      .at = PQI_AT(pqi_mine_options, threads, uint64_t),
@@ -185,6 +187,11 @@ static pql_status mine_check(const void *options, pql_error *err)
     }
     if (o->login.count == 0) {
         return pqi_fail(err, PQL_E_USAGE, "Option --node URL is required (or --bench).");
+    }
+    if (o->passphrase_file != NULL && !o->identity) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--passphrase-file is about the keys of --identity: give that too, or "
+                        "leave it out.");
     }
     const pql_status status =
         o->security.pq_authentication ? pqi_login_list_check_ml_dsa(&o->login, err) : PQL_OK;

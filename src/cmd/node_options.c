@@ -1,6 +1,7 @@
 /* The options of pqlink node. */
 #include "base/clock.h"
 #include "cmd/node.h"
+#include "cmd/passphrase_option.h"
 
 #include <string.h>
 
@@ -144,6 +145,7 @@ static const pqi_option node_table[] = {
                               "The certificates of --clients have to be ML-DSA then, official "
                               "miners are not served, and sources cannot be official nodes."),
     PQI_OPTION_KEY_ROTATION_DAYS(pqi_node_options),
+    PQI_OPTION_PASSPHRASE(pqi_node_options, passphrase_file),
     PQI_OPTION_AMNESIA(pqi_node_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
