@@ -1,5 +1,6 @@
 /* The options of pqlink node. */
 #include "base/clock.h"
+#include "cmd/amnesia.h"
 #include "cmd/node.h"
 #include "cmd/passphrase_option.h"
 
@@ -272,7 +273,11 @@ static pql_status node_check(const void *options, pql_error *err)
                         "--clients and --allow-v1 contradict each other: those official miners can "
                         "prove nothing, so everybody would get in.  Leave one of them out.");
     }
-    const pql_status status = authentication_check(o, err);
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir, o->passphrase_file};
+    pql_status status = pqi_amnesia_check(&o->security, &files, err);
+    if (status == PQL_OK) {
+        status = authentication_check(o, err);
+    }
     return status == PQL_OK ? source_check(o, err) : status;
 }
 

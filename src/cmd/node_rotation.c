@@ -216,6 +216,9 @@ static pql_status read_again(pqi_node_rotation *r, pql_error *err)
 void pqi_node_rotation_reload(pqi_node_rotation *r)
 {
     pql_error err = {0};
+    if (r->dir == NULL) {
+        return;
+    }
     if (read_again(r, &err) == PQL_OK) {
         pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", r->dir));
     } else {
@@ -365,6 +368,9 @@ static uint64_t next_change(const pqi_node_rotation *r)
 uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_t now)
 {
     pql_error err = {0};
+    if (r->dir == NULL) {
+        return UINT64_MAX;
+    }
     look_at_clock(r, now_unix, now);
     if (now < r->again) {
         return r->again;
@@ -390,7 +396,7 @@ pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir,
                                   const pqi_identity_keys *keys, uint64_t now_unix, uint64_t now,
                                   pql_error *err)
 {
-    *r = (pqi_node_rotation){.dir = dir, .keys = *keys};
+    *r = (pqi_node_rotation){.dir = dir, .keys = *keys, .opened = true};
     (void)pqi_age_clock_look(&r->clock, now_unix, now);
     (void)pthread_mutex_init(&r->lock, NULL);
     pql_status status = pqi_rotation_load(&r->in_use, dir, &r->keys, err);
@@ -422,12 +428,18 @@ void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days)
     r->days = days;
 }
 
+void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity)
+{
+    *r = (pqi_node_rotation){.opened = true, .in_use = {.current = identity}};
+    (void)pthread_mutex_init(&r->lock, NULL);
+}
+
 void pqi_node_rotation_close(pqi_node_rotation *r)
 {
-    if (r->dir != NULL) {
+    if (r->opened) {
         pqi_rotation_clear(&r->in_use);
         (void)pthread_mutex_destroy(&r->lock);
-        r->dir = NULL;
+        r->opened = false;
     }
 }
 

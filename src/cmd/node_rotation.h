@@ -23,17 +23,18 @@
 /* Members are for node_rotation.c alone, but |in_use| may be read by the thread that calls its
  * functions. */
 typedef struct pqi_node_rotation {
-    const char *dir;           /* borrowed */
+    const char *dir;           /* borrowed; NULL: the identity is in memory */
     pql_context *ctx;          /* borrowed; NULL before the start */
     pqi_node_service *service; /* borrowed */
     pqi_node_metrics *metrics; /* borrowed */
     pqi_identity_keys keys;    /* how they are read; its text is borrowed */
     pqi_rotation in_use;
     pthread_mutex_t lock; /* around changes of |in_use|, for the status */
-    bool warned;          /* the last warning before the switch was given */
-    uint64_t refused;     /* mark of a directory that was refused; 0: none */
-    uint64_t again;       /* monotonic ns before which nothing is tried after a failure */
-    uint64_t days;        /* --key-rotation-days; 0: off */
+    bool opened;
+    bool warned;      /* the last warning before the switch was given */
+    uint64_t refused; /* mark of a directory that was refused; 0: none */
+    uint64_t again;   /* monotonic ns before which nothing is tried after a failure */
+    uint64_t days;    /* --key-rotation-days; 0: off */
     pqi_age_clock clock;
     pqi_age_step expected; /* what comes next by age; changed under |lock| too */
 } pqi_node_rotation;
@@ -48,6 +49,10 @@ pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir,
 /* Replaces the post-quantum key when it is |days| in use; 0: not.  Any time after open, by the
  * thread of the ticks, the next of which acts on it. */
 void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days);
+
+/* The same of an identity in memory, which is taken over: nothing is ever read, nothing is ever
+ * due, and a reload changes nothing. */
+void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity);
 
 /* After the context that borrows the identities. */
 void pqi_node_rotation_close(pqi_node_rotation *r);

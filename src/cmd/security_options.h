@@ -60,7 +60,10 @@ extern const char *const pqi_authentication_names[];
     {.name = "amnesia",                                                                            \
      .kind = PQI_OPTION_FLAG,                                                                      \
      .at = PQI_AT(s, security.amnesia, bool),                                                      \
-     .hidden = true,                                                                               \
-     .help = "Write nothing to a disk, and keep secrets out of swap and core dumps."}
+     .help =                                                                                       \
+         "Write nothing to a disk: identity, known peers, secrets and chain are in memory, and "   \
+         "end with the process; so the fingerprint is another one at each start.  Memory "         \
+         "stays out of swap, which needs a high limit of locked memory, and there are no core "    \
+         "dumps."}
 
 #endif
