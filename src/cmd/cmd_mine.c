@@ -65,7 +65,8 @@ static pql_status open_identity(program *p, pql_error *err)
         return pqi_amnesia_identity("mine", &p->identity, err);
     }
     const char *dir = p->options->dir.text;
-    const pql_status status = pql_identity_open(&p->identity, dir, NULL, err);
+    const pql_identity_opts opts = {.passphrase_file = p->options->passphrase_file};
+    const pql_status status = pql_identity_open(&p->identity, dir, &opts, err);
     if (status != PQL_OK) {
         return status;
     }
