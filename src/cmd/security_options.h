@@ -34,7 +34,7 @@ extern const char *const pqi_authentication_names[];
      .fallback = "hybrid",                                                                         \
      .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
              "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
-             "classical only, cnsa-2.0 is ML-KEM-1024 with ML-DSA-87 on both sides and AES-256. "  \
+             "classical only, cnsa-2.0 is ML-KEM-1024 with ML-DSA-87 on both sides and AES-256.  " \
              "A name with a year stays what it is."}
 /* |note| is what that means for the command: a string literal of sentences. */
 #define PQI_OPTION_AUTHENTICATION(s, note)                                                         \
