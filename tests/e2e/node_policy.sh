@@ -33,6 +33,9 @@ expect 0 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blo
 expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
     --policy hybrid --log-format json
 contains "$dir/err" 'set the policy to cnsa-2.0 on this side'
+# The certificate can be looked at all the same.
+expect 0 fingerprint --remote "quic://127.0.0.1:$port"
+contains "$dir/out" "$pin"
 # A key that cannot sign ML-DSA-87 is an error at start, with the way out of it.
 expect 0 keygen --dir "$dir/weak" --sign ml-dsa-65
 expect 4 node --dir "$dir/weak" --listen quic://127.0.0.1:0 --admin off --policy cnsa-2.0
