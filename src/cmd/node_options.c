@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cmd/amnesia.h"
 #include "cmd/node.h"
+#include "cmd/passphrase_option.h"
 
 #include <string.h>
 
@@ -145,6 +146,7 @@ static const pqi_option node_table[] = {
                               "The certificates of --clients have to be ML-DSA then, official "
                               "miners are not served, and sources cannot be official nodes."),
     PQI_OPTION_KEY_ROTATION_DAYS(pqi_node_options),
+    PQI_OPTION_PASSPHRASE(pqi_node_options, passphrase_file),
     PQI_OPTION_AMNESIA(pqi_node_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
@@ -272,7 +274,7 @@ static pql_status node_check(const void *options, pql_error *err)
                         "--clients and --allow-v1 contradict each other: those official miners can "
                         "prove nothing, so everybody would get in.  Leave one of them out.");
     }
-    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir};
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir, o->passphrase_file};
     pql_status status = pqi_amnesia_check(&o->security, &files, err);
     if (status == PQL_OK) {
         status = authentication_check(o, err);

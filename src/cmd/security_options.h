@@ -23,6 +23,11 @@ extern const char *const pqi_authentication_names[];
 /* Most days between two rotations by age. */
 #define PQI_KEY_ROTATION_DAYS_MAX 3650
 
+/* Says in the log of |service| how well links are protected: the event security, with policy, where
+ * that comes from, authentication, amnesia, and days between rotations.  The thread that runs the
+ * command. */
+void pqi_security_log(const char *service, const pqi_security_options *options);
+
 /* Entries of an option table for the members of |security| (pqi_security_options) of the options
  * struct |s|. */
 #define PQI_OPTION_POLICY(s)                                                                       \

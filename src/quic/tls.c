@@ -63,13 +63,18 @@ static const pqi_policy_use *began_with(const pqi_quic_tls *tls, const SSL *ssl)
     return tls->use.server ? pqi_tls_server_use(ssl) : &tls->use;
 }
 
-/* By the policy that the handshake began with: what was not offered is no peer's fault. */
+/* ML-KEM was wanted only where it was so at the beginning, when groups were offered, and still is.
+ */
 static pqi_key_exchange key_exchange(const pqi_quic_tls *tls, const SSL *ssl)
 {
+    const pqi_policy_use *began = began_with(tls, ssl);
     if (pql_group_is_pq(SSL_get_group_id(ssl))) {
         return PQI_KEX_HYBRID;
     }
-    return pql_policy_wants_pq(began_with(tls, ssl)->policy) ? PQI_KEX_CLASSICAL : PQI_KEX_UNWANTED;
+    return pql_policy_wants_pq(began->policy) &&
+                   pql_policy_wants_pq(pqi_tls_newest_use(tls, began).policy)
+               ? PQI_KEX_CLASSICAL
+               : PQI_KEX_UNWANTED;
 }
 
 static const pqi_trust *trust_of(const pqi_quic_tls *tls, const SSL *ssl)
