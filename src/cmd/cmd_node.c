@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/expiry.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
@@ -41,6 +42,7 @@ typedef struct node {
     pqi_manager manager;
     unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
+    pqi_expiry expiry;
     pqi_store *store;
     uint64_t store_look_at;     /* monotonic ns */
     pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
@@ -368,6 +370,7 @@ static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
+        pqi_expiry_register(&n->expiry, SERVICE, n->rt.metrics);
         status = pqi_runtime_amnesia(&n->rt, n->options->security.amnesia, err);
     }
     if (status == PQL_OK) {
@@ -551,6 +554,7 @@ static pql_status serve(node *n, pql_error *err)
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
         const uint64_t store = tick_store(n, pqi_clock_monotonic());
         follow_rotation(n);
+        pqi_expiry_look(&n->expiry, n->rotation.in_use.current, pqi_clock_unix_ms() / MS_PER_SEC);
         const uint64_t others = earliest(watchdog, earliest(rotation, store));
         const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {
