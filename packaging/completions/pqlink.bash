@@ -138,7 +138,7 @@ _pqlink()
         --difficulty) return ;;
         --share-difficulty) return ;;
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --key-rotation-days) return ;;
         --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -167,7 +167,7 @@ _pqlink()
         --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --threads) return ;;
         --max-blocks) return ;;
-        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --admin) return ;;
         --bench-seconds) return ;;

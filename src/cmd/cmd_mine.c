@@ -315,6 +315,7 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     }
     pqi_runtime_block_signals();
     pqi_mine_view_start(&p.view, options);
+    pqi_security_log("mine", &options->security);
     pqi_manager_open(&p.manager, "mine");
     pql_status status = pqi_amnesia_begin("mine", &options->security, err);
     if (status == PQL_OK) {

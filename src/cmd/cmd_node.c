@@ -260,8 +260,8 @@ static pql_status write_classical_pin(node *n, pql_error *err)
 /* Why official miners cannot be served; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options)
 {
-    if (options->security.policy == PQL_POLICY_PQ_ONLY) {
-        return "The policy is pq-only, and official miners have no ML-KEM.";
+    if (pql_policy_needs_pq(options->security.policy)) {
+        return "The policy requires ML-KEM, and official miners have none.";
     }
     if (options->security.pq_authentication) {
         return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
@@ -581,6 +581,7 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     node n = {.options = options};
     const bool terminal = pqi_runtime_log(&options->log);
     pqi_runtime_block_signals();
+    pqi_security_log(SERVICE, &options->security);
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
     pqi_manager_open(&n.manager, SERVICE);
     pql_status status = pqi_amnesia_begin(SERVICE, &options->security, err);
