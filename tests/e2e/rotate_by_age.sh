@@ -30,6 +30,10 @@ by_age
 first=$pin
 status
 contains "$dir/status" "\"automatic\":{\"days\":1,\"prepare_at\":$((since + day - notice))"
+expect 0 rotate status --dir "$dir/node" --key-rotation-days 1 --json
+contains "$dir/out" "\"automatic\":{\"days\":1,\"prepare_at\":$((since + day - notice))"
+expect 0 rotate status --dir "$dir/node" --key-rotation-days 1
+contains "$dir/out" "A node with --key-rotation-days 1 prepares the next one at 2"
 kill -TERM "$node_pid"
 ends "$node_pid" 0
 
