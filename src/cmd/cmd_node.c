@@ -573,9 +573,16 @@ static void tell_policy(const node *n)
     }
 }
 
+static void set_rotation_days(void *service, uint64_t days)
+{
+    node *n = service;
+    pqi_node_rotation_by_age(&n->rotation, days);
+}
+
 static void reload_settings(node *n)
 {
-    pqi_security_live live = {.set_policy = set_policy, .service = n};
+    pqi_security_live live = {
+        .set_policy = set_policy, .set_rotation_days = set_rotation_days, .service = n};
     const pql_policy before = policy_of(n);
     (void)pqi_config_reload(SERVICE, &live);
     if (policy_of(n) != before) {

@@ -95,3 +95,20 @@ kill -TERM "$a_pid"
 ends "$a_pid" 0
 kill -TERM "$node_pid"
 ends "$node_pid" 0
+
+# ---- another age is taken over by SIGHUP ----
+conf() {
+    printf '[node]\nkey_rotation_days = %s\n' "$1" >"$dir/conf.new"
+    mv "$dir/conf.new" "$dir/pqlink.conf"
+}
+conf 90
+listen_port=$port start_node node --config "$dir/pqlink.conf"
+wait_for "$dir/node.log" '"event":"rotation_by_age","days":90'
+conf 30
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"rotation_by_age","days":30'
+conf 0
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"rotation_by_age","days":0'
+kill -TERM "$node_pid"
+ends "$node_pid" 0
