@@ -46,7 +46,13 @@ static pql_status outcome(const look *l, const pqi_url *url, pql_error *err)
 pql_status pqi_remote_look(pqi_remote *out, const pqi_url *url, const char *alpn,
                            uint64_t timeout_ns, pql_error *err)
 {
-    const pql_context_opts links = {.policy = PQL_POLICY_HYBRID, .workers = 1};
+    return pqi_remote_look_as(out, url, alpn, PQL_POLICY_HYBRID, timeout_ns, err);
+}
+
+pql_status pqi_remote_look_as(pqi_remote *out, const pqi_url *url, const char *alpn,
+                              pql_policy policy, uint64_t timeout_ns, pql_error *err)
+{
+    const pql_context_opts links = {.policy = policy, .workers = 1};
     const pql_peer peer = {.insecure = true};
     look l = {0};
     pql_context *ctx = NULL;

@@ -21,4 +21,8 @@ typedef struct pqi_remote {
 pql_status pqi_remote_look(pqi_remote *out, const pqi_url *url, const char *alpn,
                            uint64_t timeout_ns, pql_error *err);
 
+/* The same under |policy|: what a peer of that kind would meet. */
+pql_status pqi_remote_look_as(pqi_remote *out, const pqi_url *url, const char *alpn,
+                              pql_policy policy, uint64_t timeout_ns, pql_error *err);
+
 #endif
