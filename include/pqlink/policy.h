@@ -58,6 +58,9 @@ typedef struct pql_posture {
     pql_downgrade downgrade;
     uint64_t handshake_ns; /* from the first byte to the finished handshake, nanoseconds */
     unsigned round_trips;  /* client flights that waited for the server; 0 on a server */
+    /* The steps of the handshake that hold its public-key operations, nanoseconds of real time; 0:
+     * there was none.  See docs/metrics.md. */
+    uint64_t kex_ns, sign_ns, verify_ns;
 } pql_posture;
 
 /* Names for people, logs and metrics, such as "X25519MLKEM768", "ML-DSA-87",

@@ -30,7 +30,8 @@ typedef struct pqi_port {
     pql_listener *listener; /* NULL on a client */
     pql_link *link;         /* the client's link; NULL on a listener */
     pqi_quic_counters reported;
-    uint64_t wall_look_at; /* when the wall clock is looked at again */
+    pql_stream_counts streams; /* not reported yet */
+    uint64_t wall_look_at;     /* when the wall clock is looked at again */
 } pqi_port;
 
 struct pql_listener {
@@ -70,7 +71,6 @@ struct pql_context {
     pqi_servers *servers; /* what is remembered of those that links went to */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
-    atomic_uint_fast64_t next_link;
     atomic_size_t live;               /* links between open (or connect) and close */
     atomic_uint_fast64_t handed_over; /* datagrams that the kernel gave to the wrong worker */
     atomic_bool draining, closing;
@@ -111,6 +111,7 @@ struct pql_link {
     pqi_port *port;
     pqi_quic_conn *conn;
     uint64_t started;
+    uint64_t bytes_in, bytes_out; /* once the connection is gone */
     pql_posture posture;
     char alpn[256];
     char address[PQI_ADDRESS_TEXT_SIZE];
@@ -135,6 +136,8 @@ void pqi_port_free(pqi_port *port);
 extern const pqi_quic_events pqi_link_events;
 const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **owner);
 pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *handlers, void *user);
+/* Tells the observer that a handshake begins. */
+void pqi_link_started(const pql_link *link);
 /* Tells the owner that the link is over, once. */
 void pqi_link_finish(pql_link *link, const pql_close *why);
 

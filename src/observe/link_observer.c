@@ -1,13 +1,9 @@
 #include "observe/link_observer.h"
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "observe/link_log.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
-/* Lines about failed handshakes in a second. */
-#define FAILURES_PER_SEC 10
 /* A failed TLS handshake ends the connection with 0x100 + the alert (RFC 9001, 4.8). */
 #define CRYPTO_ERROR UINT64_C(0x100)
 #define ALERT_DECRYPT_ERROR 51            /* RFC 8446, 6.2: a signature that does not verify */
@@ -26,10 +22,16 @@ static pqi_label_transport transport_of(const pql_posture *posture)
     return PQI_TRANSPORT_QUIC;
 }
 
-static void count_signature(pqi_pq_metrics *m, uint16_t scheme)
+/* A resumed session has no signatures; its posture shows those of the first one. */
+static void count_signature(pqi_pq_metrics *m, pqi_label_crypto_op op, uint16_t scheme,
+                            uint64_t duration_ns)
 {
     if (scheme != 0) {
-        pqi_pq_metrics_signature(m, pqi_label_signature_of(scheme));
+        const pqi_label_signature algo = pqi_label_signature_of(scheme);
+        pqi_pq_metrics_signature(m, op, algo);
+        if (duration_ns != 0) {
+            pqi_pq_metrics_signature_time(m, op, algo, duration_ns);
+        }
     }
 }
 
@@ -49,8 +51,13 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
                                  .resumed = posture->resumed,
                                  .duration_ns = posture->handshake_ns,
                                  .round_trips = posture->round_trips});
-    count_signature(m, posture->own_signature);
-    count_signature(m, posture->peer_signature);
+    if (posture->kex_ns != 0) {
+        pqi_pq_metrics_kex_time(m, pqi_label_group_of(posture->group), posture->kex_ns);
+    }
+    if (!posture->resumed) {
+        count_signature(m, PQI_CRYPTO_SIGN, posture->own_signature, posture->sign_ns);
+        count_signature(m, PQI_CRYPTO_VERIFY, posture->peer_signature, posture->verify_ns);
+    }
     if (posture->downgrade != PQL_DOWNGRADE_NONE) {
         pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
     }
@@ -85,38 +92,20 @@ static pqi_label_reject reject_of(const pql_close *why, bool server)
     }
 }
 
-/* Strangers can make handshakes fail as fast as they like: at most FAILURES_PER_SEC lines a second
- * tell of it, and each says how many were left out before it. */
-static void log_failure(const pql_link_info *link, const pql_close *failure)
+static void on_link_start(const pql_link_info *link, void *user)
 {
-    static atomic_uint_fast64_t second;
-    static atomic_uint logged;
-    static atomic_uint left_out;
-    const uint64_t now = pqi_clock_monotonic() / PQI_NS_PER_SEC;
-    if (atomic_exchange(&second, now) != now) {
-        atomic_store(&logged, 0);
-    }
-    if (atomic_fetch_add(&logged, 1) >= FAILURES_PER_SEC) {
-        atomic_fetch_add(&left_out, 1);
-        return;
-    }
-    pqi_log(PQI_LOG_WARN, "link", "handshake_failed",
-            PQI_STR("role", link->server ? "server" : "client"), PQI_STR("address", link->address),
-            PQI_STR("status", pql_status_name(failure->status)),
-            PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
-            PQI_STR("reason", failure->reason), PQI_U64("left_out", atomic_exchange(&left_out, 0)),
-            PQI_U64("corr_id", link->id));
+    (void)user;
+    pqi_link_log_start(link);
 }
 
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
-    if (failure != NULL && link->server) {
-        log_failure(link, failure);
-    }
     if (failure == NULL) {
+        pqi_link_log_handshake(link);
         count_done(user, link->posture, link->server);
         return;
     }
+    pqi_link_log_failure(link, failure);
     if (is_alert(failure, ALERT_DECRYPT_ERROR) && !failure->by_peer) {
         pqi_pq_metrics_signature_failed(user, PQI_SIGFAIL_BAD_SIGNATURE);
     }
@@ -132,6 +121,7 @@ static void on_link_change(const pql_link_info *link, const pql_close *why, void
     const pqi_label_transport transport = transport_of(posture);
     const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));
     if (why != NULL) {
+        pqi_link_log_closed(link, why);
         pqi_pq_metrics_link_closed(user, transport, label);
         return;
     }
@@ -177,12 +167,22 @@ static void on_traffic(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams
     pqi_pq_metrics_datagrams(user, PQI_DIRECTION_OUT, datagrams_out);
 }
 
+static void on_streams(const pql_stream_counts *counts, void *user)
+{
+    pqi_pq_metrics_streams(user, PQI_TRANSPORT_QUIC, PQI_DIRECTION_IN, counts->opened_in,
+                           counts->closed_in);
+    pqi_pq_metrics_streams(user, PQI_TRANSPORT_QUIC, PQI_DIRECTION_OUT, counts->opened_out,
+                           counts->closed_out);
+}
+
 pql_observer pqi_link_observer(pqi_pq_metrics *metrics)
 {
-    return (pql_observer){.handshake = on_handshake,
+    return (pql_observer){.link_start = on_link_start,
+                          .handshake = on_handshake,
                           .link_change = on_link_change,
                           .reject = on_reject,
                           .strangers = on_strangers,
                           .traffic = on_traffic,
+                          .streams = on_streams,
                           .user = metrics};
 }

@@ -113,6 +113,7 @@ pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
     if (tls->keylog != NULL) {
         SSL_CTX_set_keylog_callback(ctx, log_key);
     }
+    pqi_tls_times_setup(ctx);
     const int quic = tls->use.server ? ngtcp2_crypto_boringssl_configure_server_context(ctx)
                                      : ngtcp2_crypto_boringssl_configure_client_context(ctx);
     if (quic != 0) {
@@ -384,6 +385,9 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
     posture->trust = peer->how;
     posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
     posture->own_signature = peer->own_scheme;
+    posture->kex_ns = peer->times.kex;
+    posture->sign_ns = peer->own_scheme == 0 ? 0 : peer->times.sign;
+    posture->verify_ns = posture->peer_signature == 0 ? 0 : peer->times.verify;
     const pql_status status = pqi_policy_judge(&tls->use, posture, err);
     if (tls->use.server && peer->compat && posture->downgrade == PQL_DOWNGRADE_PEER_CLASSICAL) {
         posture->downgrade = PQL_DOWNGRADE_COMPAT;

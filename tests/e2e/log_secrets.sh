@@ -29,14 +29,16 @@ ends "$node_pid" 0
 
 # From the opening to the end, on both sides.
 opened=$(json_field "$dir/node.log" link_open corr_id)
-for event in block_accepted link_closed; do
-    grep -F "\"event\":\"$event\"" "$dir/node.log" | grep -qF "\"corr_id\":$opened}" ||
+for event in accepted handshake block_accepted miner_gone link_closed; do
+    grep -F "\"event\":\"$event\"" "$dir/node.log" | grep -qF "\"corr_id\":\"$opened\"}" ||
         fail "$event has not the corr_id $opened of its link"
 done
-for event in connected job result disconnected; do
-    [ "$(json_field "$dir/good.log" $event corr_id)" = 1 ] || fail "$event of the miner has no corr_id"
+mined=$(json_field "$dir/good.log" connecting corr_id)
+for event in handshake connected job result disconnected link_closed; do
+    [ "$(json_field "$dir/good.log" $event corr_id)" = "$mined" ] || fail "$event of the miner has not the corr_id $mined"
 done
-grep -F '"event":"link_refused"' "$dir/node.log" | grep -q '"corr_id":[1-9]' ||
+[ "$mined" != "$opened" ] || fail "two processes share the corr_id $mined"
+grep -F '"event":"link_refused"' "$dir/node.log" | grep -q '"corr_id":"[0-9a-f]\{8\}-[1-9]' ||
     fail "the refused link has no corr_id"
 
 # What must not be said: tokens, and every line of every private key.
