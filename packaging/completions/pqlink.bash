@@ -108,7 +108,7 @@ _pqlink()
         --difficulty) return ;;
         --share-difficulty) return ;;
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
         --max-links-per-address) return ;;
@@ -133,7 +133,7 @@ _pqlink()
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --threads) return ;;
         --max-blocks) return ;;
-        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --admin) return ;;
         --bench-seconds) return ;;
         --status-interval) return ;;

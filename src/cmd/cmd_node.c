@@ -223,8 +223,8 @@ static pql_status write_classical_pin(node *n, pql_error *err)
 /* Why official miners cannot be served; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options)
 {
-    if (options->policy == PQL_POLICY_PQ_ONLY) {
-        return "The policy is pq-only, and official miners have no ML-KEM.";
+    if (pql_policy_needs_pq(options->policy)) {
+        return "The policy requires ML-KEM, and official miners have none.";
     }
     return options->clients_file == NULL || options->tokens_file != NULL
                ? NULL

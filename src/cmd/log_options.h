@@ -59,6 +59,7 @@ void pqi_log_level_apply(void *user, const void *value);
      .fallback = "hybrid",                                                                         \
      .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
              "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
-             "classical only."}
+             "classical only, cnsa-2.0 is ML-KEM-1024 with ML-DSA-87 on both sides and AES-256. "  \
+             "A name with a year stays what it is."}
 
 #endif

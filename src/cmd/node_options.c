@@ -234,10 +234,11 @@ static pql_status node_check(const void *options, pql_error *err)
                             "0.0.0.0 or [::]; names are for those who connect.");
         }
     }
-    if (o->allow_v1 && o->policy == PQL_POLICY_PQ_ONLY) {
+    if (o->allow_v1 && pql_policy_needs_pq(o->policy)) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "--allow-v1 and --policy pq-only contradict each other: official miners "
-                        "have no ML-KEM.  Leave one of them out.");
+                        "--allow-v1 and --policy %s contradict each other: official miners "
+                        "have no ML-KEM.  Leave one of them out.",
+                        pql_policy_name(o->policy));
     }
     if (o->allow_v1 && o->clients_file != NULL) {
         return pqi_fail(err, PQL_E_USAGE,

@@ -148,6 +148,9 @@ pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
         pqi_health_register(rt->health, rt->metrics);
         status = pqi_pq_metrics_new(&rt->links, rt->metrics, CRYPTO_VERSION, err);
     }
+    if (status == PQL_OK) {
+        status = pqi_process_metrics_new(&rt->process, rt->metrics, err);
+    }
     return status;
 }
 
@@ -171,6 +174,7 @@ void pqi_runtime_close(pqi_runtime *rt)
     pqi_admin_stop(rt->admin);
     pqi_pq_metrics_free(rt->links);
     pqi_metrics_free(rt->metrics);
+    pqi_process_metrics_free(rt->process);
     pqi_health_free(rt->health);
     *rt = (pqi_runtime){0};
 }

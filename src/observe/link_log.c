@@ -53,6 +53,16 @@ static const char *pq_of(const pql_posture *posture)
 /* The words of the configuration, for what the peer has shown that it can. */
 static const char *peer_mode_of(const pql_posture *posture)
 {
+    bool pq = false;
+    bool classical = (posture->peer_groups & PQL_OFFER_OTHER) != 0;
+    for (unsigned i = 0; i < PQL_GROUP_COUNT; i++) {
+        if ((posture->peer_groups & PQL_OFFER_BIT(i)) != 0) {
+            *(pql_group_is_pq(pql_group_at(i)) ? &pq : &classical) = true;
+        }
+    }
+    if (pq || classical) {
+        return pq && classical ? "hybrid" : pq ? "pq-only" : "off";
+    }
     if (posture->pq_key_exchange) {
         return "hybrid";
     }
@@ -119,7 +129,8 @@ void pqi_link_log_failure(const pql_link_info *link, const pql_close *failure)
         return;
     }
     pqi_log(PQI_LOG_WARN, SERVICE, "handshake_failed", PQI_STR("role", role_of(link)),
-            PQI_STR("address", link->address), PQI_STR("status", pql_status_name(failure->status)),
+            PQI_STR("address", link->address), PQI_STR("peer_mode", peer_mode_of(link->posture)),
+            PQI_STR("status", pql_status_name(failure->status)),
             PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
             PQI_STR("reason", failure->reason), PQI_F64("latency_ms", ms(link->age_ns)),
             PQI_U64("left_out", left_out), PQI_CORR(link->id));

@@ -98,8 +98,37 @@ static void on_link_start(const pql_link_info *link, void *user)
     pqi_link_log_start(link);
 }
 
+/* Several code points may have one label; it counts once for a handshake. */
+static void count_offers(pqi_pq_metrics *m, const pql_posture *posture)
+{
+    uint32_t groups = posture->peer_groups & PQL_OFFER_OTHER ? 1U << PQI_GROUP_OTHER : 0;
+    uint32_t signatures =
+        posture->peer_signatures & PQL_OFFER_OTHER ? 1U << PQI_SIGNATURE_OTHER : 0;
+    for (unsigned i = 0; i < PQL_GROUP_COUNT; i++) {
+        if ((posture->peer_groups & PQL_OFFER_BIT(i)) != 0) {
+            groups |= 1U << pqi_label_group_of(pql_group_at(i));
+        }
+    }
+    for (unsigned i = 0; i < PQL_SIGNATURE_COUNT; i++) {
+        if ((posture->peer_signatures & PQL_OFFER_BIT(i)) != 0) {
+            signatures |= 1U << pqi_label_signature_of(pql_signature_at(i));
+        }
+    }
+    for (unsigned label = 0; label < PQI_GROUP_COUNT; label++) {
+        if ((groups >> label & 1U) != 0) {
+            pqi_pq_metrics_offered_group(m, (pqi_label_group)label);
+        }
+    }
+    for (unsigned label = 0; label < PQI_SIGNATURE_COUNT; label++) {
+        if ((signatures >> label & 1U) != 0) {
+            pqi_pq_metrics_offered_signature(m, (pqi_label_signature)label);
+        }
+    }
+}
+
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
+    count_offers(user, link->posture);
     if (failure == NULL) {
         pqi_link_log_handshake(link);
         count_done(user, link->posture, link->server);

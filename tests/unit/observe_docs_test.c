@@ -6,6 +6,7 @@
 #include "observe/health.h"
 #include "observe/miner_metrics.h"
 #include "observe/pq_metrics.h"
+#include "observe/process_metrics.h"
 #include "observe/source_metrics.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ typedef struct everything {
     pqi_metrics *registry;
     pqi_health *health;
     pqi_pq_metrics *links;
+    pqi_process_metrics *process;
     pqi_node_metrics *node;
     pqi_mine_metrics *mine;
     pqi_source_metrics *source;
@@ -29,6 +31,7 @@ static everything register_everything(void)
     assert_int_equal(pqi_health_new(&e.health, NULL), PQL_OK);
     pqi_health_register(e.health, e.registry);
     assert_int_equal(pqi_pq_metrics_new(&e.links, e.registry, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_process_metrics_new(&e.process, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_node_metrics_new(&e.node, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_mine_metrics_new(&e.mine, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_source_metrics_new(&e.source, e.registry, NULL), PQL_OK);
@@ -42,6 +45,7 @@ static void free_everything(everything *e)
     pqi_node_metrics_free(e->node);
     pqi_pq_metrics_free(e->links);
     pqi_metrics_free(e->registry);
+    pqi_process_metrics_free(e->process);
     pqi_health_free(e->health);
 }
 
@@ -107,6 +111,9 @@ static void every_label_value_is_documented(void **state)
 
     assert_all_named(document, pqi_group_names, PQI_GROUP_COUNT);
     assert_all_named(document, pqi_signature_names, PQI_SIGNATURE_COUNT);
+    assert_all_named(document, pqi_kex_class_names, PQI_KEX_COUNT);
+    assert_all_named(document, pqi_signature_class_names, PQI_SIGCLASS_COUNT);
+    assert_all_named(document, pqi_answer_names, PQI_ANSWER_COUNT);
     assert_all_named(document, pqi_role_names, PQI_ROLE_COUNT);
     assert_all_named(document, pqi_transport_names, PQI_TRANSPORT_COUNT);
     assert_all_named(document, pqi_posture_names, PQI_POSTURE_COUNT);

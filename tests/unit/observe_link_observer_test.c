@@ -302,6 +302,31 @@ static void a_resumed_session_counts_no_signature(void **state)
     assert_exposed(w, "pq_signature_total{algo=\"ml-dsa\"} 0\n");
 }
 
+static void what_a_client_offered_is_counted_once_for_each_label(void **state)
+{
+    world *w = *state;
+    pql_posture offering = hybrid;
+    for (unsigned i = 0; i < PQL_GROUP_COUNT; i++) {
+        if (pql_group_at(i) == 0x11ec || pql_group_at(i) == 0x001d) {
+            offering.peer_groups |= PQL_OFFER_BIT(i);
+        }
+    }
+    offering.peer_groups |= PQL_OFFER_OTHER;
+    for (unsigned i = 0; i < PQL_SIGNATURE_COUNT; i++) {
+        offering.peer_signatures |= PQL_OFFER_BIT(i); /* several are RSA */
+    }
+
+    finish(w, &offering, true, NULL);
+    finish(w, &offering, true, &(pql_close){.status = PQL_E_TRUST});
+
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"x25519mlkem768\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"x25519\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"other\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"p256\"} 0\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"signature\",algo=\"rsa\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"signature\",algo=\"ml-dsa-87\"} 2\n");
+}
+
 static void streams_add_up_by_who_opened_them(void **state)
 {
     world *w = *state;
@@ -388,6 +413,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_operations_of_a_handshake_are_timed_by_algorithm, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_resumed_session_counts_no_signature, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_client_offered_is_counted_once_for_each_label, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(streams_add_up_by_who_opened_them, setup, teardown),
         cmocka_unit_test_setup_teardown(links_are_counted_while_they_live, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_without_authentication_is_counted_apart, setup,

@@ -7,6 +7,8 @@
 
 #define X25519 0x001d
 #define X25519MLKEM768 0x11ec
+#define SECP384R1MLKEM1024 0x11ed
+#define MLKEM1024 0x0202
 #define REFUSED 0
 
 /* The longest ClientHello that two QUIC Initial packets of 1,200 bytes carry, after headers,
@@ -77,24 +79,32 @@ static outcome connect_uses(const pqi_policy_use *client_use, const pqi_policy_u
     return o;
 }
 
-/* [client][server], indexed by pql_policy: hybrid, off, pq-only. */
-static const uint16_t expected_group[3][3] = {
-    {X25519MLKEM768, X25519, X25519MLKEM768},
-    {X25519, X25519, REFUSED},
-    {X25519MLKEM768, REFUSED, X25519MLKEM768},
+/* [client][server], indexed by pql_policy: hybrid, off, pq-only, cnsa-2.0. */
+#define WORDS 4u
+static const uint16_t expected_group[WORDS][WORDS] = {
+    {X25519MLKEM768, X25519, X25519MLKEM768, REFUSED},
+    {X25519, X25519, REFUSED, REFUSED},
+    {X25519MLKEM768, REFUSED, X25519MLKEM768, SECP384R1MLKEM1024},
+    {REFUSED, REFUSED, SECP384R1MLKEM1024, MLKEM1024},
 };
+
+/* The enum has the words first and then, in the same order, what they mean in 2026. */
+static unsigned word_of(pql_policy policy)
+{
+    return (unsigned)policy % WORDS;
+}
 
 static pql_downgrade expected_downgrade(pql_policy policy, uint16_t group)
 {
-    return policy == PQL_POLICY_HYBRID && group == X25519 ? PQL_DOWNGRADE_PEER_CLASSICAL
-                                                          : PQL_DOWNGRADE_NONE;
+    return word_of(policy) == PQL_POLICY_HYBRID && group == X25519 ? PQL_DOWNGRADE_PEER_CLASSICAL
+                                                                   : PQL_DOWNGRADE_NONE;
 }
 
 static void assert_cell(pql_policy client, pql_policy server, bool quic)
 {
     const pqi_policy_use client_use = {.policy = client, .quic = quic};
     const pqi_policy_use server_use = {.policy = server, .quic = quic, .server = true};
-    const uint16_t group = expected_group[client][server];
+    const uint16_t group = expected_group[word_of(client)][word_of(server)];
     const outcome o = connect_uses(&client_use, &server_use, PQL_LEAF_PQ);
     assert_int_equal(o.done, group != REFUSED);
     if (!o.done) {
@@ -105,7 +115,7 @@ static void assert_cell(pql_policy client, pql_policy server, bool quic)
     assert_int_equal(o.client.cipher, 0x1302);
     assert_int_equal(o.client_verdict, PQL_OK);
     assert_int_equal(o.server_verdict, PQL_OK);
-    assert_int_equal(o.client.pq_key_exchange, group == X25519MLKEM768);
+    assert_int_equal(o.client.pq_key_exchange, group != X25519);
     assert_true(o.client.pq_authentication);
     assert_true(o.server.pq_authentication);
     assert_int_equal(o.client.downgrade, expected_downgrade(client, group));
@@ -115,8 +125,8 @@ static void assert_cell(pql_policy client, pql_policy server, bool quic)
 static void every_pair_of_policies_meets_or_refuses_as_documented(void **state)
 {
     (void)state;
-    for (unsigned client = 0; client < 3; client++) {
-        for (unsigned server = 0; server < 3; server++) {
+    for (unsigned client = 0; client < PQL_POLICY_COUNT; client++) {
+        for (unsigned server = 0; server < PQL_POLICY_COUNT; server++) {
             assert_cell((pql_policy)client, (pql_policy)server, true);
             assert_cell((pql_policy)client, (pql_policy)server, false);
         }
@@ -140,7 +150,8 @@ static void a_server_takes_ml_kem_from_a_client_that_likes_x25519_better(void **
 
 static enum ssl_select_cert_result_t prefer_ciphers(const SSL_CLIENT_HELLO *hello)
 {
-    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+    return pqi_policy_prefer_ciphers(PQL_POLICY_HYBRID, hello) ? ssl_select_cert_success
+                                                               : ssl_select_cert_error;
 }
 
 /* The suite that a hybrid server uses with a client that likes |ciphers| in this order. */
@@ -207,7 +218,7 @@ static void tls_12_is_for_classical_peers_on_tcp_only(void **state)
 static void a_client_hello_fits_two_quic_datagrams(void **state)
 {
     (void)state;
-    for (unsigned policy = 0; policy < 3; policy++) {
+    for (unsigned policy = 0; policy < PQL_POLICY_COUNT; policy++) {
         const pqi_policy_use use = {.policy = (pql_policy)policy, .quic = true};
         SSL_CTX *ctx = handshake_config(&use, NULL, PQL_LEAF_PQ);
         SSL *ssl = SSL_new(ctx);
