@@ -6,6 +6,7 @@
 #include "net/url.h"
 #include "net/watch.h"
 #include "net/worker.h"
+#include "observe/metrics.h"
 #include "quic/endpoint.h"
 
 #include <pqlink/link.h>
@@ -15,6 +16,8 @@
 
 /* Addresses of one host name that are tried. */
 #define PQI_CONNECT_ADDRESSES 8
+/* Workers of a context at most. */
+#define PQI_CONTEXT_WORKERS_MAX 64
 
 /* A UDP socket with its QUIC endpoint on a worker: one per worker and listener, one per client
  * link. */
@@ -75,6 +78,7 @@ struct pql_context {
     atomic_size_t live;               /* links between open (or connect) and close */
     atomic_uint_fast64_t handed_over; /* datagrams that the kernel gave to the wrong worker */
     atomic_bool draining, closing;
+    pqi_metrics *registry; /* that asks for figures of the workers; NULL: none */
 };
 
 struct pql_stream {

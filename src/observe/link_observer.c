@@ -35,12 +35,19 @@ static void count_signature(pqi_pq_metrics *m, pqi_label_crypto_op op, uint16_t 
     }
 }
 
-static const pqi_label_downgrade downgrade_labels[] = {
-    [PQL_DOWNGRADE_NONE] = PQI_DOWNGRADE_OTHER,
-    [PQL_DOWNGRADE_PEER_CLASSICAL] = PQI_DOWNGRADE_PEER_GROUPS,
-    [PQL_DOWNGRADE_COMPAT] = PQI_DOWNGRADE_COMPAT,
-    [PQL_DOWNGRADE_RESUMED] = PQI_DOWNGRADE_RESUMED,
-};
+static pqi_label_downgrade downgrade_of(pql_downgrade reason)
+{
+    switch (reason) {
+    case PQL_DOWNGRADE_PEER_CLASSICAL:
+        return PQI_DOWNGRADE_PEER_GROUPS;
+    case PQL_DOWNGRADE_COMPAT:
+        return PQI_DOWNGRADE_COMPAT;
+    case PQL_DOWNGRADE_RESUMED:
+        return PQI_DOWNGRADE_RESUMED;
+    default:
+        return PQI_DOWNGRADE_OTHER;
+    }
+}
 
 static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool server)
 {
@@ -59,7 +66,7 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
         count_signature(m, PQI_CRYPTO_VERIFY, posture->peer_signature, posture->verify_ns);
     }
     if (posture->downgrade != PQL_DOWNGRADE_NONE) {
-        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_of(posture->downgrade));
     }
 }
 

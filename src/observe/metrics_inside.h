@@ -43,6 +43,7 @@ struct pqi_family {
     bool (*exists)(const unsigned *index);
     double (*compute)(void *user, unsigned series);
     void *user;
+    double *kept; /* values after pqi_metrics_detach; one per series */
     const uint64_t *bounds;
     unsigned bound_count;
     uint64_t scale;

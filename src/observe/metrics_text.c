@@ -157,6 +157,8 @@ static void put_series(text *t, const pqi_family *f, const pqi_series_set *set, 
         put_u64(t, pqi_counter_get(&set->counters[series]));
     } else if (set->gauges != NULL) {
         put_double(t, pqi_gauge_get(&set->gauges[series]));
+    } else if (f->compute == NULL) {
+        put_double(t, f->kept == NULL ? 0 : f->kept[series]);
     } else {
         put_double(t, f->compute(f->user, series));
     }

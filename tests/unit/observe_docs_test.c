@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "link/worker_metrics.h"
 #include "observe/health.h"
 #include "observe/miner_metrics.h"
 #include "observe/pq_metrics.h"
@@ -15,6 +16,7 @@
 #define DOCUMENT_MAX 100000
 
 typedef struct everything {
+    pql_context *ctx;
     pqi_metrics *registry;
     pqi_health *health;
     pqi_pq_metrics *links;
@@ -32,6 +34,9 @@ static everything register_everything(void)
     pqi_health_register(e.health, e.registry);
     assert_int_equal(pqi_pq_metrics_new(&e.links, e.registry, NULL, NULL), PQL_OK);
     assert_int_equal(pqi_process_metrics_new(&e.process, e.registry, NULL), PQL_OK);
+    const pql_context_opts one_worker = {.workers = 1};
+    assert_int_equal(pql_context_new(&e.ctx, &one_worker, NULL), PQL_OK);
+    assert_int_equal(pqi_worker_metrics(e.ctx, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_node_metrics_new(&e.node, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_mine_metrics_new(&e.mine, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_source_metrics_new(&e.source, e.registry, NULL), PQL_OK);
@@ -40,6 +45,7 @@ static everything register_everything(void)
 
 static void free_everything(everything *e)
 {
+    pql_context_free(e->ctx);
     pqi_source_metrics_free(e->source);
     pqi_mine_metrics_free(e->mine);
     pqi_node_metrics_free(e->node);
