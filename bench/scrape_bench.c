@@ -305,24 +305,39 @@ static pql_context *links_start(client *c, talk *talks, const server *s)
 
 typedef struct figures {
     double p50, p99;
+    double server_cpu; /* seconds */
     size_t messages;
 } figures;
 
-static figures measure(client *c, unsigned seconds)
+/* Processor seconds of another process, all of its threads. */
+static double cpu_of(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec used;
+    check(clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &used) == 0, "CPU clock");
+    return (double)used.tv_sec + (double)used.tv_nsec / (double)PQI_NS_PER_SEC;
+}
+
+static figures measure(client *c, const server *s, unsigned seconds)
 {
     sleep_ms(SETTLE_MS);
+    const double cpu = cpu_of(s->pid);
     atomic_store(&c->count, 0);
     atomic_store(&c->measuring, true);
     sleep_ms((uint64_t)seconds * 1000);
     atomic_store(&c->measuring, false);
+    const double used = cpu_of(s->pid) - cpu;
     sleep_ms(PERIOD_MS);
     const size_t count = atomic_load(&c->count);
     check(count > 0, "no message came back");
-    return (figures){
-        .p50 = quantile(c->us, count, 0.5), .p99 = quantile(c->us, count, 0.99), .messages = count};
+    return (figures){.p50 = quantile(c->us, count, 0.5),
+                     .p99 = quantile(c->us, count, 0.99),
+                     .server_cpu = used,
+                     .messages = count};
 }
 
 typedef struct results {
+    double quiet_cpu, scraped_cpu; /* seconds of the server's process, all rounds together */
     double quiet_p50[ROUNDS_MAX], quiet_p99[ROUNDS_MAX];
     double scraped_p50[ROUNDS_MAX], scraped_p99[ROUNDS_MAX];
     double ratio_p50[ROUNDS_MAX], ratio_p99[ROUNDS_MAX];
@@ -337,20 +352,22 @@ static void scraped_half(client *c, const server *s, const options *o, scraped *
     const unsigned long long before = atomic_load(&out->scrapes);
     const uint64_t begin = pqi_clock_monotonic();
     scrapers_start(pids, s, o->rate, out);
-    const figures f = measure(c, o->seconds);
+    const figures f = measure(c, s, o->seconds);
     const double took = (double)(pqi_clock_monotonic() - begin) / (double)PQI_NS_PER_SEC;
     r->per_second += (double)(atomic_load(&out->scrapes) - before) / took / o->rounds;
     for (unsigned i = 0; i < SCRAPERS; i++) {
         child_stop(pids[i]);
     }
+    r->scraped_cpu += f.server_cpu;
     r->scraped_p50[round] = f.p50;
     r->scraped_p99[round] = f.p99;
     r->messages += f.messages;
 }
 
-static void quiet_half(client *c, const options *o, results *r, unsigned round)
+static void quiet_half(client *c, const server *s, const options *o, results *r, unsigned round)
 {
-    const figures f = measure(c, o->seconds);
+    const figures f = measure(c, s, o->seconds);
+    r->quiet_cpu += f.server_cpu;
     r->quiet_p50[round] = f.p50;
     r->quiet_p99[round] = f.p99;
     r->messages += f.messages;
@@ -360,11 +377,11 @@ static void run_rounds(client *c, const server *s, const options *o, scraped *ou
 {
     for (unsigned i = 0; i < o->rounds; i++) {
         if (i % 2 == 0) {
-            quiet_half(c, o, r, i);
+            quiet_half(c, s, o, r, i);
             scraped_half(c, s, o, out, r, i);
         } else {
             scraped_half(c, s, o, out, r, i);
-            quiet_half(c, o, r, i);
+            quiet_half(c, s, o, r, i);
         }
         r->ratio_p50[i] = r->scraped_p50[i] / r->quiet_p50[i];
         r->ratio_p99[i] = r->scraped_p99[i] / r->quiet_p99[i];
@@ -378,16 +395,20 @@ static void report(const options *o, results *r, const scraped *out)
     const double scrapes = (double)atomic_load(&out->scrapes);
     const double bytes = (double)atomic_load(&out->bytes) / scrapes;
     const double us = (double)atomic_load(&out->busy_ns) / scrapes / (double)PQI_NS_PER_US;
+    const double cpu_us =
+        (r->scraped_cpu - r->quiet_cpu) / (double)o->rounds / o->seconds / r->per_second * 1e6;
     const double ratio = quantile(r->ratio_p99, o->rounds, 0.5);
     (void)fprintf(stderr,
-                  "%u links, %.0f scrapes/s of %.0f bytes, %.0f us each: p99 of a round trip "
+                  "%u links, %.0f scrapes/s of %.0f bytes, %.0f us each, %.0f us of the server's "
+                  "processor: p99 of a round trip "
                   "%.3f times that without (target %.2f)\n",
-                  o->links, r->per_second, bytes, us, ratio, TARGET);
+                  o->links, r->per_second, bytes, us, cpu_us, ratio, TARGET);
     (void)printf("{\"bench\":\"scrape\",\"links\":%u,\"workers\":%u,\"rounds\":%u,\"messages\":%zu,"
-                 "\"scrapes_per_second\":%.1f,\"scrape_bytes\":%.0f,\"scrape_us\":%.1f,"
+                 "\"scrapes_per_second\":%.1f,\"scrape_bytes\":%.0f,\"scrape_us\":%.1f,\"scrape_"
+                 "cpu_us\":%.1f,"
                  "\"p50_us\":%.1f,\"p50_scraped_us\":%.1f,\"p99_us\":%.1f,\"p99_scraped_us\":%.1f,"
                  "\"p50_ratio\":%.4f,\"p99_ratio\":%.4f,\"target_ratio\":%.2f}\n",
-                 o->links, o->workers, o->rounds, r->messages, r->per_second, bytes, us,
+                 o->links, o->workers, o->rounds, r->messages, r->per_second, bytes, us, cpu_us,
                  quantile(r->quiet_p50, o->rounds, 0.5), quantile(r->scraped_p50, o->rounds, 0.5),
                  quantile(r->quiet_p99, o->rounds, 0.5), quantile(r->scraped_p99, o->rounds, 0.5),
                  quantile(r->ratio_p50, o->rounds, 0.5), ratio, TARGET);
