@@ -205,11 +205,8 @@ static void on_cancelled(void *user, const char *reason)
 static void on_found(void *user, const pqi_solution *solution)
 {
     pqi_mine_view *view = user;
-    char nonce[PQI_MINER_NONCE_TEXT_SIZE];
-    pqi_miner_nonce_text(nonce, solution->nonce);
     SAY_BOUNDED(view, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
-                PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC),
-                PQI_STR("nonce", nonce));
+                PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC));
 }
 
 static void on_answered(void *user, const pqi_miner_ack *ack)

@@ -107,10 +107,9 @@ static void on_cancelled(void *user, const char *reason)
 static void on_sent(void *user, const pqi_solution *solution)
 {
     upstream *u = user;
-    char nonce[PQI_MINER_NONCE_TEXT_SIZE];
-    pqi_miner_nonce_text(nonce, solution->nonce);
     pqi_source_metrics_passed(u->opts.metrics);
-    SAY_BOUNDED(u, PQI_LOG_INFO, "result_passed", PQI_STR("nonce", nonce), PQI_CORR(u->corr_id));
+    SAY_BOUNDED(u, PQI_LOG_INFO, "result_passed", PQI_U64("hashes", solution->hashes),
+                PQI_CORR(u->corr_id));
 }
 
 static void on_answered(void *user, const pqi_miner_ack *ack)
