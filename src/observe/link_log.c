@@ -128,12 +128,17 @@ void pqi_link_log_failure(const pql_link_info *link, const pql_close *failure)
     if (!may_say(&failures, PQI_LINK_FAILURES_PER_SEC, &left_out)) {
         return;
     }
-    pqi_log(PQI_LOG_WARN, SERVICE, "handshake_failed", PQI_STR("role", role_of(link)),
-            PQI_STR("address", link->address), PQI_STR("peer_mode", peer_mode_of(link->posture)),
-            PQI_STR("status", pql_status_name(failure->status)),
-            PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
-            PQI_STR("reason", failure->reason), PQI_F64("latency_ms", ms(link->age_ns)),
-            PQI_U64("left_out", left_out), PQI_CORR(link->id));
+    /* A peer that had ML-KEM and now has not: somebody in between, or one that went back. */
+    const pql_downgrade downgrade = link->posture->downgrade;
+    const bool refused = downgrade == PQL_DOWNGRADE_REMEMBERED;
+    pqi_log(
+        refused ? PQI_LOG_ERROR : PQI_LOG_WARN, SERVICE,
+        refused ? "downgrade_refused" : "handshake_failed", PQI_STR("role", role_of(link)),
+        PQI_STR("address", link->address), PQI_STR("peer_mode", peer_mode_of(link->posture)),
+        PQI_STR("status", pql_status_name(failure->status)), PQI_BOOL("by_peer", failure->by_peer),
+        PQI_U64("code", failure->code), PQI_STR("reason", failure->reason),
+        PQI_STR("downgrade_reason", pql_downgrade_name(downgrade)),
+        PQI_F64("latency_ms", ms(link->age_ns)), PQI_U64("left_out", left_out), PQI_CORR(link->id));
 }
 
 void pqi_link_log_closed(const pql_link_info *link, const pql_close *why)

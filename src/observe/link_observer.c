@@ -1,6 +1,8 @@
 #include "observe/link_observer.h"
 
+#include "base/clock.h"
 #include "observe/link_log.h"
+#include "observe/link_table.h"
 
 #include <string.h>
 
@@ -44,8 +46,17 @@ static pqi_label_downgrade downgrade_of(pql_downgrade reason)
         return PQI_DOWNGRADE_COMPAT;
     case PQL_DOWNGRADE_RESUMED:
         return PQI_DOWNGRADE_RESUMED;
+    case PQL_DOWNGRADE_REMEMBERED:
+        return PQI_DOWNGRADE_REMEMBERED;
     default:
         return PQI_DOWNGRADE_OTHER;
+    }
+}
+
+static void count_downgrade(pqi_pq_metrics *m, const pql_posture *posture)
+{
+    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_of(posture->downgrade));
     }
 }
 
@@ -65,9 +76,7 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
         count_signature(m, PQI_CRYPTO_SIGN, posture->own_signature, posture->sign_ns);
         count_signature(m, PQI_CRYPTO_VERIFY, posture->peer_signature, posture->verify_ns);
     }
-    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
-        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_of(posture->downgrade));
-    }
+    count_downgrade(m, posture);
 }
 
 static bool is_alert(const pql_close *why, unsigned alert)
@@ -135,6 +144,7 @@ static void count_offers(pqi_pq_metrics *m, const pql_posture *posture)
 
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
+    pqi_link_table_handshake(pqi_pq_metrics_link_table(user), link, failure, pqi_clock_unix_ms());
     count_offers(user, link->posture);
     if (failure == NULL) {
         pqi_link_log_handshake(link);
@@ -142,6 +152,9 @@ static void on_handshake(const pql_link_info *link, const pql_close *failure, vo
         return;
     }
     pqi_link_log_failure(link, failure);
+    if (link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED) {
+        count_downgrade(user, link->posture);
+    }
     if (is_alert(failure, ALERT_DECRYPT_ERROR) && !failure->by_peer) {
         pqi_pq_metrics_signature_failed(user, PQI_SIGFAIL_BAD_SIGNATURE);
     }
@@ -153,6 +166,7 @@ static void on_handshake(const pql_link_info *link, const pql_close *failure, vo
 
 static void on_link_change(const pql_link_info *link, const pql_close *why, void *user)
 {
+    pqi_link_table_change(pqi_pq_metrics_link_table(user), link, why, pqi_clock_unix_ms());
     const pql_posture *posture = link->posture;
     const pqi_label_transport transport = transport_of(posture);
     const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));

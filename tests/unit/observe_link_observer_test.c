@@ -79,6 +79,18 @@ static void a_finished_handshake_counts_group_and_signature(void **state)
     assert_exposed(w, "pq_signature_total{algo=\"ml-dsa\"} 1\n");
 }
 
+static void a_resumed_handshake_counts_no_signature(void **state)
+{
+    world *w = *state;
+    pql_posture resumed = hybrid;
+    resumed.resumed = true;
+
+    finish(w, &resumed, false, NULL);
+
+    assert_exposed(w, "pq_handshake_total{algo=\"hybrid\",role=\"client\"} 1\n");
+    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa\"} 0\n");
+}
+
 static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **state)
 {
     world *w = *state;
@@ -290,18 +302,6 @@ static void the_operations_of_a_handshake_are_timed_by_algorithm(void **state)
     assert_exposed(w, "crypto_latency_seconds_count{op=\"sign\",algo=\"ml-dsa-87\"} 0\n");
 }
 
-static void a_resumed_session_counts_no_signature(void **state)
-{
-    world *w = *state;
-    pql_posture resumed = hybrid;
-    resumed.resumed = true;
-
-    finish(w, &resumed, false, NULL);
-
-    assert_exposed(w, "pq_handshake_total{algo=\"hybrid\",role=\"client\"} 1\n");
-    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa\"} 0\n");
-}
-
 static void what_a_client_offered_is_counted_once_for_each_label(void **state)
 {
     world *w = *state;
@@ -391,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_finished_handshake_counts_group_and_signature, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_resumed_handshake_counts_no_signature, setup, teardown),
         cmocka_unit_test_setup_teardown(a_classical_session_under_the_hybrid_policy_is_a_downgrade,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_peer_is_a_reject_for_trust, setup, teardown),
@@ -412,7 +413,6 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(the_operations_of_a_handshake_are_timed_by_algorithm, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_resumed_session_counts_no_signature, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_client_offered_is_counted_once_for_each_label, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(streams_add_up_by_who_opened_them, setup, teardown),

@@ -1,6 +1,7 @@
 /* Every policy against every other, in a real handshake, judged on both sides. */
 #include "test.h"
 
+#include "base/cursor.h"
 #include "handshake.h"
 
 #include <stdio.h>
@@ -236,6 +237,68 @@ static void a_client_hello_fits_two_quic_datagrams(void **state)
     }
 }
 
+#define EXTENSION_KEY_SHARE 51
+
+typedef struct shares {
+    uint16_t *groups;
+    size_t count, most;
+} shares;
+
+static enum ssl_select_cert_result_t note_shares(const SSL_CLIENT_HELLO *hello)
+{
+    shares *s = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
+    const uint8_t *data = NULL;
+    size_t len = 0;
+    pqi_reader r;
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_KEY_SHARE, &data, &len) != 1) {
+        return ssl_select_cert_success;
+    }
+    pqi_reader_init(&r, data, len);
+    (void)pqi_read_u16(&r);
+    while (pqi_reader_left(&r) > 0 && s->count < s->most) {
+        s->groups[s->count++] = pqi_read_u16(&r);
+        (void)pqi_read_bytes(&r, pqi_read_u16(&r));
+    }
+    return ssl_select_cert_success;
+}
+
+/* Groups of the key shares in a ClientHello of |policy|, in order; their number. */
+static size_t key_shares(pql_policy policy, uint16_t *groups, size_t most)
+{
+    const pqi_policy_use client_use = {.policy = policy, .quic = true};
+    const pqi_policy_use server_use = {.policy = policy, .quic = true, .server = true};
+    shares s = {groups, 0, most};
+    SSL_CTX *client_ctx = handshake_config(&client_use, NULL, PQL_LEAF_PQ);
+    SSL_CTX *server_ctx = handshake_config(&server_use, identity, PQL_LEAF_PQ);
+    SSL_CTX_set_app_data(server_ctx, &s);
+    SSL_CTX_set_select_certificate_cb(server_ctx, note_shares);
+    assert_true(connect_configs(client_ctx, &client_use, server_ctx, &server_use).done);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(server_ctx);
+    return s.count;
+}
+
+/* What each policy costs on the first flight, and which guess it makes. */
+static void a_client_sends_the_key_shares_that_its_policy_likes_best(void **state)
+{
+    (void)state;
+    static const struct {
+        pql_policy policy;
+        size_t count;
+        uint16_t groups[2];
+    } table[] = {{PQL_POLICY_HYBRID, 2, {X25519MLKEM768, X25519}},
+                 {PQL_POLICY_OFF, 1, {X25519}},
+                 {PQL_POLICY_PQ_ONLY, 1, {X25519MLKEM768}},
+                 {PQL_POLICY_CNSA_2_0, 1, {MLKEM1024}}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        uint16_t groups[4] = {0};
+        assert_int_equal(key_shares(table[i].policy, groups, 4), table[i].count);
+        for (size_t k = 0; k < table[i].count; k++) {
+            assert_int_equal(groups[k], table[i].groups[k]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +307,7 @@ int main(void)
         cmocka_unit_test(aes_128_is_for_clients_that_have_nothing_stronger),
         cmocka_unit_test(required_pq_authentication_refuses_a_classical_leaf),
         cmocka_unit_test(tls_12_is_for_classical_peers_on_tcp_only),
+        cmocka_unit_test(a_client_sends_the_key_shares_that_its_policy_likes_best),
         cmocka_unit_test(a_client_hello_fits_two_quic_datagrams),
     };
     return cmocka_run_group_tests(tests, make_identity, free_identity);
