@@ -227,7 +227,9 @@ static pql_status open_all(program *p, pql_error *err)
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(p->rt.health, p->ready_hashing);
-        status = pqi_runtime_admin(&p->rt, &p->options->admin, write_status, p, err);
+        status =
+            pqi_runtime_admin(&p->rt, &p->options->admin,
+                              &(pqi_runtime_views){"mine", write_status, write_status, p}, err);
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(p->rt.health, p->ready_started);

@@ -362,6 +362,17 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
+/* The same for the status page: bounded, however many miners there are. */
+static pql_status write_overview(void *user, pqi_buf *out, pql_error *err)
+{
+    node *n = user;
+    pql_status status = pqi_node_service_overview(n->service, out, err);
+    if (status == PQL_OK) {
+        status = pqi_node_rotation_add(&n->rotation, out, err);
+    }
+    return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
+}
+
 static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
@@ -393,7 +404,9 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
+        status =
+            pqi_runtime_admin(&n->rt, &n->options->admin,
+                              &(pqi_runtime_views){SERVICE, write_status, write_overview, n}, err);
     }
     return status;
 }

@@ -482,10 +482,12 @@ static json_t *automatic_json(const pqi_node_rotation *r)
 
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
 {
-    pql_status status = pqi_node_service_status(r->service, out, err);
-    if (status != PQL_OK) {
-        return status;
-    }
+    const pql_status status = pqi_node_service_status(r->service, out, err);
+    return status == PQL_OK ? pqi_node_rotation_add(r, out, err) : status;
+}
+
+pql_status pqi_node_rotation_add(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
+{
     pthread_mutex_lock(&r->lock);
     json_t *rotation = pqi_rotation_json(&r->in_use);
     if (rotation != NULL) {

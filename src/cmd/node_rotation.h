@@ -70,5 +70,7 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
 /* As the status function of a service, with a "rotation" member beside what |service_status|
  * writes.  Any thread. */
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err);
+/* Adds that member alone to the JSON object that |out| ends with.  Any thread. */
+pql_status pqi_node_rotation_add(pqi_node_rotation *r, pqi_buf *out, pql_error *err);
 
 #endif

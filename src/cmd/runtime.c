@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cmd/snapshot.h"
 #include "cmd/status_json.h"
 #include "crypto/self_test.h"
 #include "miner/pow.h"
@@ -134,7 +135,7 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
 static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
 {
     const pqi_runtime *rt = user;
-    pql_status status = rt->status(rt->status_user, out, err);
+    pql_status status = rt->views.status(rt->views.user, out, err);
     if (status == PQL_OK) {
         status = pqi_status_json_add(out, "open_links", pqi_link_table_links_json(rt->table), err);
     }
@@ -168,7 +169,7 @@ static pql_status self_test(pqi_runtime *rt, pql_error *err)
 
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
-    *rt = (pqi_runtime){.policy = policy, .main = pthread_self()};
+    *rt = (pqi_runtime){.policy = policy, .opened = pqi_clock_monotonic(), .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
     if (status == PQL_OK) {
         status = self_test(rt, err);
@@ -200,8 +201,13 @@ pql_status pqi_runtime_amnesia(pqi_runtime *rt, bool on, pql_error *err)
     return pqi_metrics_check(rt->metrics, err);
 }
 
-pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,
-                             void *user, pql_error *err)
+static pql_status snapshot_json(void *user, pqi_buf *out, pql_error *err)
+{
+    return pqi_snapshot_write(user, pqi_clock_unix_ms(), pqi_clock_monotonic(), out, err);
+}
+
+pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at,
+                             const pqi_runtime_views *views, pql_error *err)
 {
     const pqi_admin_opts opts = {.address = at->host,
                                  .port = at->port,
@@ -209,9 +215,9 @@ pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_
                                  .health = rt->health,
                                  .version_json = version_json,
                                  .status_json = status_json,
+                                 .snapshot_json = snapshot_json,
                                  .user = rt};
-    rt->status = status;
-    rt->status_user = user;
+    rt->views = *views;
     return at->off ? PQL_OK : pqi_admin_start(&rt->admin, &opts, err);
 }
 
