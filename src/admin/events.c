@@ -10,6 +10,9 @@
 #include <time.h>
 
 #define PERIOD PQI_NS_PER_SEC
+/* How long a stop waits for listeners to take the end of their stream; those that do not read are
+ * cut off then. */
+#define STOP_WAIT PQI_NS_PER_SEC
 /* What the server asks a listener for at a time. */
 #define BLOCK_SIZE 4096
 
@@ -132,6 +135,7 @@ static void on_free(void *user)
     if (e->count == 0) {
         release(e->latest); /* who comes later must not get an old one */
         e->latest = NULL;
+        (void)pthread_cond_signal(&e->change); /* a stop waits for it */
     }
     (void)pthread_mutex_unlock(&e->lock);
     free(l);
@@ -281,6 +285,12 @@ void pqi_events_stop(pqi_events *e)
     (void)pthread_cond_signal(&e->change);
     (void)pthread_mutex_unlock(&e->lock);
     (void)pthread_join(e->thread, NULL);
+    const uint64_t deadline = pqi_clock_monotonic() + STOP_WAIT;
+    (void)pthread_mutex_lock(&e->lock);
+    while (e->count > 0 && pqi_clock_monotonic() < deadline) {
+        wait_until(e, deadline);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
 }
 
 void pqi_events_free(pqi_events *e)

@@ -35,8 +35,9 @@ pql_status pqi_events_new(pqi_events **out, pqi_events_make make, void *user, pq
  * server's thread. */
 struct MHD_Response *pqi_events_response(pqi_events *events, struct MHD_Connection *connection);
 
-/* Makes no more snapshots and ends all listeners: to be called before the server is stopped, which
- * must find no connection suspended.  NULL is a no-op. */
+/* Makes no more snapshots and ends all streams: to be called before the server is stopped, which
+ * must find no connection suspended.  Waits up to a second for listeners that do not read.  Not on
+ * the server's thread.  NULL is a no-op. */
 void pqi_events_stop(pqi_events *events);
 
 /* After the server has stopped.  NULL is a no-op. */

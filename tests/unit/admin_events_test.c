@@ -237,9 +237,9 @@ static void a_stop_ends_the_listeners_in_order(void **state)
     w->admin = NULL;
 
     for (size_t i = 0; i < PQI_EVENTS_LISTENERS_MAX; i++) {
-        (void)read_until(w, fds[i], "\1", 1);
-        const int error = recv(fds[i], w->reply, 1, 0) == 0 ? 0 : 1;
-        assert_int_equal(error, 0);
+        /* The last chunk has no bytes (RFC 9112, section 7.1): nothing was cut off. */
+        assert_true(read_until(w, fds[i], "\r\n0\r\n\r\n", 1) ||
+                    strncmp(w->reply, "0\r\n\r\n", 5) == 0);
         (void)close(fds[i]);
     }
 }
