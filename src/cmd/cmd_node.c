@@ -364,6 +364,12 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
+static json_t *keys_json(void *user)
+{
+    node *n = user;
+    return pqi_node_rotation_keys(&n->rotation);
+}
+
 /* The same for the status page: bounded, however many miners there are. */
 static pql_status write_overview(void *user, pqi_buf *out, pql_error *err)
 {
@@ -406,9 +412,15 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status =
-            pqi_runtime_admin(&n->rt, &n->options->admin,
-                              &(pqi_runtime_views){SERVICE, write_status, write_overview, n}, err);
+        status = pqi_runtime_admin(
+            &n->rt, &n->options->admin,
+            &(pqi_runtime_views){.service = SERVICE,
+                                 .status = write_status,
+                                 .overview = write_overview,
+                                 .keys = keys_json,
+                                 .pq_authentication = n->options->security.pq_authentication,
+                                 .user = n},
+            err);
     }
     return status;
 }

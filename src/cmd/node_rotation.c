@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cmd/fingerprint.h"
 #include "cmd/rotation_view.h"
 #include "cmd/status_json.h"
 #include "identity/identity.h"
@@ -496,4 +497,12 @@ pql_status pqi_node_rotation_add(pqi_node_rotation *r, pqi_buf *out, pql_error *
     }
     pthread_mutex_unlock(&r->lock);
     return pqi_status_json_add(out, "rotation", rotation, err);
+}
+
+json_t *pqi_node_rotation_keys(pqi_node_rotation *r)
+{
+    pthread_mutex_lock(&r->lock);
+    json_t *keys = pqi_fingerprint_json(r->in_use.current);
+    pthread_mutex_unlock(&r->lock);
+    return keys;
 }

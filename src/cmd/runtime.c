@@ -4,13 +4,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cmd/facts.h"
 #include "cmd/snapshot.h"
 #include "cmd/status_json.h"
 #include "crypto/self_test.h"
 #include "miner/pow.h"
 
 #include <jansson.h>
-#include <ngtcp2/ngtcp2.h>
 #include <openssl/base.h>
 
 #include <errno.h>
@@ -113,18 +113,24 @@ void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const
     }
 }
 
+static json_t *keys_json(const pqi_runtime *rt)
+{
+    return rt->views.keys == NULL ? json_null() : rt->views.keys(rt->views.user);
+}
+
 /* The JSON of /version: what this program is made of and what it may negotiate. */
 static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
 {
     const pqi_runtime *rt = user;
     const pqi_pow_backend *backends[PQI_POW_BACKENDS_MAX];
     (void)pqi_pow_backends(backends);
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:[s, s, s], s:{s:b}}", "name", "pqlink",
-                  "version", PQLINK_VERSION, "policy", pql_policy_name(rt->policy), "built_with",
-                  "crypto", CRYPTO_VERSION, "quic", ngtcp2_version(0)->version_str, "pow",
-                  pqi_pow_backend_name(backends[0]), "algorithms", "X25519MLKEM768", "ML-DSA-87",
-                  "TLS_AES_256_GCM_SHA384", "features", "amnesia", (int)rt->amnesia);
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:{s:b}}", "name",
+                             "pqlink", "version", PQLINK_VERSION, "service", rt->views.service,
+                             "policy", pql_policy_name((pql_policy)rt->policy), "posture",
+                             pqi_posture_json((pql_policy)rt->policy, rt->views.pq_authentication),
+                             "keys", keys_json(rt), "build", pqi_build_json(), "dependencies",
+                             pqi_dependencies_json(), "pow", pqi_pow_backend_name(backends[0]),
+                             "features", "amnesia", (int)rt->amnesia);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));

@@ -9,6 +9,8 @@
 
 #include <pqlink/link.h>
 
+#include <jansson.h>
+
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -35,14 +37,18 @@ void pqi_runtime_shout(const char *service, const char *event, const char *sente
 /* Shouts when key logs or traces were asked for. */
 void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const char *qlog_dir);
 
-/* What a service tells of itself on the admin port.  Both functions may be called on two threads at
+/* What a service tells of itself on the admin port.  The functions may be called on two threads at
  * once. */
 typedef struct pqi_runtime_views {
     const char *service;   /* "node", "mine" */
     pqi_admin_json status; /* one JSON object with a member, for /status */
-    pqi_admin_json
-        overview; /* the same for the status page: bounded, however many peers there are */
-    void *user;   /* for both */
+    /* The same for the status page: bounded, however many peers there are. */
+    pqi_admin_json overview;
+    /* The fingerprints of the identity that peers are shown, as pqi_fingerprint_json; JSON null
+     * when there is none.  NULL: there never is. */
+    json_t *(*keys)(void *user);
+    bool pq_authentication; /* peers are asked for ML-DSA alone */
+    void *user;             /* for all of them */
 } pqi_runtime_views;
 
 /* Metrics, health and the admin port of one process. */

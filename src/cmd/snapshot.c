@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cmd/facts.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -38,8 +39,9 @@ static json_t *view_json(const pqi_runtime_views *views, pql_error *err)
 
 static json_t *posture_json(const pqi_runtime *rt)
 {
-    return json_pack("{s:s, s:b}", "policy", pql_policy_name(rt->policy), "amnesia",
-                     (int)rt->amnesia);
+    json_t *posture = pqi_posture_json((pql_policy)rt->policy, rt->views.pq_authentication);
+    (void)json_object_set_new(posture, "amnesia", json_boolean(rt->amnesia));
+    return posture;
 }
 
 pql_status pqi_snapshot_write(pqi_runtime *rt, uint64_t now_ms, uint64_t now, pqi_buf *out,
@@ -47,10 +49,12 @@ pql_status pqi_snapshot_write(pqi_runtime *rt, uint64_t now_ms, uint64_t now, pq
 {
     (void)pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the snapshot.");
     json_t *root = json_pack(
-        "{s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "now_ms", (json_int_t)now_ms,
+        "{s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "now_ms", (json_int_t)now_ms,
         "uptime_seconds", (json_int_t)((now - rt->opened) / PQI_NS_PER_SEC), "version",
         PQLINK_VERSION, "service", rt->views.service, "health", health_json(rt->health), "posture",
-        posture_json(rt), "links", pqi_link_table_links_json(rt->table), "downgrades",
+        posture_json(rt), "keys",
+        rt->views.keys == NULL ? json_null() : rt->views.keys(rt->views.user), "links",
+        pqi_link_table_links_json(rt->table), "downgrades",
         pqi_link_table_downgrades_json(rt->table), "handshakes",
         pqi_link_table_handshakes_json(rt->table), "view", view_json(&rt->views, err));
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);

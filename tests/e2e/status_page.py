@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Looks at the status page in a headless Chromium, over the DevTools protocol through a pipe.
 
-status_page.py CHROMIUM PROFILE URL STARTED SHOTS
+status_page.py CHROMIUM PROFILE NODE MINER STARTED SHOTS
 
-Checks the page at URL (of a node with one miner) on a phone and on a desk, creates the file STARTED, waits until a
-second miner's link appears without a reload, and leaves pictures in the directory SHOTS.  Exit status 0, or 1 with a
+Checks the page at the URL NODE (of a node with one miner) on a phone and on a desk, creates the file STARTED, waits
+until a second miner's link appears without a reload, and leaves pictures in the directory SHOTS.  Then checks the
+page of the first miner at the URL MINER.  Exit status 0, or 1 with a
 sentence.
 """
 
@@ -168,18 +169,28 @@ def keeps_text_text(browser):
           "the text of the links is not shown as it is")
 
 
+def shows_a_miner(browser):
+    browser.wait("document.getElementById('live') && document.getElementById('live').dataset.state === 'live'",
+                 "a snapshot of the miner")
+    browser.wait("document.getElementById('work').innerText.includes('mining')", "that the miner mines")
+    check(browser.value("document.getElementById('service').textContent") == "mine", "the page is not the miner's")
+    row = browser.value("document.querySelector('#links tr').innerText")
+    for text in ("to 127.0.0.1:", "X25519MLKEM768", "theirs ML-DSA-87", "pin"):
+        check(text in row, f"the miner's link does not say {text}: {row}")
+
+
 def heard_nothing_bad(browser, url):
     for event in browser.events:
         method, params = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
             asked = params["request"]["url"]
-            check(asked.startswith((url, "data:", "about:")), f"the page asked for {asked}")
+            check(asked.startswith((url, "data:")), f"the page asked for {asked}")
         check(method != "Runtime.exceptionThrown", f"a script failed: {params}")
         check(method != "Log.entryAdded" or params["entry"]["level"] != "error", f"the browser complains: {params}")
         check(method != "Runtime.consoleAPICalled", f"a script wrote to the console: {params}")
 
 
-def run(program, profile, url, started, shots):
+def run(program, profile, url, miner, started, shots):
     browser = Browser(program, profile)
     try:
         browser.open()
@@ -200,6 +211,11 @@ def run(program, profile, url, started, shots):
         browser.call("Emulation.setDeviceMetricsOverride", **PHONE)
         fits(browser, PHONE["width"])
         heard_nothing_bad(browser, url)
+        browser.events.clear()
+        browser.call("Page.navigate", url=miner)
+        shows_a_miner(browser)
+        fits(browser, PHONE["width"])
+        heard_nothing_bad(browser, miner)
     finally:
         browser.process.kill()
         browser.process.wait()

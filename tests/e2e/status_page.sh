@@ -15,10 +15,13 @@ command -v python3 >/dev/null || skip "the status page was not looked at: there 
 shots=${STATUS_PAGE_SHOTS:-$dir}
 
 start_node node --difficulty 300000 --block-time 1s
-start_miner first --name first
+"$PQLINK" mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --admin 127.0.0.1:0 --name first \
+    --log-format json 2>"$dir/first.log" &
+nodes="$nodes $!"
 wait_for "$dir/node.log" '"event":"link_open"'
-python3 "$(dirname "$0")/status_page.py" "$chromium" "$dir/profile" "http://127.0.0.1:$admin_port/" "$dir/started" \
-    "$shots" &
+miner_admin=$(json_field "$dir/first.log" started admin_port)
+python3 "$(dirname "$0")/status_page.py" "$chromium" "$dir/profile" "http://127.0.0.1:$admin_port/" \
+    "http://127.0.0.1:$miner_admin/" "$dir/started" "$shots" &
 page_pid=$!
 nodes="$nodes $page_pid"
 while [ ! -e "$dir/started" ] && kill -0 "$page_pid" 2>/dev/null; do

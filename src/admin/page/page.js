@@ -125,7 +125,9 @@ function drawPosture(p) {
   if (p.groups) rows.push(["Key exchange", p.groups.join(", ")]);
   if (p.signatures) rows.push(["Signatures taken", p.signatures.join(", ")]);
   if (p.ciphers) rows.push(["Ciphers", p.ciphers.join(", ")]);
-  if (p.authentication) rows.push(["Proof asked of peers", p.authentication]);
+  if (p.authentication) {
+    rows.push(["Proof asked of peers", p.authentication === "any" ? "any of these signatures" : "ML-DSA only"]);
+  }
   rows.push(["Amnesia", p.amnesia ? "on: nothing is written to a disk" : "off"]);
   facts("posture", rows);
 }
@@ -209,20 +211,20 @@ function leafRows(leaf, title) {
   return rows;
 }
 
-function drawKeys(rotation) {
-  byId("keys-section").hidden = !rotation;
-  if (!rotation) return;
+function drawKeys(keys, rotation) {
+  byId("keys-section").hidden = !keys;
+  if (!keys) return;
   const rows = [
-    ...leafRows(rotation.current.pq, "Post-quantum leaf"),
-    ...leafRows(rotation.current.classical, "Classical leaf"),
+    ...leafRows(keys.pq, "Post-quantum leaf"),
+    ...leafRows(keys.classical, "Classical leaf"),
   ];
-  const plan = rotation.state === "none" ? "none under way"
-    : rotation.state + (rotation.switch_at ? ", switch on " + day(rotation.switch_at) : "") +
-      (rotation.drop_at ? ", the old one goes on " + day(rotation.drop_at) : "");
-  rows.push(["Rotation", plan]);
-  const own = rotation.automatic;
-  if (own) {
-    rows.push(["By itself", "every " + own.days + " days" + (own.switch_at ? ", next on " + day(own.switch_at) : "")]);
+  if (rotation) {
+    rows.push(["Rotation", rotation.state === "none" ? "none under way"
+      : rotation.state + (rotation.switch_at ? ", switch on " + day(rotation.switch_at) : "") +
+        (rotation.drop_at ? ", the old one goes on " + day(rotation.drop_at) : "")]);
+    const own = rotation.automatic;
+    rows.push(["By age", own
+      ? "every " + own.days + " days" + (own.switch_at ? ", next on " + day(own.switch_at) : "") : "off"]);
   }
   facts("keys", rows);
 }
@@ -240,7 +242,7 @@ function draw(s) {
   else drawNode(s.view);
   drawLinks(s.links, s.now_ms);
   drawDowngrades(s.downgrades);
-  drawKeys(s.view.rotation);
+  drawKeys(s.keys, s.view.rotation);
   state();
 }
 
