@@ -124,13 +124,13 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
     const pqi_runtime *rt = user;
     const pqi_pow_backend *backends[PQI_POW_BACKENDS_MAX];
     (void)pqi_pow_backends(backends);
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:{s:b}}", "name",
-                             "pqlink", "version", PQLINK_VERSION, "service", rt->views.service,
-                             "policy", pql_policy_name((pql_policy)rt->policy), "posture",
-                             pqi_posture_json((pql_policy)rt->policy, rt->views.pq_authentication),
-                             "keys", keys_json(rt), "build", pqi_build_json(), "dependencies",
-                             pqi_dependencies_json(), "pow", pqi_pow_backend_name(backends[0]),
-                             "features", "amnesia", (int)rt->amnesia);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:{s:b}}", "name", "pqlink", "version",
+        PQLINK_VERSION, "service", rt->views.service, "policy",
+        pql_policy_name((pql_policy)atomic_load(&rt->policy)), "posture",
+        pqi_posture_json((pql_policy)atomic_load(&rt->policy), rt->views.pq_authentication), "keys",
+        keys_json(rt), "build", pqi_build_json(), "dependencies", pqi_dependencies_json(), "pow",
+        pqi_pow_backend_name(backends[0]), "features", "amnesia", (int)rt->amnesia);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
@@ -175,7 +175,8 @@ static pql_status self_test(pqi_runtime *rt, pql_error *err)
 
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
-    *rt = (pqi_runtime){.policy = policy, .opened = pqi_clock_monotonic(), .main = pthread_self()};
+    *rt = (pqi_runtime){
+        .policy = (unsigned)policy, .opened = pqi_clock_monotonic(), .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
     if (status == PQL_OK) {
         status = self_test(rt, err);

@@ -39,7 +39,8 @@ static json_t *view_json(const pqi_runtime_views *views, pql_error *err)
 
 static json_t *posture_json(const pqi_runtime *rt)
 {
-    json_t *posture = pqi_posture_json((pql_policy)rt->policy, rt->views.pq_authentication);
+    json_t *posture =
+        pqi_posture_json((pql_policy)atomic_load(&rt->policy), rt->views.pq_authentication);
     (void)json_object_set_new(posture, "amnesia", json_boolean(rt->amnesia));
     return posture;
 }
