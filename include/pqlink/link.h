@@ -85,9 +85,10 @@ typedef struct pql_context_opts {
     pql_identity *identity; /* borrowed until pql_context_set_identity or pql_context_free; needed
                                to listen */
     pql_policy policy;
-    unsigned workers;        /* 0: one per processor; at most 64 */
-    const uint8_t *secret;   /* 32 bytes that survive restarts: Retry, address tokens, stateless
-                                reset and tickets are derived from it; NULL: random */
+    unsigned workers;      /* 0: one per processor; at most 64 */
+    const uint8_t *secret; /* 32 bytes that survive restarts: Retry, address tokens, stateless
+                              reset and tickets are derived from it; NULL: random */
+    const struct pql_hybrid_memory *memory; /* of pinned peers; see trust.h; copied; NULL: none */
     const char *keylog_file; /* NULL: none.  Breaks the secrecy of every link: for debugging */
     const char *qlog_dir;    /* NULL: none */
     pql_observer observer;

@@ -48,6 +48,7 @@ typedef enum pql_downgrade {
     PQL_DOWNGRADE_COMPAT,         /* the same, in a protocol that our side serves with its classical
                                      leaf because its programs have nothing else */
     PQL_DOWNGRADE_RESUMED,        /* a ticket from a weaker session was resumed */
+    PQL_DOWNGRADE_REMEMBERED,     /* the peer was hybrid before, so the session was refused */
 } pql_downgrade;
 
 /* TLS code points are those of the IANA registries "TLS Supported Groups", "TLS SignatureScheme"
@@ -97,7 +98,8 @@ PQL_API const char *pql_downgrade_name(pql_downgrade reason);
 /* Reads the name of a policy, a word or a dated one.  PQL_E_USAGE otherwise, *out untouched. */
 PQL_API pql_status pql_policy_parse(pql_policy *out, const char *text, pql_error *err);
 
-/* The dated policy that |policy| stands for; itself where it is dated. */
+/* The dated policy that |policy| stands for; itself where it is dated, the strictest
+ * where there is none such. */
 PQL_API pql_policy pql_policy_dated(pql_policy policy);
 /* True when a session without ML-KEM is refused. */
 PQL_API bool pql_policy_needs_pq(pql_policy policy);

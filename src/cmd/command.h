@@ -19,6 +19,7 @@ typedef enum pqi_option_kind {
     PQI_OPTION_NUMBER,   /* uint64_t, within min and max */
     PQI_OPTION_DURATION, /* uint64_t nanoseconds, within min and max */
     PQI_OPTION_CHOICE,   /* unsigned or an enum: index into choices */
+    PQI_OPTION_EITHER,   /* bool: index into choices, of which there are two */
     PQI_OPTION_URL,      /* pqi_url */
     PQI_OPTION_ENDPOINT, /* pqi_endpoint */
     PQI_OPTION_CUSTOM,   /* what .parse makes of it */
@@ -39,16 +40,20 @@ typedef struct pqi_option {
     const char *help;           /* sentences */
     const char *fallback;       /* default as it would be typed; NULL: none, the member stays 0 */
     const char *env;            /* environment variable that stands in when the option is absent */
-    const char *const *choices; /* CHOICE only, ends with NULL */
+    const char *const *choices; /* CHOICE and EITHER only, ends with NULL */
     uint64_t min;               /* NUMBER, DURATION */
     uint64_t max;               /* NUMBER, DURATION */
     /* CUSTOM only: reads |value| into the options struct.  May refuse with PQL_E_USAGE. */
     pql_status (*parse)(void *options, const char *value, pql_error *err);
     /* Takes the value over into a program that runs, when a reload (cmd/config_reload.h) finds
      * another than before: |value| is the member in a new options struct, which goes away after
-     * the call; |user| is what the program gave to the reload.  Must not fail.  NULL: a new value
-     * needs a restart. */
+     * the call; |user| is what the program gave to the reload.  Must not fail.  NULL, and no
+     * |change| either: a new value needs a restart. */
     void (*apply)(void *user, const void *value);
+    /* The same for what can fail, in the place of |apply|: everything is then as it was, and the
+     * reload as a whole is refused.  Called again with the old value when another change of the
+     * same reload was refused after it. */
+    pql_status (*change)(void *user, const void *value, pql_error *err);
     pqi_option_kind kind;
     bool required;
     bool repeatable; /* CUSTOM only: .parse is called once per use */

@@ -1,5 +1,6 @@
 #include "identity/identity.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "identity/directory.h"
 #include "identity/import.h"
@@ -7,10 +8,13 @@
 #include "identity/rotation.h"
 
 #include <openssl/err.h>
+#include <openssl/x509.h>
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MS_PER_SEC 1000
 
 struct pql_identity {
     pqi_leaf leaves[2]; /* indexed by pql_leaf */
@@ -33,12 +37,14 @@ static pql_status make_leaves(pqi_leaf leaves[2], const pql_identity_opts *opts,
 }
 
 /* Reads the current identity of DIR, whatever rotation is under way there. */
-static pql_status load_current(pql_identity *id, const char *dir, pql_error *err)
+static pql_status load_current(pql_identity *id, const char *dir, const pql_identity_opts *opts,
+                               pql_error *err)
 {
     int fd = -1;
     pql_status status = pqi_rotation_enter(dir, false, &fd, err);
     if (status == PQL_OK) {
-        status = pqi_identity_load(dir, PQI_IDENTITY_CURRENT, id->leaves, err);
+        const pqi_identity_keys keys = {.passphrase_file = opts->passphrase_file};
+        status = pqi_identity_load(dir, PQI_IDENTITY_CURRENT, &keys, id->leaves, err);
         (void)close(fd);
     }
     return status;
@@ -50,7 +56,11 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
 {
     pql_status status = make_leaves(id->leaves, opts, err);
     if (status == PQL_OK) {
-        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, id->leaves, NULL, err);
+        char since[PQI_IDENTITY_NOTE_MAX];
+        pqi_rotation_since_format(pqi_clock_unix_ms() / MS_PER_SEC, since, sizeof(since));
+        const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = since};
+        const pqi_identity_keys keys = {.passphrase_file = opts->passphrase_file};
+        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, &keys, id->leaves, &note, err);
     }
     if (status == PQL_OK) {
         id->created = true;
@@ -62,14 +72,14 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
     pqi_error_clear(err);
     pqi_leaf_clear(&id->leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&id->leaves[PQL_LEAF_CLASSICAL]);
-    return load_current(id, dir, err);
+    return load_current(id, dir, opts, err);
 }
 
 static pql_status load_or_create(pql_identity *id, const char *dir, const pql_identity_opts *opts,
                                  pql_error *err)
 {
     pqi_identity_sweep(dir);
-    const pql_status status = load_current(id, dir, err);
+    const pql_status status = load_current(id, dir, opts, err);
     if (status == PQL_OK && opts->must_create) {
         return pqi_fail(err, PQL_E_EXISTS,
                         "There is an identity in %s already. Move %s/identity away to make a new "
@@ -182,6 +192,15 @@ uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf)
 size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf)
 {
     return CRYPTO_BUFFER_len(id->leaves[leaf].cert);
+}
+
+bool pqi_identity_is_self_signed(const pql_identity *id, pql_leaf leaf)
+{
+    X509 *cert = X509_parse_from_buffer(id->leaves[leaf].cert);
+    const bool same =
+        cert != NULL && X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
+    X509_free(cert);
+    return same;
 }
 
 pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_ctx, pql_error *err)

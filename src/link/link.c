@@ -114,6 +114,9 @@ static void on_closed(pqi_quic_conn *conn, const pql_close *why)
 {
     pql_link *link = link_of(conn);
     pqi_port *port = link->port;
+    if (!atomic_load(&link->open)) {
+        link->posture = *pqi_quic_conn_posture(conn); /* as far as it came */
+    }
     link->conn = NULL;
     link->port = NULL;
     if (!atomic_load(&link->open)) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "observe/link_table.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -38,7 +39,15 @@ static const pqi_label_downgrade downgrade_labels[] = {
     [PQL_DOWNGRADE_PEER_CLASSICAL] = PQI_DOWNGRADE_PEER_GROUPS,
     [PQL_DOWNGRADE_COMPAT] = PQI_DOWNGRADE_COMPAT,
     [PQL_DOWNGRADE_RESUMED] = PQI_DOWNGRADE_RESUMED,
+    [PQL_DOWNGRADE_REMEMBERED] = PQI_DOWNGRADE_REMEMBERED,
 };
+
+static void count_downgrade(pqi_pq_metrics *m, const pql_posture *posture)
+{
+    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
+    }
+}
 
 static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool server)
 {
@@ -53,9 +62,7 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
         count_signature(m, posture->own_signature);
         count_signature(m, posture->peer_signature);
     }
-    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
-        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
-    }
+    count_downgrade(m, posture);
 }
 
 static bool is_alert(const pql_close *why, unsigned alert)
@@ -102,22 +109,32 @@ static void log_failure(const pql_link_info *link, const pql_close *failure)
         atomic_fetch_add(&left_out, 1);
         return;
     }
-    pqi_log(PQI_LOG_WARN, "link", "handshake_failed",
+    const pql_downgrade downgrade = link->posture->downgrade;
+    const bool refused = downgrade == PQL_DOWNGRADE_REMEMBERED;
+    pqi_log(refused ? PQI_LOG_ERROR : PQI_LOG_WARN, "link",
+            refused ? "downgrade_refused" : "handshake_failed",
             PQI_STR("role", link->server ? "server" : "client"), PQI_STR("address", link->address),
             PQI_STR("status", pql_status_name(failure->status)),
             PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
-            PQI_STR("reason", failure->reason), PQI_U64("left_out", atomic_exchange(&left_out, 0)),
-            PQI_U64("corr_id", link->id));
+            PQI_STR("reason", failure->reason),
+            PQI_STR("downgrade_reason", pql_downgrade_name(downgrade)),
+            PQI_U64("left_out", atomic_exchange(&left_out, 0)), PQI_U64("corr_id", link->id));
 }
 
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
-    if (failure != NULL && link->server) {
+    pqi_link_table_handshake(pqi_pq_metrics_link_table(user), link, failure, pqi_clock_unix_ms());
+    /* Clients say themselves why they have no link; that a known node turned classical is worth a
+     * line of its own. */
+    if (failure != NULL && (link->server || link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED)) {
         log_failure(link, failure);
     }
     if (failure == NULL) {
         count_done(user, link->posture, link->server);
         return;
+    }
+    if (link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED) {
+        count_downgrade(user, link->posture);
     }
     if (is_alert(failure, ALERT_DECRYPT_ERROR) && !failure->by_peer) {
         pqi_pq_metrics_signature_failed(user, PQI_SIGFAIL_BAD_SIGNATURE);
@@ -130,6 +147,7 @@ static void on_handshake(const pql_link_info *link, const pql_close *failure, vo
 
 static void on_link_change(const pql_link_info *link, const pql_close *why, void *user)
 {
+    pqi_link_table_change(pqi_pq_metrics_link_table(user), link, why, pqi_clock_unix_ms());
     const pql_posture *posture = link->posture;
     const pqi_label_transport transport = transport_of(posture);
     const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));

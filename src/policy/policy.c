@@ -115,6 +115,13 @@ static pql_downgrade downgrade_of(const pqi_policy_row *row, const pql_posture *
 pql_status pqi_policy_check_group(pql_policy policy, uint16_t group, pql_error *err)
 {
     const unsigned least = pqi_policy_row_of(policy)->least_ml_kem;
+    if (pqi_offer_group_bit(group) == PQL_OFFER_OTHER) {
+        /* None at all: a session that was resumed without a key exchange of its own. */
+        return pqi_fail(err, PQL_E_POLICY,
+                        "The session has no key exchange that is known here (number 0x%04x). "
+                        "Update the older side.",
+                        (unsigned)group);
+    }
     if (pqi_group_ml_kem(group) >= least) {
         return PQL_OK;
     }

@@ -114,7 +114,7 @@ bool pqi_policy_row_takes(const pqi_policy_row *row, uint16_t scheme)
 
 pql_policy pql_policy_dated(pql_policy policy)
 {
-    return (size_t)policy < COUNT(policies) ? policies[policy].dated : policy;
+    return (size_t)policy < COUNT(policies) ? policies[policy].dated : PQL_POLICY_CNSA_2_0_2026;
 }
 
 bool pql_policy_needs_pq(pql_policy policy)

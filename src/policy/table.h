@@ -22,18 +22,18 @@ typedef enum pqi_policy_kind {
 
 typedef struct pqi_policy_row {
     const char *name;
-    pqi_policy_kind kind;
     const char *groups;         /* in order of preference, as the TLS library names them */
     const char *groups_tls12;   /* the same where TLS 1.2 may be negotiated */
-    unsigned least_ml_kem;      /* parameter set that a session has at least; 0: none is needed */
-    bool refuses_ml_kem;        /* a session with ML-KEM is refused */
     const char *ciphers;        /* suites of TLS 1.3 */
     const char *ciphers_strong; /* those without AES-128, for a peer that has one of them */
     const char *ciphers_tls12;  /* NULL: no TLS 1.2, on TCP neither */
-    bool aes_128;               /* TLS_AES_128_GCM_SHA256 may be used */
+    pqi_policy_kind kind;
+    unsigned least_ml_kem; /* parameter set that a session has at least; 0: none is needed */
     /* Signatures that are accepted from a peer, in order of preference; 0 ends a list. */
     uint16_t schemes[PQI_POLICY_SCHEMES];
     uint16_t schemes_tls12[PQI_POLICY_SCHEMES]; /* besides, with TLS 1.2 */
+    bool refuses_ml_kem;                        /* a session with ML-KEM is refused */
+    bool aes_128;                               /* TLS_AES_128_GCM_SHA256 may be used */
     bool pq_authentication; /* the schemes bind our own side too, and CA files are not taken */
 } pqi_policy_row;
 

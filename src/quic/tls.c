@@ -63,6 +63,25 @@ static const pqi_policy_use *began_with(const pqi_quic_tls *tls, const SSL *ssl)
     return tls->use.server ? pqi_tls_server_use(ssl) : &tls->use;
 }
 
+/* ML-KEM was wanted only where it was so at the beginning, when groups were offered, and still is.
+ */
+static pqi_key_exchange key_exchange(const pqi_quic_tls *tls, const SSL *ssl)
+{
+    const pqi_policy_use *began = began_with(tls, ssl);
+    if (pql_group_is_pq(SSL_get_group_id(ssl))) {
+        return PQI_KEX_HYBRID;
+    }
+    return pql_policy_wants_pq(began->policy) &&
+                   pql_policy_wants_pq(pqi_tls_newest_use(tls, began).policy)
+               ? PQI_KEX_CLASSICAL
+               : PQI_KEX_UNWANTED;
+}
+
+static const pqi_trust *trust_of(const pqi_quic_tls *tls, const SSL *ssl)
+{
+    return tls->use.server ? pqi_tls_server_clients(ssl) : tls->trust;
+}
+
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
 enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
 {
@@ -76,10 +95,10 @@ enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
         *out_alert = SSL_AD_INSUFFICIENT_SECURITY;
         return ssl_verify_invalid;
     }
-    const bool hybrid = pql_group_is_pq(SSL_get_group_id(ssl));
-    const pqi_trust *trust = tls->use.server ? pqi_tls_server_clients(ssl) : tls->trust;
-    const pql_status status = pqi_trust_check(trust, &chain, peer->host, peer->host_port,
-                                              peer->now_unix, hybrid, &peer->how, &peer->refusal);
+    const pql_status status =
+        pqi_trust_check(trust_of(tls, ssl), &chain, peer->host, peer->host_port, peer->now_unix,
+                        key_exchange(tls, ssl), &peer->how, &peer->refusal);
+    peer->downgraded = status == PQL_E_POLICY;
     if (status != PQL_OK) {
         *out_alert = pqi_trust_alert(status);
         return ssl_verify_invalid;
@@ -294,6 +313,7 @@ static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts,
     if (status != PQL_OK) {
         return status;
     }
+    pqi_trust_use_memory(tls->trust, opts->memory);
     SSL_CTX_set_custom_verify(tls->client, SSL_VERIFY_PEER, pqi_tls_verify);
     setup_resumption(tls, opts);
     status = setup_hint(tls, opts, err);
@@ -315,6 +335,9 @@ pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, p
     tls->newest_policy = opts->newest_policy;
     tls->keylog = opts->keylog;
     tls->keylog_user = opts->keylog_user;
+    if (opts->memory != NULL) {
+        tls->memory = *opts->memory;
+    }
     tls->refusals = opts->refusals;
     tls->refusal_count = opts->refusal_count;
     pql_status status = copy_alpn(tls, opts, err);
@@ -379,15 +402,18 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
 pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
                                pql_error *err)
 {
-    pqi_chain chain = {0};
+    const pqi_chain chain = {
+        .count = 1, .known = true, .of_cert = peer->shown_cert, .of_spki = peer->shown_spki};
     if (tls->use.server) {
         pqi_tls_server_took(ssl, peer);
-        return PQL_OK;
     }
-    collect_chain(ssl, &chain);
-    const pql_status status = pqi_trust_settle(tls->trust, &chain, peer->host_port,
-                                               pql_group_is_pq(SSL_get_group_id(ssl)), err);
+    if (!peer->shown) {
+        return PQL_OK; /* a client without a certificate, and who needs none */
+    }
+    const pql_status status =
+        pqi_trust_settle(trust_of(tls, ssl), &chain, peer->host_port, key_exchange(tls, ssl), err);
     peer->settled = status == PQL_OK;
+    peer->downgraded = status == PQL_E_POLICY;
     return status;
 }
 

@@ -35,7 +35,7 @@ static pqi_rotation load(const char *dir)
 {
     pqi_rotation all;
     pql_error err = {0};
-    must(pqi_rotation_load(&all, dir, &err), &err);
+    must(pqi_rotation_load(&all, dir, NULL, &err), &err);
     return all;
 }
 
@@ -50,7 +50,7 @@ static void make_identity(const char *dir)
 static void prepare_with(const char *dir, const pqi_rotation_opts *opts)
 {
     pql_error err = {0};
-    must(pqi_rotation_prepare(dir, opts, &err), &err);
+    must(pqi_rotation_prepare(dir, NULL, opts, &err), &err);
 }
 
 /* An identity with another one prepared; answers what was there right then. */
@@ -64,7 +64,7 @@ static pqi_rotation make_prepared(const char *dir)
 static void switch_now(const char *dir)
 {
     pql_error err = {0};
-    must(pqi_rotation_switch(dir, NOW, NULL, &err), &err);
+    must(pqi_rotation_switch(dir, NULL, NOW, NULL, &err), &err);
 }
 
 static bool is_there(const char *dir, const char *name)
@@ -80,9 +80,10 @@ static void move(const char *dir, const char *from, const char *to)
 
 static void write_plan(const char *dir, const char *name, const pqi_rotation_plan *plan)
 {
-    char text[PQI_IDENTITY_PLAN_MAX];
+    char text[PQI_IDENTITY_NOTE_MAX];
     pqi_rotation_plan_format(plan, text, sizeof(text));
-    assert_int_equal(pqi_identity_plan_write(dir, name, text, NULL), PQL_OK);
+    const pqi_identity_note note = {.file = PQI_IDENTITY_PLAN, .text = text};
+    assert_int_equal(pqi_identity_note_write(dir, name, &note, NULL), PQL_OK);
 }
 
 /* After a switch of what |before| showed. */
@@ -192,7 +193,7 @@ static void what_was_prepared_is_not_prepared_again(void **state)
     const char *dir = *state;
     pqi_rotation before = make_prepared(dir);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_EXISTS);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, &err), PQL_E_EXISTS);
     assert_non_null(strstr(err.message, "rotate cancel"));
     assert_not_switched(dir, &before);
     pqi_rotation_clear(&before);
@@ -204,7 +205,7 @@ static void nothing_is_prepared_while_an_overlap_lasts(void **state)
     pqi_rotation before = make_prepared(dir);
     switch_now(dir);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_EXISTS);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, &err), PQL_E_EXISTS);
     assert_non_null(strstr(err.message, "rotate finish"));
     assert_switched(dir, &before);
     pqi_rotation_clear(&before);
@@ -216,19 +217,19 @@ static void a_plan_out_of_bounds_is_refused(void **state)
     make_identity(dir);
     pqi_rotation_opts opts = pq_only;
     opts.plan.keep = 0;
-    assert_int_equal(pqi_rotation_prepare(dir, &opts, NULL), PQL_E_USAGE);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &opts, NULL), PQL_E_USAGE);
     opts.plan.keep = PQI_ROTATION_KEEP_MAX + 1;
-    assert_int_equal(pqi_rotation_prepare(dir, &opts, NULL), PQL_E_USAGE);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &opts, NULL), PQL_E_USAGE);
     opts = pq_only;
     opts.pq = false;
-    assert_int_equal(pqi_rotation_prepare(dir, &opts, NULL), PQL_E_USAGE);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &opts, NULL), PQL_E_USAGE);
     assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
 
 static void nothing_is_prepared_where_there_is_no_identity(void **state)
 {
     const char *dir = *state;
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, NULL), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, NULL), PQL_E_IDENTITY);
     assert_false(is_there(dir, PQI_IDENTITY_CURRENT));
     assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
@@ -274,7 +275,7 @@ static void what_is_not_there_cannot_be_switched_cancelled_or_finished(void **st
 {
     const char *dir = *state;
     make_identity(dir);
-    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL, NULL), PQL_E_NOT_FOUND);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, NULL, NULL), PQL_E_NOT_FOUND);
     assert_int_equal(pqi_rotation_cancel(dir, NULL), PQL_E_NOT_FOUND);
     assert_int_equal(pqi_rotation_finish(dir, NULL, NULL), PQL_E_NOT_FOUND);
 }
@@ -285,14 +286,14 @@ static void a_switch_by_a_plan_that_was_changed_meanwhile_changes_nothing(void *
     pqi_rotation before = make_prepared(dir);
     assert_int_equal(pqi_rotation_cancel(dir, NULL), PQL_OK);
     prepare_with(dir, &pq_only); /* the same plan, for another identity */
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &before, NULL), PQL_E_STATE);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, &before, NULL), PQL_E_STATE);
     pqi_rotation now = load(dir);
     assert_true(pqi_rotation_same(now.current, before.current));
     assert_non_null(now.next);
     now.plan.switch_at++; /* the same identity, at another time */
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &now, NULL), PQL_E_STATE);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, &now, NULL), PQL_E_STATE);
     now.plan.switch_at--;
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &now, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, &now, NULL), PQL_OK);
     pqi_rotation_clear(&now);
     pqi_rotation_clear(&before);
 }
@@ -415,9 +416,9 @@ static void kill_a_rotator(const char *dir, unsigned turn)
     const pid_t child = fork();
     if (child == 0) {
         for (uint64_t i = 0;; i++) {
-            (void)pqi_rotation_switch(dir, NOW, NULL, NULL);
+            (void)pqi_rotation_switch(dir, NULL, NOW, NULL, NULL);
             (void)pqi_rotation_finish(dir, NULL, NULL);
-            (void)pqi_rotation_prepare(dir, &pq_only, NULL);
+            (void)pqi_rotation_prepare(dir, NULL, &pq_only, NULL);
         }
     }
     assert_true(child > 0);
@@ -447,7 +448,7 @@ static void assert_identity_error(const char *dir, const char *words)
 {
     pqi_rotation all;
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_load(&all, dir, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_load(&all, dir, NULL, &err), PQL_E_IDENTITY);
     assert_null(all.current);
     assert_non_null(strstr(err.message, words));
 }
@@ -473,7 +474,7 @@ static void a_next_identity_that_is_not_whole_is_never_switched_to(void **state)
     pqi_rotation before = make_prepared(dir);
     assert_int_equal(unlink(in_dir(dir, PQI_IDENTITY_NEXT "/pq-key.pem")), 0);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, NULL, &err), PQL_E_IDENTITY);
     assert_non_null(strstr(err.message, "pq-key.pem"));
     assert_non_null(strstr(err.message, "rotate cancel"));
     pql_identity *id = NULL; /* the one in use is untouched */
@@ -519,7 +520,7 @@ static void keys_are_not_made_for_a_directory_of_another_user(void **state)
         skip();
     }
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, &err), PQL_E_IDENTITY);
     assert_non_null(strstr(err.message, "sudo -u"));
     assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
@@ -533,7 +534,7 @@ static void a_directory_that_is_being_changed_is_waited_for(void **state)
     const pid_t child = fork(); /* its copy of fd shares the lock, and closes with it */
     if (child == 0) {
         (void)close(fd);
-        _exit(pqi_rotation_switch(dir, NOW, NULL, NULL) == PQL_OK ? 0 : 1);
+        _exit(pqi_rotation_switch(dir, NULL, NOW, NULL, NULL) == PQL_OK ? 0 : 1);
     }
     struct stat st;
     assert_int_equal(stat(in_dir(dir, PQI_IDENTITY_NEXT), &st), 0);
@@ -552,11 +553,44 @@ static void a_plan_survives_its_text(void **state)
 {
     (void)state;
     const pqi_rotation_plan plan = {.switch_at = SWITCH_AT, .keep = KEEP, .drop_at = NOW};
+    pqi_rotation_plan by_age = plan;
+    by_age.by_age = PQI_ROTATION_DAYS_MAX;
     pqi_rotation_plan again;
-    char text[PQI_IDENTITY_PLAN_MAX];
+    char text[PQI_IDENTITY_NOTE_MAX];
     pqi_rotation_plan_format(&plan, text, sizeof(text));
     assert_int_equal(pqi_rotation_plan_parse(&again, text, NULL), PQL_OK);
     assert_memory_equal(&plan, &again, sizeof(plan));
+    pqi_rotation_plan_format(&by_age, text, sizeof(text));
+    assert_int_equal(pqi_rotation_plan_parse(&again, text, NULL), PQL_OK);
+    assert_memory_equal(&by_age, &again, sizeof(plan));
+}
+
+static void only_one_line_says_since_when(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "", "since", "since 1", "since 1\n\n", "since -1\n", "since 99999999999999\n", "since\n1\n",
+    };
+    char text[PQI_IDENTITY_NOTE_MAX];
+    uint64_t since = 0;
+    pqi_rotation_since_format(NOW, text, sizeof(text));
+    assert_int_equal(pqi_rotation_since_parse(&since, text, NULL), PQL_OK);
+    assert_true(since == NOW);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(pqi_rotation_since_parse(&since, bad[i], NULL), PQL_E_IDENTITY);
+        assert_true(since == 0);
+    }
+}
+
+static void a_note_that_cannot_be_read_keeps_nobody_from_the_identity(void **state)
+{
+    const char *dir = *state;
+    make_identity(dir);
+    const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = "yesterday\n"};
+    assert_int_equal(pqi_identity_note_write(dir, PQI_IDENTITY_CURRENT, &note, NULL), PQL_OK);
+    pqi_rotation all = load(dir);
+    assert_true(all.since == 0);
+    pqi_rotation_clear(&all);
 }
 
 static void anything_else_is_no_plan(void **state)
@@ -572,6 +606,9 @@ static void anything_else_is_no_plan(void **state)
         "switch_at \nkeep 2\ndrop_at 3\n",
         "switch_at 1\nkeep 99999999999\ndrop_at 3\n",
         "switch_at 18446744073709551616\nkeep 2\ndrop_at 3\n",
+        "switch_at 1\nkeep 2\ndrop_at 3\nby_age 0\n",
+        "switch_at 1\nkeep 2\ndrop_at 3\nby_age 3651\n",
+        "switch_at 1\nkeep 2\ndrop_at 3\nby_age 1\n\n",
         "switch_at 000000000000000000000000000001\nkeep 2\ndrop_at 3\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -584,6 +621,8 @@ static void anything_else_is_no_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_one_line_says_since_when),
+        DIR_TEST(a_note_that_cannot_be_read_keeps_nobody_from_the_identity),
         DIR_TEST(preparing_changes_the_pq_leaf_and_nothing_that_is_in_use),
         DIR_TEST(the_classical_leaf_alone_can_be_rotated),
         DIR_TEST(a_kept_key_keeps_the_fingerprint_of_the_key_in_both_leaves),

@@ -71,15 +71,11 @@ static void client_data(pql_stream *stream, const uint8_t *data, size_t len, boo
     }
 }
 
-static void on_handshake(const pql_posture *posture, bool server, uint64_t link_id,
-                         const char *address, const pql_close *failure, void *user)
+static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
-    (void)server;
-    (void)link_id;
-    (void)address;
     end *e = user;
     if (failure != NULL) {
-        SEEN(e, (e->failed++, e->failure = *failure, e->posture = *posture));
+        SEEN(e, (e->failed++, e->failure = *failure, e->posture = *link->posture));
     }
 }
 
@@ -399,6 +395,33 @@ static void without_a_common_group_both_sides_read_what_to_change(void **state)
         pql_context_free(client);
         pql_context_free(server);
     }
+}
+
+static void without_a_common_signature_both_sides_read_what_to_change(void **state)
+{
+    (void)state;
+    end failures = END;
+    end on_server = END;
+    end e = END;
+    char url[64];
+    pql_context *server = new_context(identity, PQL_POLICY_HYBRID, &failures);
+    pql_context *client = new_context(NULL, PQL_POLICY_HYBRID, NULL);
+    const pql_peer peer = {.pins = pins, .pin_count = 4};
+    const pql_connect_opts opts = {
+        .alpn = ALPN, .handlers = &client_handlers, .user = &e, .pq_authentication = true};
+    (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u",
+                   (unsigned)listen_as(server, &on_server, PQL_LEAF_CLASSICAL));
+    assert_int_equal(pql_connect(client, url, &peer, &opts, NULL, NULL), PQL_OK);
+    WAIT_UNTIL(&e, e.closed == 1);
+    WAIT_UNTIL(&failures, failures.failed == 1);
+    assert_int_equal(e.why.status, PQL_E_POLICY);
+    assert_int_equal(e.why.code, CODE_HANDSHAKE_FAILURE);
+    assert_non_null(strstr(e.why.reason, "signatures that this side can verify"));
+    assert_int_equal(failures.failure.status, PQL_E_POLICY);
+    assert_non_null(strstr(failures.failure.reason, "ecdsa_secp256r1_sha256"));
+    assert_non_null(strstr(failures.failure.reason, "ML-DSA-87"));
+    pql_context_free(client);
+    pql_context_free(server);
 }
 
 static bool has_group(const pql_posture *posture, uint16_t group)
@@ -723,6 +746,7 @@ int main(void)
         cmocka_unit_test(a_policy_that_one_listener_cannot_keep_changes_nothing),
         cmocka_unit_test(cnsa_wants_ml_dsa_87_of_every_identity),
         cmocka_unit_test(without_a_common_group_both_sides_read_what_to_change),
+        cmocka_unit_test(without_a_common_signature_both_sides_read_what_to_change),
         cmocka_unit_test(a_server_knows_what_was_supported_beside_what_was_negotiated),
         cmocka_unit_test(sessions_of_a_weaker_policy_are_not_resumed_under_a_stronger_one),
         cmocka_unit_test(a_server_alone_refuses_tickets_of_its_weaker_time),
