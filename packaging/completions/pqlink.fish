@@ -134,6 +134,12 @@ complete -c pqlink -n '__fish_seen_subcommand_from key; and __fish_seen_subcomma
 complete -c pqlink -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from passphrase' -l passphrase-file -r -F -d 'A file with one line, the passphrase until now'
 complete -c pqlink -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from passphrase' -l new-passphrase-file -r -F -d 'A file with one line, the passphrase from now on'
 complete -c pqlink -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from passphrase' -l config -r -F -d 'Configuration file, see pqlink.conf(5); none reads no file'
+complete -c pqlink -n '__fish_use_subcommand' -a drill
+complete -c pqlink -n '__fish_seen_subcommand_from drill' -a classical-break -d 'Drill the day on which classical key exchange is broken'
+complete -c pqlink -n '__fish_seen_subcommand_from drill; and __fish_seen_subcommand_from classical-break' -l dir -x -a '(__fish_complete_directories)' -d 'Directory of the running node'
+complete -c pqlink -n '__fish_seen_subcommand_from drill; and __fish_seen_subcommand_from classical-break' -l for -x -d 'How long the node stays pq-only'
+complete -c pqlink -n '__fish_seen_subcommand_from drill; and __fish_seen_subcommand_from classical-break' -l json -d 'Print the report as one JSON object'
+complete -c pqlink -n '__fish_seen_subcommand_from drill; and __fish_seen_subcommand_from classical-break' -l config -r -F -d 'Configuration file, see pqlink.conf(5); none reads no file'
 complete -c pqlink -n '__fish_use_subcommand' -a version -d 'Show the version, and those of the libraries within'
 complete -c pqlink -n '__fish_seen_subcommand_from version' -l json -d 'Print one JSON object'
 complete -c pqlink -n '__fish_seen_subcommand_from version' -l self-test -d 'Ask the cryptography for known answers first, as every start of node and mine does'

@@ -7,6 +7,7 @@
 #include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
+#include "cmd/node_control.h"
 #include "cmd/node_rotation.h"
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
@@ -54,6 +55,7 @@ typedef struct node {
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
     pqi_node_clients clients;
+    pqi_node_control control;
 } node;
 
 /* That of now. */
@@ -373,6 +375,61 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
+/* All or nothing: what miners get, and what is asked of the source. */
+static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
+{
+    node *n = service;
+    pql_status status = pql_context_set_policy(n->ctx, policy, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = pqi_node_upstream_set_policy(&n->upstream, policy, err);
+    if (status != PQL_OK) {
+        /* It was that of the listeners until now, so they take it. */
+        (void)pql_context_set_policy(n->ctx, policy_of(n), NULL);
+        return status;
+    }
+    atomic_store(&n->rt.policy, (unsigned)policy);
+    pqi_node_service_policy_changed(n->service);
+    return PQL_OK;
+}
+
+/* What 'pqlink drill' has to know to look at this node as a peer and as its monitoring does. */
+static json_t *control_facts(void *service)
+{
+    const node *n = service;
+    pql_fingerprint fp;
+    char pin[PQL_FINGERPRINT_SIZE];
+    char admin[PQI_HOST_SIZE + sizeof("[]:65535")] = "off";
+    json_t *listen = json_array();
+    pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_fingerprint_format(&fp, pin);
+    if (n->rt.admin != NULL) {
+        const bool v6 = n->options->admin.host_kind == PQI_HOST_IPV6;
+        (void)snprintf(admin, sizeof(admin), "%s%s%s:%u", v6 ? "[" : "", n->options->admin.host,
+                       v6 ? "]" : "", (unsigned)pqi_admin_port(n->rt.admin));
+    }
+    for (size_t i = 0; i < n->options->listen_count; i++) {
+        (void)json_array_append_new(listen,
+                                    json_pack("{s:s, s:i}", "url", n->options->listen[i].text,
+                                              "port", (int)pql_listener_port(n->listeners[i])));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "service", SERVICE, "fingerprint", pin, "alpn",
+                     pqi_miner_alpn(PQI_MINER_PQ1), "admin", admin, "listen", listen);
+}
+
+static pql_status open_control(node *n, pql_error *err)
+{
+    const pqi_node_control_opts opts = {.dir = n->options->security.amnesia ? NULL
+                                                                            : n->options->dir.text,
+                                        .rt = &n->rt,
+                                        .policy = n->options->security.policy,
+                                        .set_policy = set_policy,
+                                        .facts = control_facts,
+                                        .service = n};
+    return pqi_node_control_open(&n->control, &opts, err);
+}
+
 static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
@@ -406,11 +463,12 @@ static pql_status node_open(node *n, pql_error *err)
     if (status == PQL_OK) {
         status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
     }
-    return status;
+    return status == PQL_OK ? open_control(n, err) : status;
 }
 
 static void node_close(node *n)
 {
+    pqi_node_control_close(&n->control);
     pqi_admin_stop(n->rt.admin);
     n->rt.admin = NULL;
     pql_context_free(n->ctx);
@@ -536,25 +594,6 @@ static uint64_t earliest(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* All or nothing: what miners get, and what is asked of the source. */
-static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
-{
-    node *n = service;
-    pql_status status = pql_context_set_policy(n->ctx, policy, err);
-    if (status != PQL_OK) {
-        return status;
-    }
-    status = pqi_node_upstream_set_policy(&n->upstream, policy, err);
-    if (status != PQL_OK) {
-        /* It was that of the listeners until now, so they take it. */
-        (void)pql_context_set_policy(n->ctx, policy_of(n), NULL);
-        return status;
-    }
-    atomic_store(&n->rt.policy, (unsigned)policy);
-    pqi_node_service_policy_changed(n->service);
-    return PQL_OK;
-}
-
 /* What holds now, and who is not served under it. */
 static void tell_policy(const node *n)
 {
@@ -570,9 +609,14 @@ static void tell_policy(const node *n)
     }
 }
 
+static pql_status set_settings_policy(void *service, pql_policy policy, pql_error *err)
+{
+    return pqi_node_control_settings(&((node *)service)->control, policy, err);
+}
+
 static void reload_settings(node *n)
 {
-    pqi_security_live live = {.set_policy = set_policy, .service = n};
+    pqi_security_live live = {.set_policy = set_settings_policy, .service = n};
     const pql_policy before = policy_of(n);
     (void)pqi_config_reload(SERVICE, &live);
     if (policy_of(n) != before) {
@@ -603,8 +647,9 @@ static pql_status serve(node *n, pql_error *err)
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
         const uint64_t store = tick_store(n, pqi_clock_monotonic());
+        const uint64_t control = pqi_node_control_tick(&n->control, pqi_clock_monotonic());
         follow_rotation(n);
-        const uint64_t others = earliest(watchdog, earliest(rotation, store));
+        const uint64_t others = earliest(earliest(watchdog, control), earliest(rotation, store));
         const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {
             reload(n);
@@ -617,6 +662,7 @@ static pql_status serve(node *n, pql_error *err)
 
 static void stop(node *n)
 {
+    pqi_node_control_close(&n->control);
     pqi_manager_stopping(&n->manager, "Telling miners to go elsewhere.");
     pqi_health_set_failed(n->rt.health, n->ready_draining, "The node is shutting down.");
     pqi_node_service_drain(n->service);

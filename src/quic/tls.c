@@ -404,6 +404,7 @@ pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic
 {
     const pqi_chain chain = {
         .count = 1, .known = true, .of_cert = peer->shown_cert, .of_spki = peer->shown_spki};
+    pqi_error_clear(&peer->refusal); /* what the server expected to fail did not */
     if (tls->use.server) {
         pqi_tls_server_took(ssl, peer);
     }
