@@ -156,7 +156,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --amnesia --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -171,6 +171,8 @@ _pqlink()
         --share-difficulty) return ;;
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
+        --key-rotation-days) return ;;
         --admin) return ;;
         --workers) return ;;
         --max-links-per-address) return ;;
@@ -183,7 +185,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --threads --max-blocks --policy --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --threads --max-blocks --policy --authentication --amnesia --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
@@ -196,6 +198,7 @@ _pqlink()
         --threads) return ;;
         --max-blocks) return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --admin) return ;;
         --bench-seconds) return ;;
         --status-interval) return ;;
@@ -226,15 +229,16 @@ _pqlink()
         esac
         ;;
     'forget '*)
-        words+=' --node --dir --config --help'
+        words+=' --node --pin --dir --config --help'
         case $prev in
         --node) return ;;
+        --pin) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'version '*)
-        words+=' --json --help'
+        words+=' --json --self-test --help'
         case $prev in
         esac
         ;;

@@ -1,6 +1,7 @@
 /* pqlink mine: runs the miner until somebody or something ends it. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
@@ -29,6 +30,8 @@ typedef struct program {
     pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
+    pqi_hybrid_marks *hybrid; /* pinned nodes that had ML-KEM; as links want it: */
+    pql_hybrid_memory memory;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
@@ -57,6 +60,9 @@ static pql_status open_identity(program *p, pql_error *err)
     char text[PQL_FINGERPRINT_SIZE];
     if (!p->options->identity) {
         return PQL_OK;
+    }
+    if (p->options->security.amnesia) {
+        return pqi_amnesia_identity("mine", &p->identity, err);
     }
     const char *dir = p->options->dir.text;
     const pql_status status = pql_identity_open(&p->identity, dir, NULL, err);
@@ -157,10 +163,12 @@ static pql_status start_service(program *p, pql_error *err)
         .timing = {.probe = o->login.probe_ns},
         .name = o->name,
         .identity = p->identity,
-        .links = {.policy = o->policy,
+        .links = {.policy = o->security.policy,
+                  .memory = &p->memory,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
                   .observer = pqi_link_observer(p->rt.links)},
+        .pq_authentication = o->security.pq_authentication,
         .threads = (unsigned)o->threads,
         .max_blocks = o->max_blocks,
         .metrics = p->metrics,
@@ -173,7 +181,10 @@ static pql_status start_service(program *p, pql_error *err)
 
 static pql_status open_runtime(program *p, pql_error *err)
 {
-    pql_status status = pqi_runtime_open(&p->rt, p->options->policy, err);
+    pql_status status = pqi_runtime_open(&p->rt, p->options->security.policy, err);
+    if (status == PQL_OK) {
+        status = pqi_runtime_amnesia(&p->rt, p->options->security.amnesia, err);
+    }
     if (status == PQL_OK) {
         status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
     }
@@ -202,6 +213,11 @@ static pql_status open_all(program *p, pql_error *err)
     pql_status status = open_runtime(p, err);
     if (status == PQL_OK) {
         status = open_tofu(p, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(
+            &p->hybrid, p->options->security.amnesia ? NULL : &p->options->dir, "mine", err);
+        p->memory = pqi_hybrid_marks_memory(p->hybrid);
     }
     if (status == PQL_OK) {
         status = open_identity(p, err);
@@ -277,6 +293,7 @@ static void close_all(program *p)
     pqi_mine_service_free(p->service);
     pql_identity_free(p->identity);
     pqi_store_close(p->store);
+    pqi_hybrid_marks_free(p->hybrid);
     pqi_mine_metrics_free(p->metrics);
     pqi_runtime_close(&p->rt);
 }
@@ -290,7 +307,10 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     pqi_runtime_block_signals();
     pqi_mine_view_start(&p.view, options);
     pqi_manager_open(&p.manager, "mine");
-    pql_status status = open_all(&p, err);
+    pql_status status = pqi_amnesia_begin("mine", &options->security, err);
+    if (status == PQL_OK) {
+        status = open_all(&p, err);
+    }
     if (status == PQL_OK) {
         announce(&p);
         serve(&p);

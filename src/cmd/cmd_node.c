@@ -1,7 +1,9 @@
 /* pqlink node: the miner job, from the options to the last link. */
 #include "base/clock.h"
 #include "base/secret.h"
+#include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
@@ -29,7 +31,7 @@
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
 #define MS_PER_SEC 1000
-/* How often a store that fails is tried. */
+/* How often the store is looked at, and tried when it fails. */
 #define STORE_LOOK (2 * PQI_NS_PER_SEC)
 
 /* All that a running node owns, in the order in which it is made. */
@@ -37,10 +39,11 @@ typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
     pqi_manager manager;
-    unsigned ready_identity, ready_store, ready_listener, ready_draining;
+    unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
-    uint64_t store_probe_at;    /* monotonic ns; while the store fails */
+    uint64_t store_look_at;     /* monotonic ns */
+    pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
     pqi_source *source;         /* the development chain, or that of |upstream| */
     pqi_node_upstream upstream; /* with --source URL */
     pqi_node_metrics *metrics;
@@ -60,6 +63,9 @@ static pql_status add_conditions(node *n, pql_error *err)
         status = pqi_health_add(h, "store", "not open yet", &n->ready_store, err);
     }
     if (status == PQL_OK) {
+        status = pqi_health_add(h, "policy", "not set up yet", &n->ready_policy, err);
+    }
+    if (status == PQL_OK) {
         status = pqi_health_add(h, "listener", "not bound yet", &n->ready_listener, err);
     }
     if (status == PQL_OK) {
@@ -74,6 +80,9 @@ static pql_status add_conditions(node *n, pql_error *err)
 static pql_status open_identity(node *n, pql_error *err)
 {
     const char *dir = n->options->dir.text;
+    if (n->options->security.amnesia) {
+        return PQL_OK; /* open_rotation makes one in memory */
+    }
     const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
     pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
@@ -88,13 +97,26 @@ static pql_status open_identity(node *n, pql_error *err)
     return status;
 }
 
+static pql_status open_memory_identity(node *n, pql_error *err)
+{
+    pql_identity *identity = NULL;
+    const pql_status status = pqi_amnesia_identity(SERVICE, &identity, err);
+    if (status == PQL_OK) {
+        pqi_node_rotation_open_memory(&n->rotation, identity);
+    }
+    return status;
+}
+
 /* After the store, so that a second node on the directory changes nothing. */
 static pql_status open_rotation(node *n, pql_error *err)
 {
     const pql_status status =
-        pqi_node_rotation_open(&n->rotation, n->options->dir.text, pqi_clock_unix_ms() / MS_PER_SEC,
-                               pqi_clock_monotonic(), err);
+        n->options->security.amnesia
+            ? open_memory_identity(n, err)
+            : pqi_node_rotation_open(&n->rotation, n->options->dir.text,
+                                     pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
+        pqi_node_rotation_by_age(&n->rotation, n->options->security.key_rotation_days);
         pqi_health_set_ok(n->rt.health, n->ready_identity);
     }
     return status;
@@ -116,25 +138,32 @@ static void store_changed(void *user, bool ok, const char *reason)
         pqi_log(PQI_LOG_INFO, SERVICE, "store_works_again", PQI_STR("dir", n->options->dir.text));
     } else {
         pqi_health_set_failed(n->rt.health, n->ready_store, reason);
+        pqi_log(PQI_LOG_ERROR, SERVICE, "store_fails", PQI_STR("dir", n->options->dir.text),
+                PQI_STR("reason", reason));
     }
 }
 
-/* A disk that failed is tried again: without it /readyz would stay red until the next block. */
+/* A directory that somebody removed is found out; a disk that failed is tried again: without it
+ * /readyz would stay red until the next block. */
 static uint64_t tick_store(node *n, uint64_t now)
 {
-    if (!pqi_store_is_failing(n->store)) {
-        return now + STORE_LOOK;
+    if (now >= n->store_look_at) {
+        n->store_look_at = now + STORE_LOOK;
+        if (pqi_store_look(n->store, NULL) == PQL_OK && pqi_store_is_failing(n->store)) {
+            (void)pqi_store_probe(n->store, NULL); /* store_changed hears of it */
+        }
     }
-    if (now >= n->store_probe_at) {
-        n->store_probe_at = now + STORE_LOOK;
-        (void)pqi_store_probe(n->store, NULL); /* store_changed hears of it */
-    }
-    return n->store_probe_at;
+    return n->store_look_at;
 }
 
 static pql_status open_store(node *n, pql_error *err)
 {
-    const pql_status status = pqi_store_open(&n->store, n->options->dir.text, err);
+    const bool amnesia = n->options->security.amnesia;
+    const pqi_dir *dir = &n->options->dir;
+    pql_status status = pqi_store_open(&n->store, amnesia ? PQI_STORE_MEMORY : dir->text, err);
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(&n->hybrid, amnesia ? NULL : dir, SERVICE, err);
+    }
     if (status == PQL_OK) {
         pqi_store_watch(n->store, store_changed, n);
         pqi_health_set_ok(n->rt.health, n->ready_store);
@@ -145,7 +174,8 @@ static pql_status open_store(node *n, pql_error *err)
 static pql_status open_source(node *n, pql_error *err)
 {
     if (n->options->sources.count > 0) {
-        const pql_status status = pqi_node_upstream_open(&n->upstream, n->options, &n->rt, err);
+        const pql_status status =
+            pqi_node_upstream_open(&n->upstream, n->options, n->hybrid, &n->rt, err);
         n->source = n->upstream.source;
         return status;
     }
@@ -170,8 +200,10 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
+        const pql_hybrid_memory memory = pqi_hybrid_marks_memory(n->hybrid);
         const pql_context_opts opts = {.identity = n->rotation.in_use.current,
-                                       .policy = n->options->policy,
+                                       .memory = &memory,
+                                       .policy = n->options->security.policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
                                        .keylog_file = n->options->keylog_file,
@@ -213,7 +245,8 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     pql_fingerprint leaf;
     pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_CLASSICAL, PQL_FINGERPRINT_CERT,
                              &leaf);
-    if (memcmp(leaf.sha256, n->classical_pin.sha256, sizeof(leaf.sha256)) == 0) {
+    if (n->options->security.amnesia ||
+        memcmp(leaf.sha256, n->classical_pin.sha256, sizeof(leaf.sha256)) == 0) {
         return PQL_OK;
     }
     n->classical_pin = leaf; /* also when it fails: once is enough to be told */
@@ -223,8 +256,16 @@ static pql_status write_classical_pin(node *n, pql_error *err)
 /* Why official miners cannot be served; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options)
 {
-    if (options->policy == PQL_POLICY_PQ_ONLY) {
+    if (options->security.policy == PQL_POLICY_PQ_ONLY) {
         return "The policy is pq-only, and official miners have no ML-KEM.";
+    }
+    if (options->security.pq_authentication) {
+        return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
+               "no key.";
+    }
+    if (options->security.amnesia && options->tokens_file == NULL) {
+        return "With amnesia no token is written for them. With --tokens FILE they are let in by a "
+               "token.";
     }
     return options->clients_file == NULL || options->tokens_file != NULL
                ? NULL
@@ -278,7 +319,8 @@ static pqi_node_service_opts service_opts(const node *n)
         .source = n->source,
         .metrics = n->metrics,
         .links = n->rt.links,
-        .policy = n->options->policy,
+        .policy = n->options->security.policy,
+        .pq_authentication = n->options->security.pq_authentication,
         .tokens = n->tokens,
         .token_required = n->options->tokens_file != NULL,
         .allow_v1 = n->options->allow_v1,
@@ -305,6 +347,9 @@ static pql_status open_service(node *n, pql_error *err)
         status = pqi_node_rotation_start(&n->rotation, n->ctx, n->service, n->metrics, err);
     }
     if (status == PQL_OK) {
+        /* The listeners have their TLS settings: the library has what the policy asks for, and the
+         * identity fits. */
+        pqi_health_set_ok(n->rt.health, n->ready_policy);
         pqi_health_set_ok(n->rt.health, n->ready_listener);
     }
     return status;
@@ -319,7 +364,10 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
 
 static pql_status node_open(node *n, pql_error *err)
 {
-    pql_status status = pqi_runtime_open(&n->rt, n->options->policy, err);
+    pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
+    if (status == PQL_OK) {
+        status = pqi_runtime_amnesia(&n->rt, n->options->security.amnesia, err);
+    }
     if (status == PQL_OK) {
         status = add_conditions(n, err);
     }
@@ -363,6 +411,7 @@ static void node_close(node *n)
     }
     pqi_node_upstream_close(&n->upstream);
     pqi_store_close(n->store);
+    pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_clients_close(&n->clients);
     pqi_runtime_close(&n->rt);
@@ -382,8 +431,8 @@ static void log_listening(const node *n, size_t i, const char *pin)
     pqi_log(PQI_LOG_INFO, SERVICE, "listening", PQI_STR("host", n->options->listen[i].host),
             PQI_U64("port", pql_listener_port(n->listeners[i])), PQI_STR("fingerprint", pin),
             PQI_STR("algo", pql_identity_algorithm(n->rotation.in_use.current, PQL_LEAF_PQ)),
-            PQI_STR("policy", pql_policy_name(n->options->policy)), PQI_STR("protocols", protocols),
-            PQI_U64("workers", pql_context_workers(n->ctx)),
+            PQI_STR("policy", pql_policy_name(n->options->security.policy)),
+            PQI_STR("protocols", protocols), PQI_U64("workers", pql_context_workers(n->ctx)),
             PQI_U64("admin_port", n->rt.admin == NULL ? 0 : pqi_admin_port(n->rt.admin)));
 }
 
@@ -410,6 +459,7 @@ static void show_how_official(const node *n)
 {
     const char *dir = n->options->dir.text;
     const bool list = n->options->tokens_file != NULL;
+    const bool memory = n->options->security.amnesia;
     size_t i = 0;
     while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
         i++;
@@ -420,10 +470,12 @@ static void show_how_official(const node *n)
     const pqi_url *listen = &n->options->listen[i];
     (void)fprintf(stderr,
                   "Official miners connect with:\n  quantus-miner serve --node-addr %s:%u "
-                  "--auth-token-file %s%s --tls-cert-sha256-file %s/%s\n",
+                  "--auth-token-file %s%s --tls-cert-sha256-file %s%s\n",
                   listens_on_all(listen) ? "ADDRESS-OF-THIS-MACHINE" : listen->host,
                   (unsigned)pql_listener_port(n->listeners[i]), list ? "FILE" : dir,
-                  list ? "" : "/" PQI_AUTH_TOKEN_FILE, dir, PQI_AUTH_FINGERPRINT_FILE);
+                  list ? "" : "/" PQI_AUTH_TOKEN_FILE,
+                  memory ? "FILE-WITH-FINGERPRINT-CLASSICAL" : dir,
+                  memory ? "" : "/" PQI_AUTH_FINGERPRINT_FILE);
 }
 
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
@@ -525,7 +577,10 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     pqi_runtime_block_signals();
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
     pqi_manager_open(&n.manager, SERVICE);
-    pql_status status = node_open(&n, err);
+    pql_status status = pqi_amnesia_begin(SERVICE, &options->security, err);
+    if (status == PQL_OK) {
+        status = node_open(&n, err);
+    }
     if (status == PQL_OK) {
         announce(&n, terminal);
         tell_ready(&n);

@@ -19,6 +19,7 @@ typedef enum pqi_option_kind {
     PQI_OPTION_NUMBER,   /* uint64_t, within min and max */
     PQI_OPTION_DURATION, /* uint64_t nanoseconds, within min and max */
     PQI_OPTION_CHOICE,   /* unsigned or an enum: index into choices */
+    PQI_OPTION_EITHER,   /* bool: index into choices, of which there are two */
     PQI_OPTION_URL,      /* pqi_url */
     PQI_OPTION_ENDPOINT, /* pqi_endpoint */
     PQI_OPTION_CUSTOM,   /* what .parse makes of it */
@@ -39,7 +40,7 @@ typedef struct pqi_option {
     const char *help;           /* sentences */
     const char *fallback;       /* default as it would be typed; NULL: none, the member stays 0 */
     const char *env;            /* environment variable that stands in when the option is absent */
-    const char *const *choices; /* CHOICE only, ends with NULL */
+    const char *const *choices; /* CHOICE and EITHER only, ends with NULL */
     uint64_t min;               /* NUMBER, DURATION */
     uint64_t max;               /* NUMBER, DURATION */
     /* CUSTOM only: reads |value| into the options struct.  May refuse with PQL_E_USAGE. */

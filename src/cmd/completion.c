@@ -135,7 +135,7 @@ static void bash_value(FILE *out, const pqi_command *command, const pqi_option *
         return;
     }
     fprintf(out, "        --%s) ", o->name);
-    if (o->kind == PQI_OPTION_CHOICE) {
+    if (o->choices != NULL) {
         fputs("COMPREPLY=($(compgen -W '", out);
         write_choices(out, o);
         fputs("' -- \"$cur\")); ", out);
@@ -211,7 +211,7 @@ static void zsh_option(FILE *out, const pqi_command *command, const pqi_option *
         write_sentence(out, o->arg, "'\\''", ":");
         fputs(":", out);
     }
-    if (o->kind == PQI_OPTION_CHOICE) {
+    if (o->choices != NULL) {
         fputs("(", out);
         write_choices(out, o);
         fputs(")", out);
@@ -269,7 +269,7 @@ static void fish_option(FILE *out, const pqi_command *command, const pqi_option 
     fputs("complete -c pqlink -n ", out);
     fish_condition(out, command);
     fprintf(out, " -l %s", o->name);
-    if (o->kind == PQI_OPTION_CHOICE) {
+    if (o->choices != NULL) {
         fputs(" -x -a '", out);
         write_choices(out, o);
         fputs("'", out);

@@ -54,7 +54,7 @@ void pqi_option_describe(const pqi_option *option, char out[PQI_DESCRIBE_SIZE])
     }
     out[0] = '\0';
     add(out, "%s", option->help);
-    if (option->kind == PQI_OPTION_CHOICE) {
+    if (option->choices != NULL) {
         add_choices(option, out);
     }
     if (option->kind == PQI_OPTION_NUMBER || option->kind == PQI_OPTION_DURATION) {

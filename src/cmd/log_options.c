@@ -2,7 +2,6 @@
 
 const char *const pqi_log_format_names[] = {"auto", "text", "json", NULL};
 const char *const pqi_log_level_names[] = {"debug", "info", "warn", "error", NULL};
-const char *const pqi_policy_names[] = {"hybrid", "off", "pq-only", NULL};
 
 void pqi_log_level_apply(void *user, const void *value)
 {

@@ -5,8 +5,6 @@
 #include "base/log.h"
 #include "cmd/command.h"
 
-#include <pqlink/policy.h>
-
 /* In the order of log_format_names. */
 typedef enum pqi_log_choice {
     PQI_LOG_CHOICE_AUTO, /* text on a terminal, JSON otherwise */
@@ -19,17 +17,14 @@ typedef struct pqi_log_options {
     pqi_log_level level;
 } pqi_log_options;
 
-/* Names of the choices in the order of pqi_log_choice, pqi_log_level and pql_policy; each ends
- * with NULL. */
+/* Names of the choices in the order of pqi_log_choice and pqi_log_level; each ends with NULL. */
 extern const char *const pqi_log_format_names[];
 extern const char *const pqi_log_level_names[];
-extern const char *const pqi_policy_names[];
 
 /* The pqi_option.apply of --log-level: |value| is a pqi_log_level. */
 void pqi_log_level_apply(void *user, const void *value);
 
-/* Entries of an option table for the members |log| (pqi_log_options) and |policy| (pql_policy) of
- * the options struct |s|. */
+/* Entries of an option table for the member |log| (pqi_log_options) of the options struct |s|. */
 #define PQI_OPTION_LOG_FORMAT(s)                                                                   \
     {.name = "log-format",                                                                         \
      .kind = PQI_OPTION_CHOICE,                                                                    \
@@ -50,15 +45,5 @@ void pqi_log_level_apply(void *user, const void *value);
      .env = "PQLINK_LOG_LEVEL",                                                                    \
      .apply = pqi_log_level_apply,                                                                 \
      .help = "Least level of the events that are logged."}
-#define PQI_OPTION_POLICY(s)                                                                       \
-    {.name = "policy",                                                                             \
-     .kind = PQI_OPTION_CHOICE,                                                                    \
-     .at = PQI_AT(s, policy, pql_policy),                                                          \
-     .arg = "POLICY",                                                                              \
-     .choices = pqi_policy_names,                                                                  \
-     .fallback = "hybrid",                                                                         \
-     .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
-             "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
-             "classical only."}
 
 #endif

@@ -101,6 +101,20 @@ pql_status pqi_login_list_check(const pqi_login_list *list, const pqi_login_word
     return status;
 }
 
+pql_status pqi_login_list_check_ml_dsa(const pqi_login_list *list, pql_error *err)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        const pqi_node_url *url = &list->nodes[i].url;
+        if (url->scheme != PQI_SCHEME_QUIC) {
+            return pqi_fail(err, PQL_E_USAGE,
+                            "--authentication ml-dsa and %.200s contradict each other: official "
+                            "nodes have a classical certificate only.  Leave one of them out.",
+                            url->text);
+        }
+    }
+    return PQL_OK;
+}
+
 static pqi_login_opts login_of(const pqi_login_list *list, const pqi_login_node *node,
                                const pql_tofu *tofu)
 {

@@ -46,6 +46,8 @@ pql_status pqi_login_list_add(pqi_login_list *list, const char *url, pql_error *
 /* PQL_E_USAGE when something is missing or does not go together; the sentence names the option. */
 pql_status pqi_login_list_check(const pqi_login_list *list, const pqi_login_words *words,
                                 pql_error *err);
+/* PQL_E_USAGE when a node of the list cannot prove its key with ML-DSA: official ones. */
+pql_status pqi_login_list_check_ml_dsa(const pqi_login_list *list, pql_error *err);
 /* Fills |out| with list->count entries, which borrow from |list|.  |tofu| is the memory of trust on
  * first use, meant when list->tofu. */
 void pqi_login_list_fill(const pqi_login_list *list, const pql_tofu *tofu,

@@ -4,6 +4,7 @@
 
 #include "cmd/log_options.h"
 #include "cmd/login_list.h"
+#include "cmd/security_options.h"
 
 typedef struct pqi_mine_options {
     pqi_login_list login; /* checked; empty with bench */
@@ -12,7 +13,7 @@ typedef struct pqi_mine_options {
     bool identity;        /* the one in |dir| is shown to nodes that ask */
     uint64_t threads;     /* 0: one per processor */
     uint64_t max_blocks;  /* 0: no end */
-    pql_policy policy;
+    pqi_security_options security;
     pqi_endpoint admin;
     bool bench;
     uint64_t bench_seconds;

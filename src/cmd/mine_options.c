@@ -1,5 +1,6 @@
 /* The options of pqlink mine. */
 #include "base/clock.h"
+#include "cmd/amnesia.h"
 #include "cmd/mine.h"
 
 #define THREADS_MAX 1024
@@ -93,7 +94,8 @@ static const pqi_option mine_table[] = {
      .kind = PQI_OPTION_DIR,
      .at = PQI_AT(pqi_mine_options, dir, pqi_dir),
      .arg = "DIR",
-     .help = "Directory where --tofu remembers nodes, and of the identity of --identity.",
+     .help = "Directory where nodes are remembered (those of --tofu, and pinned ones that had "
+             "ML-KEM), and of the identity of --identity.",
      .env = "PQLINK_DIR"},
     {.name = "identity",
      .kind = PQI_OPTION_FLAG,
@@ -118,6 +120,10 @@ static const pqi_option mine_table[] = {
      .help = "Exit with status 0 after so many accepted results; 0 goes on for ever.",
      .fallback = "0"},
     PQI_OPTION_POLICY(pqi_mine_options),
+    PQI_OPTION_AUTHENTICATION(pqi_mine_options,
+                              "Nodes of ours always use ML-DSA unless the policy is off; official "
+                              "nodes cannot."),
+    PQI_OPTION_AMNESIA(pqi_mine_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
      .at = PQI_AT(pqi_mine_options, admin, pqi_endpoint),
@@ -166,6 +172,18 @@ static const pqi_option mine_table[] = {
              "much: for debugging only."},
 };
 
+static pql_status amnesia_check(const pqi_mine_options *o, pql_error *err)
+{
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir};
+    if (o->security.amnesia && o->login.tofu) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--amnesia and --tofu contradict each other: nothing would be remembered, "
+                        "and every start would trust whoever answers. Give --pin FINGERPRINT, "
+                        "--pin-file FILE or --ca FILE instead of --tofu.");
+    }
+    return pqi_amnesia_check(&o->security, &files, err);
+}
+
 static pql_status mine_check(const void *options, pql_error *err)
 {
     static const pqi_login_words words = {
@@ -182,7 +200,11 @@ static pql_status mine_check(const void *options, pql_error *err)
     if (o->login.count == 0) {
         return pqi_fail(err, PQL_E_USAGE, "Option --node URL is required (or --bench).");
     }
-    return pqi_login_list_check(&o->login, &words, err);
+    pql_status status = amnesia_check(o, err);
+    if (status == PQL_OK && o->security.pq_authentication) {
+        status = pqi_login_list_check_ml_dsa(&o->login, err);
+    }
+    return status == PQL_OK ? pqi_login_list_check(&o->login, &words, err) : status;
 }
 
 static pql_status mine_run(const void *options, pql_error *err)

@@ -397,7 +397,8 @@ void pqi_mine_view_start(pqi_mine_view *view, const pqi_mine_options *options)
     (void)pthread_mutex_init(&view->lock, NULL);
     view->status_due = pqi_clock_monotonic() + options->status_interval_ns;
     SAY(view, PQI_LOG_INFO, "starting", PQI_STR("node", options->login.nodes[0].url.text),
-        PQI_U64("nodes", options->login.count), PQI_STR("policy", pql_policy_name(options->policy)),
+        PQI_U64("nodes", options->login.count),
+        PQI_STR("policy", pql_policy_name(options->security.policy)),
         PQI_STR("version", PQLINK_VERSION));
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
     if (options->login.insecure) {

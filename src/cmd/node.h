@@ -4,6 +4,7 @@
 
 #include "cmd/log_options.h"
 #include "cmd/login_list.h"
+#include "cmd/security_options.h"
 
 /* Addresses that one node listens on. */
 #define PQI_NODE_LISTEN_MAX 8
@@ -19,7 +20,7 @@ typedef struct pqi_node_options {
     const char *tokens_file;   /* NULL: none */
     bool allow_v1;             /* serve quantus-miner too, which has no authentication */
     uint64_t share_difficulty; /* 0: the block's */
-    pql_policy policy;
+    pqi_security_options security;
     pqi_endpoint admin;
     uint64_t workers;               /* 0: one per processor */
     uint64_t max_links_per_address; /* 0: no limit */

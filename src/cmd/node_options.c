@@ -1,5 +1,6 @@
 /* The options of pqlink node. */
 #include "base/clock.h"
+#include "cmd/amnesia.h"
 #include "cmd/node.h"
 
 #include <string.h>
@@ -140,6 +141,11 @@ static const pqi_option node_table[] = {
      .help = "Serve official miners before v4 too.  They send no token and check no certificate: "
              "whoever reaches the port may then mine."},
     PQI_OPTION_POLICY(pqi_node_options),
+    PQI_OPTION_AUTHENTICATION(pqi_node_options,
+                              "The certificates of --clients have to be ML-DSA then, official "
+                              "miners are not served, and sources cannot be official nodes."),
+    PQI_OPTION_KEY_ROTATION_DAYS(pqi_node_options),
+    PQI_OPTION_AMNESIA(pqi_node_options),
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
      .at = PQI_AT(pqi_node_options, admin, pqi_endpoint),
@@ -219,6 +225,27 @@ static pql_status source_check(const pqi_node_options *o, pql_error *err)
     return s->count > 0 ? pqi_login_list_check(s, &words, err) : PQL_OK;
 }
 
+/* Miners prove a key only where a certificate is asked for; without one the option would promise
+ * what nobody checks. */
+static pql_status authentication_check(const pqi_node_options *o, pql_error *err)
+{
+    if (!o->security.pq_authentication) {
+        return PQL_OK;
+    }
+    if (o->allow_v1) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--allow-v1 and --authentication ml-dsa contradict each other: those "
+                        "official miners can prove nothing.  Leave one of them out.");
+    }
+    if (o->clients_file == NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--authentication ml-dsa says how miners prove their key, and no miner is "
+                        "asked for one: give --clients FILE too, or leave it out.  The node itself "
+                        "shows ML-DSA to every miner of ours without it.");
+    }
+    return pqi_login_list_check_ml_dsa(&o->sources, err);
+}
+
 static pql_status node_check(const void *options, pql_error *err)
 {
     const pqi_node_options *o = options;
@@ -234,7 +261,7 @@ static pql_status node_check(const void *options, pql_error *err)
                             "0.0.0.0 or [::]; names are for those who connect.");
         }
     }
-    if (o->allow_v1 && o->policy == PQL_POLICY_PQ_ONLY) {
+    if (o->allow_v1 && o->security.policy == PQL_POLICY_PQ_ONLY) {
         return pqi_fail(err, PQL_E_USAGE,
                         "--allow-v1 and --policy pq-only contradict each other: official miners "
                         "have no ML-KEM.  Leave one of them out.");
@@ -244,7 +271,12 @@ static pql_status node_check(const void *options, pql_error *err)
                         "--clients and --allow-v1 contradict each other: those official miners can "
                         "prove nothing, so everybody would get in.  Leave one of them out.");
     }
-    return source_check(o, err);
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir};
+    pql_status status = pqi_amnesia_check(&o->security, &files, err);
+    if (status == PQL_OK) {
+        status = authentication_check(o, err);
+    }
+    return status == PQL_OK ? source_check(o, err) : status;
 }
 
 static pql_status node_run(const void *options, pql_error *err)

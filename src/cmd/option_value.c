@@ -46,7 +46,11 @@ static pql_status put_choice(const pqi_option *o, void *options, const char *val
     char list[PQI_VALUE_SHOWN] = "";
     for (unsigned i = 0; o->choices[i] != NULL; i++) {
         if (strcmp(value, o->choices[i]) == 0) {
-            memcpy(member(options, o), &i, sizeof(i));
+            if (o->kind == PQI_OPTION_EITHER) {
+                *(bool *)member(options, o) = i == 1;
+            } else {
+                memcpy(member(options, o), &i, sizeof(i));
+            }
             return PQL_OK;
         }
         const size_t used = strlen(list);
@@ -72,6 +76,7 @@ pql_status pqi_option_put(const pqi_option *option, void *options, const char *v
     case PQI_OPTION_DURATION:
         return pqi_duration_parse(member(options, o), value, o->min, o->max, err);
     case PQI_OPTION_CHOICE:
+    case PQI_OPTION_EITHER:
         return put_choice(o, options, value, err);
     case PQI_OPTION_URL:
         return pqi_url_parse(member(options, o), value, err);

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "crypto/self_test.h"
 #include "miner/pow.h"
 
 #include <jansson.h>
@@ -120,7 +122,7 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
                   "version", PQLINK_VERSION, "policy", pql_policy_name(rt->policy), "built_with",
                   "crypto", CRYPTO_VERSION, "quic", ngtcp2_version(0)->version_str, "pow",
                   pqi_pow_backend_name(backends[0]), "algorithms", "X25519MLKEM768", "ML-DSA-87",
-                  "TLS_AES_256_GCM_SHA384", "features", "amnesia", 0);
+                  "TLS_AES_256_GCM_SHA384", "features", "amnesia", (int)rt->amnesia);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
@@ -134,10 +136,30 @@ static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
     return rt->status(rt->status_user, out, err);
 }
 
+static pql_status self_test(pqi_runtime *rt, pql_error *err)
+{
+    uint64_t took = 0;
+    unsigned condition = 0;
+    pql_status status =
+        pqi_health_add(rt->health, "crypto_self_test", "not run yet", &condition, err);
+    if (status == PQL_OK) {
+        status = pqi_self_test(&pqi_self_test_known, &took, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_set_ok(rt->health, condition);
+        pqi_log(PQI_LOG_DEBUG, "crypto", "self_test", PQI_STR("algo", pqi_self_test_algorithms),
+                PQI_U64("latency_us", took / PQI_NS_PER_US));
+    }
+    return status;
+}
+
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
     *rt = (pqi_runtime){.policy = policy, .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
+    if (status == PQL_OK) {
+        status = self_test(rt, err);
+    }
     if (status == PQL_OK) {
         status = pqi_metrics_new(&rt->metrics, err);
     }
@@ -146,6 +168,17 @@ pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
         status = pqi_pq_metrics_new(&rt->links, rt->metrics, CRYPTO_VERSION, err);
     }
     return status;
+}
+
+pql_status pqi_runtime_amnesia(pqi_runtime *rt, bool on, pql_error *err)
+{
+    const pqi_metric_desc desc = {.type = PQI_GAUGE,
+                                  .name = "pqlink_amnesia",
+                                  .help = "1 when nothing is written to a disk (--amnesia), else "
+                                          "0."};
+    rt->amnesia = on;
+    pqi_gauge_set(pqi_gauge_at(pqi_metrics_register(rt->metrics, &desc), 0), on ? 1 : 0);
+    return pqi_metrics_check(rt->metrics, err);
 }
 
 pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,

@@ -41,13 +41,18 @@ typedef struct pqi_runtime {
     pqi_health *health;
     pqi_admin *admin;
     pql_policy policy;
+    bool amnesia; /* as /version says */
     pqi_admin_json status;
     void *status_user;
     pthread_t main; /* the thread that opened it */
 } pqi_runtime;
 
-/* Makes all but the admin port.  pqi_runtime_close undoes it, also after a failure. */
+/* Runs the self-test of the cryptography (crypto/self_test.h), then makes all but the admin port.
+ * PQL_E_CRYPTO when the self-test fails.  pqi_runtime_close undoes it, also after a failure. */
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err);
+/* Says in /version and in the gauge pqlink_amnesia whether anything is written.  Once, after
+ * pqi_runtime_open and before pqi_runtime_admin. */
+pql_status pqi_runtime_amnesia(pqi_runtime *rt, bool on, pql_error *err);
 /* Makes pqi_runtime_wait_signal return soon, at once or when it is called next; several calls
  * before that count as one.  Any thread. */
 void pqi_runtime_wake(const pqi_runtime *rt);

@@ -246,6 +246,7 @@ static pql_status start_client(pqi_mine_service *s, pql_error *err)
                                         .node_count = s->opts.node_count,
                                         .links = s->opts.links,
                                         .identity = s->opts.identity,
+                                        .pq_authentication = s->opts.pq_authentication,
                                         .name = s->opts.name,
                                         .timing = s->opts.timing,
                                         .events = client_events,

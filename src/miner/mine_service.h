@@ -43,6 +43,7 @@ typedef struct pqi_mine_service_opts {
     unsigned node_count;
     const pql_identity *identity; /* shown to a node that asks; borrowed; NULL: none */
     pql_context_opts links;       /* policy, debugging, observer; workers is ignored */
+    bool pq_authentication;       /* as pqi_miner_client_opts.pq_authentication */
     const char *name;             /* as pqi_miner_client_opts.name */
     unsigned threads;             /* as pqi_hasher_opts.threads */
     uint64_t max_blocks;          /* accepted, or presumed to be; 0: no end */

@@ -159,7 +159,8 @@ static pql_status start_link(pqi_miner_client *c, pqi_client_link *l, pql_error 
     const bool pq1 = login->opts.dialect == PQI_MINER_PQ1;
     const pql_connect_opts opts = {.alpn = pqi_miner_alpn(login->opts.dialect),
                                    .pq_authentication =
-                                       pq1 && c->opts.links.policy != PQL_POLICY_OFF,
+                                       c->opts.pq_authentication ||
+                                       (pq1 && c->opts.links.policy != PQL_POLICY_OFF),
                                    .identity = c->opts.identity,
                                    .handlers = &pqi_client_handlers,
                                    .user = l,

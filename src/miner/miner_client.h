@@ -101,6 +101,8 @@ typedef struct pqi_miner_client_opts {
     unsigned node_count;          /* 1 to PQI_FAILOVER_NODES_MAX */
     const pql_identity *identity; /* shown to a node that asks; borrowed; NULL: none */
     pql_context_opts links;       /* policy, debugging, observer; workers is ignored */
+    bool pq_authentication;       /* nodes prove their key with ML-DSA whatever the policy and the
+                                     dialect; those of pqlink-miner/1 do, but under off, anyway */
     const char *name;             /* copied; NULL: the host's name; either is made fit */
     pqi_failover_timing timing;   /* members that are 0: 1 s, 30 s, 30 s, 5 s, 20 s */
     uint64_t presume_ns; /* another job so soon after a result is taken for its effect, where

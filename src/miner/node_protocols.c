@@ -23,7 +23,7 @@ size_t pqi_node_protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_M
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
 {
     /* Official programs have neither ML-KEM nor a certificate of their own. */
-    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY;
+    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY && !opts->pq_authentication;
     switch (dialect) {
     case PQI_MINER_V2:
         return classical && opts->tokens != NULL && (opts->clients == NULL || opts->token_required);
@@ -44,9 +44,14 @@ static const char no_certificate[] =
     "certificates only (--clients), and official miners have "
     "none.";
 
+static const char no_ml_dsa[] =
+    "An official miner was refused: the node takes ML-DSA only as proof "
+    "of a key (--authentication), and official miners can prove none.";
+
 size_t pqi_node_refusals(pqi_node_service *s)
 {
     const char *nobody = s->opts.policy == PQL_POLICY_PQ_ONLY ? no_ml_kem
+                         : s->opts.pq_authentication          ? no_ml_dsa
                          : s->opts.clients != NULL            ? no_certificate
                                                               : NULL;
     size_t count = 0;

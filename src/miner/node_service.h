@@ -32,6 +32,8 @@ typedef struct pqi_node_service_opts {
     pqi_node_metrics *metrics; /* borrowed; NULL: none */
     pqi_pq_metrics *links;     /* borrowed; NULL: none */
     pql_policy policy;
+    bool pq_authentication; /* |clients| prove their key with ML-DSA, and official miners, which can
+                               prove none, are not served */
     /* Who may mine.  NULL: quantus-miner/2, which has to authenticate, is not served. */
     pqi_tokens *tokens;        /* borrowed */
     bool token_required;       /* of pqlink-miner/1 too; else its tokens are not looked at */
@@ -56,7 +58,7 @@ void pqi_node_service_free(pqi_node_service *service);
 
 /* True when a node with |opts| speaks |dialect|: pqlink-miner/1 always, quantus-miner/2 with
  * tokens, quantus-miner on request; the last two never under the policy pq-only, because official
- * programs have no ML-KEM. */
+ * programs have no ML-KEM, and never with pq_authentication. */
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect);
 
 /* Listens on |url|; the first call starts the source before.  Call it for each address, from one

@@ -81,7 +81,7 @@ pql_status pqi_db_query(pqi_store *store, pqi_query query, sqlite3_stmt **out, p
 void pqi_db_note(pqi_store *store, pql_status rc, const pql_error *err)
 {
     const bool broken = rc == PQL_E_IO || rc == PQL_E_TIMEOUT;
-    if (store->failing == broken || (!broken && rc != PQL_OK)) {
+    if (store->failing == broken || (!broken && (rc != PQL_OK || store->gone))) {
         return;
     }
     store->failing = broken;
@@ -199,7 +199,9 @@ static pql_status configure(pqi_store *store, const char *path, pql_error *err)
                         "local disk.",
                         store->directory);
     }
-    return pqi_db_exec(store, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON", err);
+    /* Sorting on the side must not make files either, least of all beside a store in memory. */
+    return pqi_db_exec(
+        store, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY", err);
 }
 
 /* One transaction: after a crash in the middle the old schema is still whole. */

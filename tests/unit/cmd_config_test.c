@@ -106,7 +106,7 @@ static void values_of_the_file_reach_the_options(void **state)
     assert_node("[node]\nblock_time = \"2s\"\nworkers = 3\npolicy = \"pq-only\"\ndir = \"/d\"\n");
     assert_true(node.block_time_ns == 2 * PQI_NS_PER_SEC);
     assert_int_equal(node.workers, 3);
-    assert_int_equal(node.policy, PQL_POLICY_PQ_ONLY);
+    assert_int_equal(node.security.policy, PQL_POLICY_PQ_ONLY);
     assert_string_equal(node.dir.text, "/d");
     assert_false(node.dir.typed);
     assert_int_equal(setting(&pqi_command_node, "workers")->layer, PQI_LAYER_FILE);

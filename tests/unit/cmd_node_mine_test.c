@@ -96,7 +96,7 @@ static void a_node_without_options_serves_this_machine_only(void **state)
     assert_int_equal(node.admin.port, 9834);
     assert_true(node.source_dev);
     assert_int_equal(node.sources.count, 0);
-    assert_int_equal(node.policy, PQL_POLICY_HYBRID);
+    assert_int_equal(node.security.policy, PQL_POLICY_HYBRID);
     assert_true(node.block_time_ns == 12 * PQI_NS_PER_SEC);
     assert_int_equal(node.difficulty, 4000000);
     assert_int_equal(node.workers, 0);
@@ -123,7 +123,7 @@ static void every_option_of_node_arrives(void **state)
     assert_string_equal(node.dir.text, "/d");
     assert_true(node.block_time_ns == 500 * PQI_NS_PER_MS);
     assert_int_equal(node.difficulty, 7);
-    assert_int_equal(node.policy, PQL_POLICY_PQ_ONLY);
+    assert_int_equal(node.security.policy, PQL_POLICY_PQ_ONLY);
     assert_true(node.admin.off);
     assert_int_equal(node.workers, 3);
     assert_int_equal(node.max_links_per_address, 5);
@@ -243,7 +243,7 @@ static void a_miner_with_a_pin_is_complete(void **state)
     assert_int_equal(mine.admin.port, 9900);
     assert_int_equal(mine.threads, 0);
     assert_int_equal(mine.max_blocks, 0);
-    assert_int_equal(mine.policy, PQL_POLICY_HYBRID);
+    assert_int_equal(mine.security.policy, PQL_POLICY_HYBRID);
 }
 
 static void several_pins_are_kept_up_to_eight(void **state)
@@ -379,6 +379,35 @@ static void a_name_is_of_a_small_alphabet(void **state)
                    WORDS("--node", "quic://a:1", "--insecure", "--name", "a b"));
 }
 
+static void ml_dsa_of_peers_contradicts_official_programs(void **state)
+{
+    (void)state;
+    assert_refused(&pqi_command_node, "--clients FILE", WORDS("--authentication", "ml-dsa"));
+    assert_refused(&pqi_command_node, "--allow-v1",
+                   WORDS("--authentication", "ml-dsa", "--clients", "f", "--allow-v1"));
+    assert_refused(&pqi_command_node, "quantus://a:1",
+                   WORDS("--authentication", "ml-dsa", "--clients", "f", "--source",
+                         "quantus://a:1", "--source-token-file", "t", "--source-pin-file", "p"));
+    assert_refused(&pqi_command_mine, "quantus://a:1",
+                   WORDS("--authentication", "ml-dsa", "--node", "quantus://a:1", "--token-file",
+                         "t", "--pin-file", "p"));
+}
+
+static void authentication_is_any_unless_ml_dsa_is_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(run(&pqi_command_mine, WORDS("--node", "quic://a:1", "--insecure"), NULL),
+                     PQL_OK);
+    assert_false(mine.security.pq_authentication);
+    assert_int_equal(run(&pqi_command_mine,
+                         WORDS("--node", "quic://a:1", "--insecure", "--authentication", "ml-dsa"),
+                         NULL),
+                     PQL_OK);
+    assert_true(mine.security.pq_authentication);
+    assert_refused(&pqi_command_mine, "any, ml-dsa",
+                   WORDS("--node", "quic://a:1", "--insecure", "--authentication", "rsa"));
+}
+
 static void choices_stand_in_the_order_of_their_enums(void **state)
 {
     (void)state;
@@ -455,6 +484,8 @@ int main(void)
         cmocka_unit_test(a_node_of_the_first_generation_is_pinned_or_openly_insecure),
         cmocka_unit_test(a_ninth_node_is_one_too_many),
         cmocka_unit_test(a_name_is_of_a_small_alphabet),
+        cmocka_unit_test(ml_dsa_of_peers_contradicts_official_programs),
+        cmocka_unit_test(authentication_is_any_unless_ml_dsa_is_asked_for),
         cmocka_unit_test(choices_stand_in_the_order_of_their_enums),
         cmocka_unit_test(descriptions_fit_and_name_the_default),
         cmocka_unit_test(what_shows_secrets_or_checks_nobody_has_to_be_typed),
