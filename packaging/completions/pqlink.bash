@@ -26,9 +26,10 @@ _pqlink()
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node status')
-        words+=' --admin --json --config --help'
+        words+=' --admin --token-file --json --config --help'
         case $prev in
         --admin) return ;;
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
@@ -156,7 +157,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --amnesia --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --capability-keys --admin-capabilities --capability-skew --allow-v1 --policy --authentication --key-rotation-days --amnesia --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -170,6 +171,9 @@ _pqlink()
         --difficulty) return ;;
         --share-difficulty) return ;;
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --capability-keys) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --admin-capabilities) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --capability-skew) return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --key-rotation-days) return ;;

@@ -13,10 +13,13 @@ typedef struct pqi_node_options {
     pqi_url listen[PQI_NODE_LISTEN_MAX];
     size_t listen_count; /* at least 1 */
     pqi_dir dir;
-    bool source_dev;           /* jobs come from the embedded development chain, */
-    pqi_login_list sources;    /* or else from these nodes: at least one then */
-    uint64_t block_time_ns;    /* target between blocks of the development chain */
-    uint64_t difficulty;       /* of its first block; at least 1 */
+    bool source_dev;                /* jobs come from the embedded development chain, */
+    pqi_login_list sources;         /* or else from these nodes: at least one then */
+    uint64_t block_time_ns;         /* target between blocks of the development chain */
+    uint64_t difficulty;            /* of its first block; at least 1 */
+    const char *capability_keys;    /* of miners' capability tokens; NULL: none are taken */
+    const char *admin_capabilities; /* keys for the admin port; NULL: it asks for no token */
+    uint64_t capability_skew_ns;
     const char *tokens_file;   /* NULL: none */
     bool allow_v1;             /* serve quantus-miner too, which has no authentication */
     uint64_t share_difficulty; /* 0: the block's */

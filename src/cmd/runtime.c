@@ -190,7 +190,8 @@ pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_
                                  .health = rt->health,
                                  .version_json = version_json,
                                  .status_json = status_json,
-                                 .user = rt};
+                                 .user = rt,
+                                 .auth = rt->auth};
     rt->status = status;
     rt->status_user = user;
     return at->off ? PQL_OK : pqi_admin_start(&rt->admin, &opts, err);

@@ -40,6 +40,8 @@ typedef struct pqi_runtime {
     pqi_pq_metrics *links;
     pqi_health *health;
     pqi_admin *admin;
+    const pqi_admin_auth *auth; /* who may use the admin port; NULL: everybody.  Borrowed; to be
+                                   set before pqi_runtime_admin */
     pql_policy policy;
     bool amnesia; /* as /version says */
     pqi_admin_json status;
