@@ -35,9 +35,9 @@ static everything register_everything(void)
     assert_int_equal(pqi_node_metrics_new(&e.node, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_mine_metrics_new(&e.mine, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_source_metrics_new(&e.source, e.registry, NULL), PQL_OK);
-    assert_int_equal(pqi_cap_metrics_new(&e.caps, e.registry, pqi_cap_reason_names,
-                                         PQI_CAP_REASON_COUNT, NULL),
-                     PQL_OK);
+    assert_int_equal(
+        pqi_cap_metrics_new(&e.caps, e.registry, pqi_cap_reason_names, PQI_CAP_REASON_COUNT, NULL),
+        PQL_OK);
     return e;
 }
 
