@@ -66,7 +66,8 @@ static pqi_span take(pqi_reader *r, uint64_t len)
         r->failed = true;
     }
     const uint8_t *at = pqi_read_bytes(r, r->failed ? 0 : (size_t)len);
-    return r->failed ? (pqi_span){0} : (pqi_span){at, (size_t)len};
+    const pqi_span span = {at, r->failed ? 0 : (size_t)len};
+    return span;
 }
 
 static void check_text(pqi_reader *r, pqi_span text)
@@ -90,9 +91,12 @@ pqi_span pqi_cbor_bytes(pqi_reader *r)
 
 pqi_span pqi_cbor_text(pqi_reader *r)
 {
-    const pqi_span text = take(r, expect(r, MAJOR_TEXT));
+    pqi_span text = take(r, expect(r, MAJOR_TEXT));
     check_text(r, text);
-    return r->failed ? (pqi_span){0} : text;
+    if (r->failed) {
+        text = (pqi_span){0};
+    }
+    return text;
 }
 
 static size_t read_count(pqi_reader *r, unsigned major, size_t bytes_each)
@@ -141,7 +145,11 @@ void pqi_cbor_skip(pqi_reader *r)
 
 pqi_span pqi_cbor_since(const pqi_reader *r, size_t start)
 {
-    return r->failed ? (pqi_span){0} : (pqi_span){r->data + start, r->pos - start};
+    pqi_span span = {0};
+    if (!r->failed) {
+        span = (pqi_span){r->data + start, r->pos - start};
+    }
+    return span;
 }
 
 static void write_head(pqi_writer *w, unsigned major, uint64_t value)

@@ -230,7 +230,10 @@ static bool method_allowed(const pqi_cap_rule *rule, const char *method)
 /* By whole segments: "/a" allows "/a" and "/a/b", not "/ab". */
 static bool path_allowed(pqi_span prefix, const char *path)
 {
-    const size_t len = path == NULL ? 0 : strlen(path);
+    if (path == NULL) {
+        return false;
+    }
+    const size_t len = strlen(path);
     if (!pqi_cap_path_ok(path, len)) {
         return false;
     }

@@ -279,32 +279,35 @@ static void write_all(pqi_writer *w, const pqi_cap_token *token, size_t *body)
     }
 }
 
-pql_status pqi_cap_token_write(char **text, const pqi_cap_token *token, pql_error *err)
+/* |data| (PQI_CAP_DECODED_MAX bytes) and |text| are scratch and result of the caller. */
+static pql_status write_text(char *text, uint8_t *data, const pqi_cap_token *token, pql_error *err)
 {
     pqi_writer w;
     size_t body = 0;
-    *text = NULL;
+    pqi_writer_init(&w, data, PQI_CAP_DECODED_MAX);
+    write_all(&w, token, &body);
+    if (!pqi_writer_ok(&w) || body > PQI_CAP_BODY_MAX) {
+        return pqi_fail(err, PQL_E_LIMIT,
+                        "The token would be longer than %d bytes: leave out restrictions.",
+                        PQI_CAP_BODY_MAX);
+    }
+    memcpy(text, PQI_CAP_PREFIX, PQI_CAP_PREFIX_LEN);
+    pqi_base64url_encode(text + PQI_CAP_PREFIX_LEN, data, w.len);
+    return PQL_OK;
+}
+
+pql_status pqi_cap_token_write(char **text, const pqi_cap_token *token, pql_error *err)
+{
     uint8_t *data = malloc(PQI_CAP_DECODED_MAX);
     char *out = malloc(PQI_CAP_TEXT_MAX + 1);
-    pql_status status = PQL_OK;
-    if (data == NULL || out == NULL) {
-        status = pqi_fail(err, PQL_E_NOMEM, "Out of memory writing a token.");
-    } else {
-        pqi_writer_init(&w, data, PQI_CAP_DECODED_MAX);
-        write_all(&w, token, &body);
-        if (!pqi_writer_ok(&w) || body > PQI_CAP_BODY_MAX) {
-            status = pqi_fail(err, PQL_E_LIMIT,
-                              "The token would be longer than %d bytes: leave out restrictions.",
-                              PQI_CAP_BODY_MAX);
-        } else {
-            memcpy(out, PQI_CAP_PREFIX, PQI_CAP_PREFIX_LEN);
-            pqi_base64url_encode(out + PQI_CAP_PREFIX_LEN, data, w.len);
-            *text = out;
-        }
-    }
+    const pql_status status = data == NULL || out == NULL
+                                  ? pqi_fail(err, PQL_E_NOMEM, "Out of memory writing a token.")
+                                  : write_text(out, data, token, err);
     if (status != PQL_OK) {
         free(out);
+        out = NULL;
     }
+    *text = out;
     pqi_secret_free(data, PQI_CAP_DECODED_MAX);
     return status;
 }

@@ -43,6 +43,8 @@ static uint64_t now_unix(void)
 
 /* ---- Option tables ---- */
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers, in which nothing can be misread */
+
 #define KEYS_OPTION(text)                                                                          \
     {.name = "keys",                                                                               \
      .kind = PQI_OPTION_FILE,                                                                      \
@@ -81,6 +83,8 @@ static uint64_t now_unix(void)
                     "2001:db8::/32."),                                                             \
         TEXT_OPTION("not-before", rules.not_before, "TIME", false,                                 \
                     "Only from this time in UTC on, 2026-12-01T12:00:00Z or 2026-12-01.")
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const pqi_option keygen_table[] = {
     KEYS_OPTION("File of the keys; made, for its owner only, where there is none.  The tenant's "

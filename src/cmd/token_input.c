@@ -65,7 +65,7 @@ static pql_status trim(char **text, const char *name, const uint8_t *data, size_
         data++;
         len--;
     }
-    *text = strndup((const char *)data, len);
+    *text = strndup(len > 0 ? (const char *)data : "", len);
     if (*text == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory reading a token.");
     }
