@@ -17,6 +17,7 @@ typedef struct pqi_node_options {
     pqi_login_list sources;         /* or else from these nodes: at least one then */
     uint64_t block_time_ns;         /* target between blocks of the development chain */
     uint64_t difficulty;            /* of its first block; at least 1 */
+    const char *passphrase_file;    /* NULL: the keys are not encrypted */
     const char *capability_keys;    /* of miners' capability tokens; NULL: none are taken */
     const char *admin_capabilities; /* keys for the admin port; NULL: it asks for no token */
     uint64_t capability_skew_ns;
