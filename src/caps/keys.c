@@ -572,6 +572,16 @@ static bool put_revoked(pqi_buf *b, const pqi_cap_keys *keys)
     return ok;
 }
 
+/* What is written must be what the next start can read: the bounds of the file are its reader's. */
+static pql_status check_readable(const pqi_buf *b, const char *path, pql_error *err)
+{
+    pqi_cap_keys back;
+    const pql_status status = pqi_cap_keys_parse(&back, path, b->data, b->len, err);
+    pqi_cap_keys_clear(&back);
+    return status == PQL_OK ? PQL_OK
+                            : pqi_fail_context(err, PQL_E_LIMIT, "There are too many keys");
+}
+
 pql_status pqi_cap_keys_save(const pqi_cap_keys *keys, const char *path, bool with_private,
                              pql_error *err)
 {
@@ -586,10 +596,12 @@ pql_status pqi_cap_keys_save(const pqi_cap_keys *keys, const char *path, bool wi
         ok = put_key(&b, &keys->keys[i], with_private);
     }
     ok = ok && put_revoked(&b, keys);
-    const pql_status status =
-        ok ? pqi_file_write_atomic(path, b.data, b.len, FILE_MODE, err)
-           : pqi_fail(err, PQL_E_NOMEM, "The keys do not fit a file of %zu bytes.",
-                      PQI_CONF_FILE_MAX);
+    pql_status status = ok ? check_readable(&b, path, err)
+                           : pqi_fail(err, PQL_E_LIMIT, "The keys do not fit a file of %zu bytes.",
+                                      PQI_CONF_FILE_MAX);
+    if (status == PQL_OK) {
+        status = pqi_file_write_atomic(path, b.data, b.len, FILE_MODE, err);
+    }
     pqi_secret_wipe(b.data, b.size);
     pqi_buf_free(&b);
     return status;

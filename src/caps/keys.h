@@ -71,7 +71,8 @@ pql_status pqi_cap_keys_parse(pqi_cap_keys *out, const char *file, const void *t
  * PQL_E_NOT_FOUND, PQL_E_IO, PQL_E_LIMIT. */
 pql_status pqi_cap_keys_load(pqi_cap_keys *out, const char *path, pql_error *err);
 /* Writes |path| durably with mode 0600; comments of a former file are gone.  |with_private| false:
- * without the keys that sign, for those who only verify.  PQL_E_IO, PQL_E_NOMEM. */
+ * without the keys that sign, for those who only verify.  PQL_E_LIMIT: more than could be read
+ * back, and nothing has changed; PQL_E_IO, PQL_E_NOMEM. */
 pql_status pqi_cap_keys_save(const pqi_cap_keys *keys, const char *path, bool with_private,
                              pql_error *err);
 

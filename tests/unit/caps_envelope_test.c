@@ -326,6 +326,27 @@ static void what_is_wrong_with_a_file_is_a_sentence(void **state)
     }
 }
 
+/* 128 keys with all their settings are more than the reader takes. */
+static void keys_that_could_not_be_read_back_are_not_written(void **state)
+{
+    pqi_cap_key key;
+    pqi_cap_keys keys = {0};
+    (void)state;
+    const file f = new_file();
+    assert_int_equal(pqi_cap_key_make(&key, NULL, "tenant", PQI_CAP_UNSIGNED, NULL), PQL_OK);
+    key.algorithm = PQI_CAP_SLH_DSA_192S;
+    key.has_private = true;
+    for (unsigned i = 0; i < PQI_CAP_KEYS_MAX; i++) {
+        (void)snprintf(key.kid, sizeof(key.kid), "key-%u", i);
+        (void)snprintf(key.tenant, sizeof(key.tenant), "tenant-%u", i);
+        assert_int_equal(pqi_cap_keys_add(&keys, &key, NULL), PQL_OK);
+    }
+    assert_int_equal(pqi_cap_keys_save(&keys, f.path, true, NULL), PQL_E_LIMIT);
+    assert_int_equal(access(f.path, F_OK), -1);
+    pqi_cap_keys_clear(&keys);
+    drop_file(&f);
+}
+
 static void a_file_that_others_can_read_is_refused(void **state)
 {
     pqi_cap_keys keys = scene_keys("k1", "acme");
@@ -379,6 +400,7 @@ int main(void)
         cmocka_unit_test(keys_come_back_from_their_file),
         cmocka_unit_test(a_file_for_verifiers_cannot_sign),
         cmocka_unit_test(what_is_wrong_with_a_file_is_a_sentence),
+        cmocka_unit_test(keys_that_could_not_be_read_back_are_not_written),
         cmocka_unit_test(a_file_that_others_can_read_is_refused),
         cmocka_unit_test(keys_in_use_are_replaced_only_by_good_ones),
     };
