@@ -6,10 +6,12 @@
 #include "cmd/log_options.h"
 #include "observe/link_table.h"
 #include "observe/pq_metrics.h"
+#include "observe/process_metrics.h"
 
 #include <pqlink/link.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Sends log lines to standard error in the form that |options| asks for.  True when that is text on
@@ -39,13 +41,14 @@ void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const
 typedef struct pqi_runtime {
     pqi_metrics *metrics;
     pqi_pq_metrics *links;
+    pqi_process_metrics *process;
     pqi_link_table *table; /* kept by the observer of |links| */
     pqi_health *health;
     pqi_admin *admin;
     const pqi_admin_auth *auth; /* who may use the admin port; NULL: everybody.  Borrowed; to be
                                    set before pqi_runtime_admin */
-    pql_policy policy;
-    bool amnesia; /* as /version says */
+    atomic_uint policy;         /* the pql_policy of now, which /version shows; any thread */
+    bool amnesia;               /* as /version says */
     pqi_admin_json status;
     void *status_user;
     pthread_t main; /* the thread that opened it */
