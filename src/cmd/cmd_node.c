@@ -7,6 +7,7 @@
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
+#include "cmd/node_caps.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_control.h"
 #include "cmd/node_rotation.h"
@@ -58,6 +59,7 @@ typedef struct node {
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
     pqi_node_clients clients;
+    pqi_node_caps caps;
     pqi_node_control control;
 } node;
 
@@ -270,6 +272,12 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
 }
 
+/* Whether everybody who mines has to show a token of a list or a capability. */
+static bool token_needed(const pqi_node_options *options)
+{
+    return options->tokens_file != NULL || options->capability_keys != NULL;
+}
+
 /* Why official miners cannot be served under |policy|; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options, pql_policy policy)
 {
@@ -280,11 +288,11 @@ static const char *official_obstacle(const pqi_node_options *options, pql_policy
         return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
                "no key.";
     }
-    if (options->security.amnesia && options->tokens_file == NULL) {
+    if (options->security.amnesia && !token_needed(options)) {
         return "With amnesia no token is written for them. With --tokens FILE they are let in by a "
                "token.";
     }
-    return options->clients_file == NULL || options->tokens_file != NULL
+    return options->clients_file == NULL || token_needed(options)
                ? NULL
                : "Only miners with a listed certificate are let in (--clients), and official "
                  "miners "
@@ -315,7 +323,8 @@ static pql_status open_tokens(node *n, pql_error *err)
     if (!n->official) {
         return PQL_OK;
     }
-    const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
+    /* Where tokens are needed anyway, nothing but those opens the door. */
+    const pql_status status = token_needed(n->options) ? PQL_OK : open_default_token(n, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -341,7 +350,9 @@ static pqi_node_service_opts service_opts(const node *n)
         .policy = n->options->security.policy,
         .pq_authentication = n->options->security.pq_authentication,
         .tokens = n->tokens,
-        .token_required = n->options->tokens_file != NULL,
+        .capabilities = n->caps.miners,
+        .capability_metrics = n->caps.metrics,
+        .token_required = token_needed(n->options),
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
         .max_links_per_address = (unsigned)n->options->max_links_per_address,
@@ -476,6 +487,13 @@ static pql_status node_open(node *n, pql_error *err)
         status = pqi_node_clients_open(&n->clients, n->options->clients_file, err);
     }
     if (status == PQL_OK) {
+        const pqi_node_caps_opts opts = {.miner_keys = n->options->capability_keys,
+                                         .admin_keys = n->options->admin_capabilities,
+                                         .skew_ns = n->options->capability_skew_ns};
+        status = pqi_node_caps_open(&n->caps, &opts, n->rt.metrics, err);
+        n->rt.auth = pqi_node_caps_auth(&n->caps);
+    }
+    if (status == PQL_OK) {
         status = open_source(n, err);
     }
     if (status == PQL_OK) {
@@ -515,6 +533,7 @@ static void node_close(node *n)
     pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_clients_close(&n->clients);
+    pqi_node_caps_close(&n->caps);
     pqi_runtime_close(&n->rt);
 }
 
@@ -552,14 +571,14 @@ static void show_how(const node *n, const char *pin)
                   "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s%s\n",
                   v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "",
                   (unsigned)pql_listener_port(n->listeners[0]), pin,
-                  n->options->tokens_file != NULL ? " --token-file FILE" : "");
+                  token_needed(n->options) ? " --token-file FILE" : "");
 }
 
 /* The same for official miners, which take an IPv4 address only. */
 static void show_how_official(const node *n)
 {
     const char *dir = n->options->dir.text;
-    const bool list = n->options->tokens_file != NULL;
+    const bool list = token_needed(n->options);
     const bool memory = n->options->security.amnesia;
     size_t i = 0;
     while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
@@ -667,6 +686,7 @@ static void reload(node *n)
 {
     pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
     reload_settings(n);
+    pqi_node_caps_reload(&n->caps);
     pqi_node_service_reload_tokens(n->service);
     pqi_node_rotation_reload(&n->rotation);
     pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);

@@ -229,7 +229,8 @@ pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at,
                                  .version_json = version_json,
                                  .status_json = status_json,
                                  .snapshot_json = snapshot_json,
-                                 .user = rt};
+                                 .user = rt,
+                                 .auth = rt->auth};
     rt->views = *views;
     return at->off ? PQL_OK : pqi_admin_start(&rt->admin, &opts, err);
 }

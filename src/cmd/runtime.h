@@ -61,8 +61,10 @@ typedef struct pqi_runtime {
     pqi_link_table *table; /* kept by the observer of |links| */
     pqi_health *health;
     pqi_admin *admin;
-    atomic_uint policy; /* the pql_policy of now, which /version shows; any thread */
-    bool amnesia;       /* as /version says */
+    const pqi_admin_auth *auth; /* who may use the admin port; NULL: everybody.  Borrowed; to be
+                                   set before pqi_runtime_admin */
+    atomic_uint policy;         /* the pql_policy of now, which /version shows; any thread */
+    bool amnesia;               /* as /version says */
     pqi_runtime_views views;
     uint64_t opened; /* monotonic ns */
     pthread_t main;  /* the thread that opened it */
