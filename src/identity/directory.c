@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "identity/elsewhere.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -118,6 +119,19 @@ static pql_status read_member(const char *path, mode_t forbidden, const char *re
     return status == PQL_E_LIMIT ? pqi_fail(err, PQL_E_IDENTITY, "%s is too long.", path) : status;
 }
 
+/* With keys elsewhere the file of the key is not even opened. */
+static pql_status load_public(const char *cert_path, pql_leaf which, pqi_leaf *leaf, pql_error *err)
+{
+    uint8_t *cert = NULL;
+    size_t cert_len = 0;
+    pql_status status = read_member(cert_path, OTHERS_WRITE, "644", &cert, &cert_len, err);
+    if (status == PQL_OK) {
+        status = pqi_leaf_read_public(leaf, which, cert, cert_len, cert_path, err);
+    }
+    pqi_secret_free(cert, cert_len);
+    return status;
+}
+
 static pql_status load_leaf(const char *path, pql_leaf which, pqi_leaf *leaf, pql_error *err)
 {
     char key_path[PATH_MAX];
@@ -128,6 +142,9 @@ static pql_status load_leaf(const char *path, pql_leaf which, pqi_leaf *leaf, pq
     size_t cert_len = 0;
     if (!join(key_path, path, files[which].key) || !join(cert_path, path, files[which].cert)) {
         return fail_too_long(err, path);
+    }
+    if (pqi_keys_holder() != NULL) {
+        return load_public(cert_path, which, leaf, err);
     }
     pql_status status = read_member(key_path, OTHERS_ANY, "600", &key, &key_len, err);
     if (status == PQL_OK) {

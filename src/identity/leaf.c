@@ -1,6 +1,7 @@
 #include "identity/leaf.h"
 
 #include "identity/certificate.h"
+#include "identity/elsewhere.h"
 #include "identity/identity.h"
 #include "identity/pem.h"
 
@@ -66,6 +67,11 @@ pql_status pqi_leaf_certify(pqi_leaf *leaf, pql_leaf which, EVP_PKEY *key, bool 
 pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
                          pql_error *err)
 {
+    if (pqi_keys_holder() != NULL) {
+        return pqi_fail(err, PQL_E_STATE,
+                        "Private keys are in a process of their own (--key-process), so none can "
+                        "be made here.");
+    }
     EVP_PKEY *key = which == PQL_LEAF_PQ ? pqi_key_make_ml_dsa(opts->sign) : pqi_key_make_p256();
     return pqi_leaf_certify(leaf, which, key, opts->self_signed, err);
 }
@@ -73,7 +79,9 @@ pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts
 void pqi_leaf_copy(pqi_leaf *leaf, const pqi_leaf *from)
 {
     *leaf = *from;
-    (void)EVP_PKEY_up_ref(leaf->key);
+    if (leaf->key != NULL) {
+        (void)EVP_PKEY_up_ref(leaf->key);
+    }
     (void)CRYPTO_BUFFER_up_ref(leaf->cert);
 }
 
@@ -141,6 +149,26 @@ pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem,
     leaf->key = pqi_key_from_pem(key_pem, key_len);
     leaf->cert = cert_from_pem(cert_pem, cert_len);
     return check_or_clear(leaf, which, &pem, key_name, cert_name, err);
+}
+
+pql_status pqi_leaf_read_public(pqi_leaf *leaf, pql_leaf which, const uint8_t *cert_pem,
+                                size_t cert_len, const char *cert_name, pql_error *err)
+{
+    leaf->cert = cert_from_pem(cert_pem, cert_len);
+    EVP_PKEY *key = leaf->cert != NULL ? public_key_of(leaf->cert) : NULL;
+    leaf->kind = key != NULL ? pqi_key_kind_of(key, which) : NULL;
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    if (leaf->kind != NULL &&
+        pqi_fingerprints_of_der(CRYPTO_BUFFER_data(leaf->cert), CRYPTO_BUFFER_len(leaf->cert),
+                                &leaf->of_cert, &leaf->of_spki)) {
+        return PQL_OK;
+    }
+    pqi_leaf_clear(leaf);
+    return pqi_fail(err, PQL_E_IDENTITY,
+                    "%s is not one X.509 certificate in PEM with a key of the kind that belongs "
+                    "there. Restore it from a backup.",
+                    cert_name);
 }
 
 pql_status pqi_leaf_read_der(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_der, size_t key_len,

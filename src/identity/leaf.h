@@ -8,7 +8,7 @@
 
 /* All zero is an empty leaf. */
 typedef struct pqi_leaf {
-    EVP_PKEY *key;            /* owned */
+    EVP_PKEY *key;            /* owned; NULL: another process has it (elsewhere.h) */
     CRYPTO_BUFFER *cert;      /* owned; DER */
     const pqi_key_kind *kind; /* static */
     pql_fingerprint of_cert;
@@ -34,6 +34,10 @@ void pqi_leaf_copy(pqi_leaf *leaf, const pqi_leaf *from);
 pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
                          const char *key_name, const uint8_t *cert_pem, size_t cert_len,
                          const char *cert_name, pql_error *err);
+
+/* Reads a leaf whose key another process holds: the certificate alone. */
+pql_status pqi_leaf_read_public(pqi_leaf *leaf, pql_leaf which, const uint8_t *cert_pem,
+                                size_t cert_len, const char *cert_name, pql_error *err);
 
 /* The same from DER; the key in any form that pqi_key_from_der knows. */
 pql_status pqi_leaf_read_der(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_der, size_t key_len,

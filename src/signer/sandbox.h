@@ -1,0 +1,20 @@
+/* What the key process may still do once it has its keys: read files below one directory, answer on
+ * its sockets, write log lines. */
+#ifndef PQI_SIGNER_SANDBOX_H
+#define PQI_SIGNER_SANDBOX_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* From now on this thread, and those that it starts, open nothing but what lies below |dir|, to
+ * read it (Landlock).  *done is false, with PQL_OK, where the kernel has no Landlock or does not
+ * let us use it: then pqi_sandbox_calls alone is in force.  PQL_E_STATE. */
+pql_status pqi_sandbox_files(const char *dir, bool *done, pql_error *err);
+
+/* From now on all threads of this process have but a few system calls (seccomp): no sockets, no
+ * other processes, nothing opened for writing.  What a rotation would change in the directory fails
+ * with EPERM; any other call kills the process.  PQL_E_STATE. */
+pql_status pqi_sandbox_calls(pql_error *err);
+
+#endif
