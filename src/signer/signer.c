@@ -1,24 +1,23 @@
 #include "signer/signer.h"
 
-#include "base/clock.h"
 #include "identity/elsewhere.h"
 #include "signer/process.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Until it has made or read its keys. */
-#define HELLO_MS 60000
+#define HELLO_SECONDS 60
 /* For one signature; a machine that takes longer serves nobody anyway. */
-#define ANSWER_MS 5000
+#define ANSWER_SECONDS 5
 
 typedef struct channel {
     pthread_mutex_t lock; /* one question at a time */
@@ -37,39 +36,35 @@ struct pqi_signer {
 
 /* ---- one question ---- */
 
-static bool wait_readable(int fd, uint64_t deadline)
+/* How long recv() on |fd| waits from now on. */
+static bool set_patience(int fd, unsigned seconds)
 {
-    for (;;) {
-        const uint64_t now = pqi_clock_monotonic();
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (now >= deadline) {
-            return false;
-        }
-        const int rc = poll(&p, 1, (int)((deadline - now) / PQI_NS_PER_MS) + 1);
-        if (rc != 0 && !(rc < 0 && errno == EINTR)) {
-            return rc > 0;
-        }
-    }
+    const struct timeval patience = {.tv_sec = seconds};
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0;
+}
+
+static ssize_t receive_packet(int fd, uint8_t *data, size_t size)
+{
+    ssize_t n;
+    do {
+        n = recv(fd, data, size, 0);
+    } while (n < 0 && errno == EINTR);
+    return n;
 }
 
 /* The answer to |id|; an older one, which nobody waited for any longer, is passed over. */
 static bool receive(const channel *c, uint64_t id, uint8_t *data, size_t size,
                     pqi_signer_answer *answer)
 {
-    const uint64_t deadline = pqi_clock_monotonic() + ANSWER_MS * PQI_NS_PER_MS;
-    while (wait_readable(c->fd, deadline)) {
-        const ssize_t n = recv(c->fd, data, size, MSG_DONTWAIT);
-        if (n <= 0) {
-            return false;
-        }
-        if (!pqi_signer_answer_read(answer, data, (size_t)n)) {
+    for (;;) {
+        const ssize_t n = receive_packet(c->fd, data, size);
+        if (n <= 0 || !pqi_signer_answer_read(answer, data, (size_t)n)) {
             return false;
         }
         if (answer->id == id) {
             return true;
         }
     }
-    return false;
 }
 
 /* A channel that nobody uses, or the next in turn when all are in use; locked. */
@@ -176,14 +171,23 @@ static pql_status start_process(pqi_signer *signer, const pqi_signer_opts *opts,
     return status;
 }
 
+static pql_status set_all_patience(const pqi_signer *signer, unsigned seconds, pql_error *err)
+{
+    for (unsigned i = 0; i < signer->count; i++) {
+        if (!set_patience(signer->channels[i].fd, seconds)) {
+            return pqi_fail_errno(err, PQL_E_IO, errno, "Cannot set up the key process' sockets");
+        }
+    }
+    return PQL_OK;
+}
+
 static pql_status wait_hello(const pqi_signer *signer, pql_error *err)
 {
     uint8_t data[PQI_SIGNER_HELLO_MAX];
-    const int fd = signer->channels[0].fd;
-    if (!wait_readable(fd, pqi_clock_monotonic() + HELLO_MS * PQI_NS_PER_MS)) {
+    const ssize_t n = receive_packet(signer->channels[0].fd, data, sizeof(data));
+    if (n < 0 && errno == EAGAIN) {
         return pqi_fail(err, PQL_E_TIMEOUT, "The key process did not get ready in a minute.");
     }
-    const ssize_t n = recv(fd, data, sizeof(data), 0);
     if (n <= 0) {
         return pqi_fail(err, PQL_E_STATE,
                         "The key process ended before it was ready. If a system call was the "
@@ -209,7 +213,13 @@ pql_status pqi_signer_start(pqi_signer **out, const pqi_signer_opts *opts, pql_e
     }
     pql_status status = start_process(signer, opts, err);
     if (status == PQL_OK) {
+        status = set_all_patience(signer, HELLO_SECONDS, err);
+    }
+    if (status == PQL_OK) {
         status = wait_hello(signer, err);
+    }
+    if (status == PQL_OK) {
+        status = set_all_patience(signer, ANSWER_SECONDS, err);
     }
     if (status != PQL_OK) {
         pqi_signer_stop(signer);
