@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char text[PQI_IDENTITY_PLAN_MAX];
-    char again[PQI_IDENTITY_PLAN_MAX];
+    char text[PQI_IDENTITY_NOTE_MAX];
+    char again[PQI_IDENTITY_NOTE_MAX];
     pqi_rotation_plan plan;
     pqi_rotation_plan second;
     if (size >= sizeof(text)) {

@@ -99,14 +99,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         pql_error err;
         pql_trust how;
-        const pql_status status =
-            pqi_trust_check(ways[i], &chain, "localhost", "localhost:9833", NOW, true, &how, &err);
+        const pql_status status = pqi_trust_check(ways[i], &chain, "localhost", "localhost:9833",
+                                                  NOW, PQI_KEX_HYBRID, &how, &err);
         if ((status == PQL_OK) != (how != PQL_TRUST_NONE) ||
             (status != PQL_OK && err.message[0] == '\0') ||
             (ways[i] == pinned && status == PQL_OK)) { /* nothing hashes to zero */
             abort();
         }
     }
-    (void)pqi_trust_settle(first_use, &chain, "localhost:9833", true, NULL);
+    (void)pqi_trust_settle(first_use, &chain, "localhost:9833", PQI_KEX_HYBRID, NULL);
     return 0;
 }

@@ -57,7 +57,7 @@ echo "listening on quic://127.0.0.1:$port"
 echo "fingerprint  $pin"
 
 say "The miner: pinned to that fingerprint, until $blocks blocks are accepted"
-"$pqlink" mine --node "quic://127.0.0.1:$port" --pin "$pin" --max-blocks $blocks --admin off \
+"$pqlink" mine --dir "$dir/miner" --node "quic://127.0.0.1:$port" --pin "$pin" --max-blocks $blocks --admin off \
     --status-interval 1s --log-format text || broken "the miner ended with status $?"
 
 say 'What the node saw'

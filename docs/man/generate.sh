@@ -1,11 +1,13 @@
 #!/bin/sh
-# Writes man pages, the list of configuration keys and completions anew from the option tables of the program.
+# Writes man pages, the list of configuration keys and completions anew from the option tables of the program, and the
+# page of the matrix from its table.
 # Usage: docs/man/generate.sh PQLINK ROOT
 #   PQLINK  the built program
-#   ROOT    directory that gets docs/man/*, docs/configuration-keys.md and packaging/completions/*
+#   ROOT    directory that gets docs/man/*, docs/configuration-keys.md, docs/matrix.md and packaging/completions/*
 set -eu
 pqlink=$1
 root=$2
+matrix=$(dirname "$0")/../../tests/matrix
 man=$root/docs/man
 completions=$root/packaging/completions
 
@@ -22,3 +24,4 @@ done
 "$pqlink" help --completion bash >"$completions/pqlink.bash"
 "$pqlink" help --completion zsh >"$completions/_pqlink"
 "$pqlink" help --completion fish >"$completions/pqlink.fish"
+awk -f "$matrix/page.awk" "$matrix/matrix.tsv" >"$root/docs/matrix.md"

@@ -56,13 +56,21 @@ typedef struct pql_handlers {
     void (*stream_close)(pql_stream *stream, uint64_t code, void *user);
 } pql_handlers;
 
+/* What an observer is told of a link.  Borrowed until the callback returns. */
+typedef struct pql_link_info {
+    uint64_t id;         /* pql_link_id */
+    bool server;         /* our role */
+    const char *address; /* the peer's, as text */
+    const char *alpn;    /* "" before there is one */
+    const pql_posture *posture;
+} pql_link_info;
+
 /* Observers of a context: called on worker threads, for metrics and logs. */
 typedef struct pql_observer {
-    /* A handshake ended: well (|failure| NULL), or not.  |link_id| is the link's pql_link_id,
-     * |address| the peer's, as text. */
-    void (*handshake)(const pql_posture *posture, bool server, uint64_t link_id,
-                      const char *address, const pql_close *failure, void *user);
-    void (*link_count)(const pql_posture *posture, int change, void *user);
+    /* A handshake ended: well (|failure| NULL), or not. */
+    void (*handshake)(const pql_link_info *link, const pql_close *failure, void *user);
+    /* A link opened (|why| NULL), after its handshake, or one that was open has ended. */
+    void (*link_change)(const pql_link_info *link, const pql_close *why, void *user);
     /* Rejected before authentication; |reason| is a static name from a closed list. */
     void (*reject)(const char *reason, void *user);
     /* What strangers were answered since the last call: proof of their address was asked for
@@ -77,9 +85,10 @@ typedef struct pql_context_opts {
     pql_identity *identity; /* borrowed until pql_context_set_identity or pql_context_free; needed
                                to listen */
     pql_policy policy;
-    unsigned workers;        /* 0: one per processor; at most 64 */
-    const uint8_t *secret;   /* 32 bytes that survive restarts: Retry, address tokens, stateless
-                                reset and tickets are derived from it; NULL: random */
+    unsigned workers;      /* 0: one per processor; at most 64 */
+    const uint8_t *secret; /* 32 bytes that survive restarts: Retry, address tokens, stateless
+                              reset and tickets are derived from it; NULL: random */
+    const struct pql_hybrid_memory *memory; /* of pinned peers; see trust.h; copied; NULL: none */
     const char *keylog_file; /* NULL: none.  Breaks the secrecy of every link: for debugging */
     const char *qlog_dir;    /* NULL: none */
     pql_observer observer;

@@ -38,6 +38,7 @@ typedef enum pql_downgrade {
     PQL_DOWNGRADE_COMPAT,         /* the same, in a protocol that our side serves with its classical
                                      leaf because its programs have nothing else */
     PQL_DOWNGRADE_RESUMED,        /* a ticket from a weaker session was resumed */
+    PQL_DOWNGRADE_REMEMBERED,     /* the peer was hybrid before, so the session was refused */
 } pql_downgrade;
 
 /* TLS code points are those of the IANA registries "TLS Supported Groups", "TLS SignatureScheme"

@@ -94,7 +94,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --amnesia --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --amnesia --key-process --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -110,6 +110,7 @@ _pqlink()
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
+        --key-rotation-days) return ;;
         --admin) return ;;
         --workers) return ;;
         --max-links-per-address) return ;;
@@ -166,15 +167,16 @@ _pqlink()
         esac
         ;;
     'forget '*)
-        words+=' --node --dir --config --help'
+        words+=' --node --pin --dir --config --help'
         case $prev in
         --node) return ;;
+        --pin) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
     'version '*)
-        words+=' --json --help'
+        words+=' --json --self-test --help'
         case $prev in
         esac
         ;;

@@ -8,28 +8,75 @@
 #include <unistd.h>
 
 typedef struct forget_options {
-    pqi_url node;
+    pqi_url node; /* its text is empty when there is none */
+    pql_fingerprint pin;
+    bool has_pin;
     pqi_dir dir;
 } forget_options;
+
+static pql_status parse_pin(void *options, const char *value, pql_error *err)
+{
+    forget_options *o = options;
+    o->has_pin = true;
+    return pql_fingerprint_parse(&o->pin, value, err);
+}
+
+static pql_status forget_check(const void *options, pql_error *err)
+{
+    const forget_options *o = options;
+    if (o->has_pin && o->node.text[0] != '\0') {
+        return pqi_fail(err, PQL_E_USAGE, "Give one of --node and --pin at a time.");
+    }
+    if (o->has_pin && o->pin.form != PQL_FINGERPRINT_CERT) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "Peers are remembered by their certificate: give its sha256: fingerprint, "
+                        "not that of its key.");
+    }
+    return PQL_OK;
+}
 
 static const pqi_option forget_table[] = {
     {.name = "node",
      .kind = PQI_OPTION_URL,
      .at = PQI_AT(forget_options, node, pqi_url),
      .arg = "URL",
-     .help = "The node to forget, as it was given to 'pqlink mine'.",
-     .required = true},
+     .help = "A node that --tofu knows, as it was given to 'pqlink mine'."},
+    {.name = "pin",
+     .kind = PQI_OPTION_CUSTOM,
+     .arg = "FINGERPRINT",
+     .help = "A pinned peer that was downgraded on purpose: sha256: and 64 digits, as the refusal "
+             "shows it.",
+     .parse = parse_pin},
     {.name = "dir",
      .kind = PQI_OPTION_DIR,
      .at = PQI_AT(forget_options, dir, pqi_dir),
      .arg = "DIR",
-     .help = "Directory that 'pqlink mine --tofu' was given.",
+     .help = "Directory that 'pqlink mine' or 'pqlink node' was given.",
      .env = "PQLINK_DIR"},
 };
 
-static pql_status forget_run(const void *options, pql_error *err)
+static pql_status forget_pin(const forget_options *o, pql_error *err)
 {
-    const forget_options *o = options;
+    char shown[PQL_FINGERPRINT_SIZE];
+    pqi_hybrid_marks *marks = NULL;
+    pql_status status = pqi_hybrid_peers_open(&marks, &o->dir, "forget", err);
+    if (status == PQL_OK) {
+        status = pqi_hybrid_marks_forget(marks, o->pin.sha256, err);
+    }
+    pql_fingerprint_format(&o->pin, shown);
+    if (status == PQL_E_NOT_FOUND) {
+        pqi_fail(err, PQL_E_NOT_FOUND, "%s does not remember %s.", o->dir.text, shown);
+    } else if (status == PQL_OK) {
+        (void)printf("%s is forgotten; without ML-KEM it is accepted again where the policy "
+                     "allows it.\n",
+                     shown);
+    }
+    pqi_hybrid_marks_free(marks);
+    return status;
+}
+
+static pql_status forget_node(const forget_options *o, pql_error *err)
+{
     pqi_store *store = NULL;
     char name[PQI_HOST_SIZE + sizeof(":65535")];
     char shown[sizeof(name) + sizeof("[]")];
@@ -57,16 +104,31 @@ static pql_status forget_run(const void *options, pql_error *err)
     return status;
 }
 
+static pql_status forget_run(const void *options, pql_error *err)
+{
+    const forget_options *o = options;
+    if (!o->has_pin && o->node.text[0] == '\0') {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "Say what to forget: --node URL (known by --tofu) or --pin FINGERPRINT.");
+    }
+    return o->has_pin ? forget_pin(o, err) : forget_node(o, err);
+}
+
 const pqi_command pqi_command_forget = {
     .name = "forget",
-    .summary = "Forget what --tofu remembers of a node",
+    .summary = "Forget what is remembered of a peer",
     .description =
         "After a node has changed its certificate on purpose, a miner that trusts on first use "
         "refuses it until the old certificate is forgotten.  Ask the node's operator for the new "
         "fingerprint first, and compare it with 'pqlink fingerprint --remote'.  The miner has to "
-        "be stopped meanwhile.",
+        "be stopped meanwhile.\n"
+        "A pinned peer that had a post-quantum key exchange once is refused when it comes without "
+        "one, by miners and nodes alike.  When its owner confirms that this is meant, --pin makes "
+        "it a stranger again; programs that run need not be stopped.",
     PQI_OPTIONS(forget_table),
     .options_size = sizeof(forget_options),
-    .example = (const char *const[]){"pqlink forget --node quic://node.example:9833", NULL},
+    .example = (const char *const[]){"pqlink forget --node quic://node.example:9833",
+                                     "pqlink forget --pin sha256:5f2c...", NULL},
+    .check = forget_check,
     .run = forget_run,
 };

@@ -30,6 +30,8 @@ typedef struct program {
     pqi_mine_metrics *metrics;
     pqi_store *store; /* with --tofu */
     pql_tofu tofu;
+    pqi_hybrid_marks *hybrid; /* pinned nodes that had ML-KEM; as links want it: */
+    pql_hybrid_memory memory;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
     pqi_mine_service *service;
@@ -162,6 +164,7 @@ static pql_status start_service(program *p, pql_error *err)
         .name = o->name,
         .identity = p->identity,
         .links = {.policy = o->security.policy,
+                  .memory = &p->memory,
                   .keylog_file = o->keylog_file,
                   .qlog_dir = o->qlog_dir,
                   .observer = pqi_link_observer(p->rt.links)},
@@ -210,6 +213,11 @@ static pql_status open_all(program *p, pql_error *err)
     pql_status status = open_runtime(p, err);
     if (status == PQL_OK) {
         status = open_tofu(p, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(
+            &p->hybrid, p->options->security.amnesia ? NULL : &p->options->dir, "mine", err);
+        p->memory = pqi_hybrid_marks_memory(p->hybrid);
     }
     if (status == PQL_OK) {
         status = open_identity(p, err);
@@ -285,6 +293,7 @@ static void close_all(program *p)
     pqi_mine_service_free(p->service);
     pql_identity_free(p->identity);
     pqi_store_close(p->store);
+    pqi_hybrid_marks_free(p->hybrid);
     pqi_mine_metrics_free(p->metrics);
     pqi_runtime_close(&p->rt);
 }

@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
@@ -31,7 +32,7 @@
  * links from before that start find out by their time-outs instead of a stateless reset. */
 #define LINK_SECRET_AGE_MS (UINT64_C(90) * 24 * 3600 * 1000)
 #define MS_PER_SEC 1000
-/* How often a store that fails is tried. */
+/* How often the store is looked at, and tried when it fails. */
 #define STORE_LOOK (2 * PQI_NS_PER_SEC)
 
 /* All that a running node owns, in the order in which it is made. */
@@ -39,11 +40,12 @@ typedef struct node {
     const pqi_node_options *options;
     pqi_runtime rt;
     pqi_manager manager;
-    unsigned ready_identity, ready_store, ready_listener, ready_draining;
+    unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
     pqi_node_keys keys;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_store *store;
-    uint64_t store_probe_at;    /* monotonic ns; while the store fails */
+    uint64_t store_look_at;     /* monotonic ns */
+    pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
     pqi_source *source;         /* the development chain, or that of |upstream| */
     pqi_node_upstream upstream; /* with --source URL */
     pqi_node_metrics *metrics;
@@ -61,6 +63,9 @@ static pql_status add_conditions(node *n, pql_error *err)
     pql_status status = pqi_health_add(h, "identity", "not loaded yet", &n->ready_identity, err);
     if (status == PQL_OK) {
         status = pqi_health_add(h, "store", "not open yet", &n->ready_store, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_health_add(h, "policy", "not set up yet", &n->ready_policy, err);
     }
     if (status == PQL_OK) {
         status = pqi_health_add(h, "listener", "not bound yet", &n->ready_listener, err);
@@ -116,6 +121,7 @@ static pql_status open_rotation(node *n, pql_error *err)
             : pqi_node_rotation_open(&n->rotation, n->options->dir.text,
                                      pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
+        pqi_node_rotation_by_age(&n->rotation, n->options->security.key_rotation_days);
         pqi_health_set_ok(n->rt.health, n->ready_identity);
     }
     return status;
@@ -137,26 +143,32 @@ static void store_changed(void *user, bool ok, const char *reason)
         pqi_log(PQI_LOG_INFO, SERVICE, "store_works_again", PQI_STR("dir", n->options->dir.text));
     } else {
         pqi_health_set_failed(n->rt.health, n->ready_store, reason);
+        pqi_log(PQI_LOG_ERROR, SERVICE, "store_fails", PQI_STR("dir", n->options->dir.text),
+                PQI_STR("reason", reason));
     }
 }
 
-/* A disk that failed is tried again: without it /readyz would stay red until the next block. */
+/* A directory that somebody removed is found out; a disk that failed is tried again: without it
+ * /readyz would stay red until the next block. */
 static uint64_t tick_store(node *n, uint64_t now)
 {
-    if (!pqi_store_is_failing(n->store)) {
-        return now + STORE_LOOK;
+    if (now >= n->store_look_at) {
+        n->store_look_at = now + STORE_LOOK;
+        if (pqi_store_look(n->store, NULL) == PQL_OK && pqi_store_is_failing(n->store)) {
+            (void)pqi_store_probe(n->store, NULL); /* store_changed hears of it */
+        }
     }
-    if (now >= n->store_probe_at) {
-        n->store_probe_at = now + STORE_LOOK;
-        (void)pqi_store_probe(n->store, NULL); /* store_changed hears of it */
-    }
-    return n->store_probe_at;
+    return n->store_look_at;
 }
 
 static pql_status open_store(node *n, pql_error *err)
 {
-    const char *where = n->options->security.amnesia ? PQI_STORE_MEMORY : n->options->dir.text;
-    const pql_status status = pqi_store_open(&n->store, where, err);
+    const bool amnesia = n->options->security.amnesia;
+    const pqi_dir *dir = &n->options->dir;
+    pql_status status = pqi_store_open(&n->store, amnesia ? PQI_STORE_MEMORY : dir->text, err);
+    if (status == PQL_OK) {
+        status = pqi_hybrid_peers_open(&n->hybrid, amnesia ? NULL : dir, SERVICE, err);
+    }
     if (status == PQL_OK) {
         pqi_store_watch(n->store, store_changed, n);
         pqi_health_set_ok(n->rt.health, n->ready_store);
@@ -167,7 +179,8 @@ static pql_status open_store(node *n, pql_error *err)
 static pql_status open_source(node *n, pql_error *err)
 {
     if (n->options->sources.count > 0) {
-        const pql_status status = pqi_node_upstream_open(&n->upstream, n->options, &n->rt, err);
+        const pql_status status =
+            pqi_node_upstream_open(&n->upstream, n->options, n->hybrid, &n->rt, err);
         n->source = n->upstream.source;
         return status;
     }
@@ -192,7 +205,9 @@ static pql_status open_context(node *n, pql_error *err)
                                          LINK_SECRET_AGE_MS, secret, sizeof(secret), err);
     }
     if (status == PQL_OK) {
+        const pql_hybrid_memory memory = pqi_hybrid_marks_memory(n->hybrid);
         const pql_context_opts opts = {.identity = n->rotation.in_use.current,
+                                       .memory = &memory,
                                        .policy = n->options->security.policy,
                                        .workers = (unsigned)n->options->workers,
                                        .secret = secret,
@@ -337,6 +352,9 @@ static pql_status open_service(node *n, pql_error *err)
         status = pqi_node_rotation_start(&n->rotation, n->ctx, n->service, n->metrics, err);
     }
     if (status == PQL_OK) {
+        /* The listeners have their TLS settings: the library has what the policy asks for, and the
+         * identity fits. */
+        pqi_health_set_ok(n->rt.health, n->ready_policy);
         pqi_health_set_ok(n->rt.health, n->ready_listener);
     }
     return status;
@@ -398,6 +416,7 @@ static void node_close(node *n)
     }
     pqi_node_upstream_close(&n->upstream);
     pqi_store_close(n->store);
+    pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_keys_close(&n->keys);
     pqi_node_clients_close(&n->clients);

@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "cmd/commands.h"
 #include "cmd/fingerprint.h"
+#include "cmd/rotation_age.h"
 #include "cmd/rotation_view.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -239,6 +241,22 @@ static pql_status prepare_run(const void *options, pql_error *err)
 
 /* ---- the others ---- */
 
+static void print_age(const pqi_rotation *all)
+{
+    char since[PQI_TIME_TEXT_SIZE];
+    const uint64_t now = now_unix();
+    if (all->since != 0) {
+        pqi_time_format(since, all->since);
+        printf("current   post-quantum key in use since %s, %" PRIu64 " days\n", since,
+               now > all->since ? (now - all->since) / PQI_SECONDS_PER_DAY : 0);
+    }
+    if (all->plan.by_age != 0 && (all->next != NULL || all->previous != NULL)) {
+        printf("The node makes this rotation by itself, after %" PRIu64
+               " days (--key-rotation-days).\n",
+               all->plan.by_age);
+    }
+}
+
 static pql_status status_run(const void *options, pql_error *err)
 {
     const rotate_options *o = options;
@@ -255,6 +273,7 @@ static pql_status status_run(const void *options, pql_error *err)
                                               : "No rotation is under way.");
         pqi_fingerprint_print_leaf("current  ", all.current, PQL_LEAF_PQ);
         pqi_fingerprint_print_leaf("current  ", all.current, PQL_LEAF_CLASSICAL);
+        print_age(&all);
         pqi_rotation_print(&all);
     }
     pqi_rotation_clear(&all);

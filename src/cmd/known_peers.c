@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,29 @@ pql_status pqi_known_peers_open(pqi_store **out, const pqi_dir *dir, pql_error *
     /* Who may write here could put another memory in the place of ours. */
     const pql_status status = pqi_store_check_directory(dir->text, err);
     return status == PQL_OK ? pqi_store_open(out, path, err) : status;
+}
+
+static const char *marks_service = "pqlink";
+
+static void marks_failed(const char *sentence)
+{
+    pqi_log(PQI_LOG_WARN, marks_service, "downgrade_memory_failing", PQI_STR("reason", sentence));
+}
+
+pql_status pqi_hybrid_peers_open(pqi_hybrid_marks **out, const pqi_dir *dir, const char *service,
+                                 pql_error *err)
+{
+    char path[PATH_MAX];
+    *out = NULL;
+    marks_service = service;
+    if (dir == NULL) {
+        return pqi_hybrid_marks_open(out, NULL, marks_failed, err);
+    }
+    const int len = snprintf(path, sizeof(path), "%s/hybrid", dir->text);
+    if (len < 0 || (size_t)len >= sizeof(path)) {
+        return pqi_fail(err, PQL_E_USAGE, "The name of the directory is too long.");
+    }
+    return pqi_hybrid_marks_open(out, path, marks_failed, err);
 }
 
 pql_tofu pqi_known_peers_tofu(pqi_store *store)

@@ -94,7 +94,8 @@ static const pqi_option mine_table[] = {
      .kind = PQI_OPTION_DIR,
      .at = PQI_AT(pqi_mine_options, dir, pqi_dir),
      .arg = "DIR",
-     .help = "Directory where --tofu remembers nodes, and of the identity of --identity.",
+     .help = "Directory where nodes are remembered (those of --tofu, and pinned ones that had "
+             "ML-KEM), and of the identity of --identity.",
      .env = "PQLINK_DIR"},
     {.name = "identity",
      .kind = PQI_OPTION_FLAG,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cmd/rotation_view.h"
 #include "cmd/status_json.h"
+#include "identity/identity.h"
 
 #define SERVICE "node"
 /* How long before the switch the log warns once more. */
@@ -85,6 +86,23 @@ static void log_changes(const pqi_rotation *old, const pqi_rotation *new)
     }
 }
 
+/* The same identities with other notes. */
+static void log_notes(const pqi_rotation *old, const pqi_rotation *new)
+{
+    char when[PQI_TIME_TEXT_SIZE];
+    if (new->plan.by_age != 0 && pqi_rotation_same(old->current, new->current) &&
+        pqi_rotation_same_or_none(old->next, new->next) && new->plan.by_age == old->plan.by_age &&
+        (new->plan.switch_at != old->plan.switch_at || new->plan.drop_at != old->plan.drop_at)) {
+        pqi_time_format(when, new->next != NULL ? new->plan.switch_at : new->plan.drop_at);
+        pqi_log(PQI_LOG_WARN, SERVICE, "rotation_replanned",
+                PQI_STR("change", new->next != NULL ? "switch" : "drop"), PQI_STR("at", when));
+    }
+    if (new->since != old->since && pqi_rotation_same(old->current, new->current)) {
+        pqi_time_format(when, new->since);
+        pqi_log(PQI_LOG_INFO, SERVICE, "identity_age_noted", PQI_STR("in_use_since", when));
+    }
+}
+
 /* At start, when there is no "before". */
 static void log_found(const pqi_rotation *all)
 {
@@ -149,6 +167,7 @@ static pql_status take(pqi_node_rotation *r, pqi_rotation *all, pql_error *err)
         return status;
     }
     log_changes(&r->in_use, all);
+    log_notes(&r->in_use, all);
     pthread_mutex_lock(&r->lock);
     pqi_rotation old = r->in_use;
     r->in_use = *all;
@@ -215,14 +234,12 @@ static void log_failure(const pql_error *err)
     pqi_log(PQI_LOG_ERROR, SERVICE, "rotation_failed", PQI_STR("reason", err->message));
 }
 
-/* Changes the directory when the time has come, then *changed is true.  That another process was
- * first, with this or with something else, is as good: what it did is read then. */
-static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *changed,
-                         pql_error *err)
+/* What somebody typed. */
+static pql_status do_typed(const pqi_node_rotation *r, uint64_t now_unix, bool *changed,
+                           pql_error *err)
 {
     const pqi_rotation *all = &r->in_use;
     pql_status status = PQL_OK;
-    *changed = false;
     if (all->next != NULL && all->plan.switch_at != 0 && now_unix >= all->plan.switch_at) {
         *changed = true;
         status = pqi_rotation_switch(r->dir, now_unix, all, err);
@@ -231,7 +248,59 @@ static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *ch
         *changed = true;
         status = pqi_rotation_finish(r->dir, all, err);
     }
-    return status == PQL_E_NOT_FOUND || status == PQL_E_STATE ? PQL_OK : status;
+    return status;
+}
+
+/* The next identity differs in its post-quantum key alone: official miners, who can pin one
+ * certificate only and hear of nothing, would be locked out by another classical one. */
+static pql_status prepare_by_age(const pqi_node_rotation *r, uint64_t now_unix, pql_error *err)
+{
+    const pqi_rotation *all = &r->in_use;
+    const pqi_rotation_opts opts = {.pq = true,
+                                    .self_signed =
+                                        pqi_identity_is_self_signed(all->current, PQL_LEAF_PQ),
+                                    .plan = pqi_age_plan(all, r->days, now_unix),
+                                    .expected = all};
+    return pqi_rotation_prepare(r->dir, &opts, err);
+}
+
+static pql_status do_step(const pqi_node_rotation *r, pqi_age_action action, uint64_t now_unix,
+                          pql_error *err)
+{
+    const pqi_rotation *all = &r->in_use;
+    if (action == PQI_AGE_SWITCH) {
+        return pqi_rotation_switch(r->dir, now_unix, all, err);
+    }
+    if (action == PQI_AGE_DROP) {
+        return pqi_rotation_finish(r->dir, all, err);
+    }
+    if (action == PQI_AGE_PREPARE) {
+        return prepare_by_age(r, now_unix, err);
+    }
+    if (action == PQI_AGE_REPLAN) {
+        const pqi_rotation_plan plan = pqi_age_plan(all, r->days, now_unix);
+        return pqi_rotation_plan_set(r->dir, &plan, all, err);
+    }
+    return pqi_rotation_since_set(r->dir, now_unix, all, err);
+}
+
+/* Changes the directory when the time has come, then *changed is true.  That another process was
+ * first, with this or with something else, is as good: what it did is read then. */
+static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *changed,
+                         pql_error *err)
+{
+    const pqi_rotation *all = &r->in_use;
+    const pqi_age_step step = pqi_age_next(all, r->days, &r->clock);
+    pql_status status = PQL_OK;
+    *changed = false;
+    if (step.action != PQI_AGE_NOTHING) {
+        *changed = now_unix >= step.when;
+        status = *changed ? do_step(r, step.action, now_unix, err) : PQL_OK;
+    } else if (all->plan.by_age == 0) {
+        status = do_typed(r, now_unix, changed, err);
+    }
+    return status == PQL_E_NOT_FOUND || status == PQL_E_STATE || status == PQL_E_EXISTS ? PQL_OK
+                                                                                        : status;
 }
 
 /* What was found on disk, then one change that is due by it: never by a plan that is gone.  A
@@ -263,10 +332,32 @@ static void warn_ahead(pqi_node_rotation *r, uint64_t now_unix)
     }
 }
 
+static void expect(pqi_node_rotation *r)
+{
+    const pqi_age_step step = pqi_age_next(&r->in_use, r->days, &r->clock);
+    pthread_mutex_lock(&r->lock);
+    r->expected = step;
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Says that what was due waits, and until when. */
+static void look_at_clock(pqi_node_rotation *r, uint64_t now_unix, uint64_t now)
+{
+    const bool matters = r->days != 0 || r->in_use.plan.by_age != 0;
+    if (pqi_age_clock_look(&r->clock, now_unix, now) && matters) {
+        pqi_log(PQI_LOG_WARN, SERVICE, "clock_jumped",
+                PQI_STR("reason", "The clock of this machine jumped.  What a rotation by age "
+                                  "would do because of that waits for an hour."));
+    }
+}
+
 /* The time of the plan's next change, Unix seconds; UINT64_MAX: none that this node will make. */
 static uint64_t next_change(const pqi_node_rotation *r)
 {
     const pqi_rotation *all = &r->in_use;
+    if (r->refused == 0 && r->expected.action != PQI_AGE_NOTHING) {
+        return r->expected.when;
+    }
     const uint64_t when = r->refused != 0         ? 0
                           : all->next != NULL     ? all->plan.switch_at
                           : all->previous != NULL ? all->plan.drop_at
@@ -280,6 +371,7 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
     if (r->dir == NULL) {
         return UINT64_MAX;
     }
+    look_at_clock(r, now_unix, now);
     if (now < r->again) {
         return r->again;
     }
@@ -289,6 +381,7 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
         return r->again;
     }
     warn_ahead(r, now_unix);
+    expect(r);
     const uint64_t when = next_change(r);
     const uint64_t seconds = when == UINT64_MAX ? UINT64_MAX
                              : when > now_unix  ? when - now_unix
@@ -303,6 +396,7 @@ pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_
                                   uint64_t now, pql_error *err)
 {
     *r = (pqi_node_rotation){.dir = dir, .opened = true};
+    (void)pqi_age_clock_look(&r->clock, now_unix, now);
     (void)pthread_mutex_init(&r->lock, NULL);
     pql_status status = pqi_rotation_load(&r->in_use, dir, err);
     bool changed = true;
@@ -321,6 +415,16 @@ pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_
         log_found(&r->in_use);
     }
     return status;
+}
+
+void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days)
+{
+    if (days != r->days) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "rotation_by_age", PQI_U64("days", days),
+                PQI_U64("notice_days", pqi_age_notice(days) / PQI_SECONDS_PER_DAY),
+                PQI_U64("keep_days", pqi_age_keep(days) / PQI_SECONDS_PER_DAY));
+    }
+    r->days = days;
 }
 
 void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity)
@@ -355,6 +459,27 @@ pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
 
 /* ---- Status ---- */
 
+/* What this node will do by itself, and when: the next step for certain, those after it as they
+ * follow from that.  Null when that is nothing.  Under the lock. */
+static json_t *automatic_json(const pqi_node_rotation *r)
+{
+    const pqi_age_step *step = &r->expected;
+    const uint64_t days = r->in_use.plan.by_age != 0 ? r->in_use.plan.by_age : r->days;
+    if (step->action == PQI_AGE_NOTHING) {
+        return json_null();
+    }
+    const uint64_t prepare_at = step->action == PQI_AGE_PREPARE ? step->when : 0;
+    const uint64_t switch_at = prepare_at != 0                  ? prepare_at + pqi_age_notice(days)
+                               : step->action == PQI_AGE_SWITCH ? step->when
+                                                                : 0;
+    const uint64_t drop_at = switch_at != 0                 ? switch_at + pqi_age_keep(days)
+                             : step->action == PQI_AGE_DROP ? step->when
+                                                            : 0;
+    return json_pack("{s:I, s:o, s:o, s:o}", "days", (json_int_t)days, "prepare_at",
+                     pqi_number_or_null(prepare_at), "switch_at", pqi_number_or_null(switch_at),
+                     "drop_at", pqi_number_or_null(drop_at));
+}
+
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
 {
     pql_status status = pqi_node_service_status(r->service, out, err);
@@ -363,6 +488,9 @@ pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_erro
     }
     pthread_mutex_lock(&r->lock);
     json_t *rotation = pqi_rotation_json(&r->in_use);
+    if (rotation != NULL) {
+        (void)json_object_set_new(rotation, "automatic", automatic_json(r));
+    }
     pthread_mutex_unlock(&r->lock);
     return pqi_status_json_add(out, "rotation", rotation, err);
 }

@@ -2,13 +2,15 @@
  *
  * The directory is read at start, at SIGHUP, and whenever a look every PQI_NODE_ROTATION_LOOK finds
  * that 'pqlink rotate' was at work there.  When the time of the plan has come the node itself
- * switches, and later drops the previous identity.  An identity that came in any other way is never
+ * switches, and later drops the previous identity.  With an age given it also begins rotations by
+ * itself (cmd/rotation_age.h).  An identity that came in any other way is never
  * taken: it is refused loudly, and the old one stays in use until the restart. */
 #ifndef PQI_CMD_NODE_ROTATION_H
 #define PQI_CMD_NODE_ROTATION_H
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "cmd/rotation_age.h"
 #include "identity/rotation.h"
 #include "miner/node_service.h"
 
@@ -31,6 +33,9 @@ typedef struct pqi_node_rotation {
     bool warned;      /* the last warning before the switch was given */
     uint64_t refused; /* mark of a directory that was refused; 0: none */
     uint64_t again;   /* monotonic ns before which nothing is tried after a failure */
+    uint64_t days;    /* --key-rotation-days; 0: off */
+    pqi_age_clock clock;
+    pqi_age_step expected; /* what comes next by age; changed under |lock| too */
 } pqi_node_rotation;
 
 /* Reads the identities in |dir|, which stays borrowed, and does what was due while no node ran;
@@ -38,9 +43,14 @@ typedef struct pqi_node_rotation {
  * seconds; |now|: monotonic ns.  pqi_node_rotation_close undoes it, also after a failure. */
 pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
                                   uint64_t now, pql_error *err);
+/* Replaces the post-quantum key when it is |days| in use; 0: not.  Any time after open, by the
+ * thread of the ticks, the next of which acts on it. */
+void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days);
+
 /* The same of an identity in memory, which is taken over: nothing is ever read, nothing is ever
  * due, and a reload changes nothing. */
 void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity);
+
 /* After the context that borrows the identities. */
 void pqi_node_rotation_close(pqi_node_rotation *r);
 

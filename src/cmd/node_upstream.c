@@ -9,7 +9,7 @@ static void wake(void *user)
 }
 
 pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *options,
-                                  pqi_runtime *rt, pql_error *err)
+                                  pqi_hybrid_marks *hybrid, pqi_runtime *rt, pql_error *err)
 {
     unsigned condition = 0;
     pql_status status = pqi_source_metrics_new(&u->metrics, rt->metrics, err);
@@ -21,9 +21,11 @@ pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *
         return status;
     }
     pqi_login_list_fill(&options->sources, NULL, u->nodes);
+    u->memory = pqi_hybrid_marks_memory(hybrid);
     const pqi_upstream_opts opts = {.nodes = u->nodes,
                                     .node_count = options->sources.count,
                                     .links = {.policy = options->security.policy,
+                                              .memory = &u->memory,
                                               .keylog_file = options->keylog_file,
                                               .qlog_dir = options->qlog_dir,
                                               .observer = pqi_link_observer(rt->links)},

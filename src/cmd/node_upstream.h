@@ -6,19 +6,21 @@
 #include "cmd/node.h"
 #include "cmd/runtime.h"
 #include "miner/upstream.h"
+#include "store/hybrid_marks.h"
 
 /* What the source needs beside itself.  Zero before the opening. */
 typedef struct pqi_node_upstream {
     pqi_source *source; /* NULL: jobs come from elsewhere */
     pqi_source_metrics *metrics;
+    pql_hybrid_memory memory; /* of pinned nodes */
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
 } pqi_node_upstream;
 
 /* Registers metrics and the readiness condition "source" in |rt| and makes the source, which
- * borrows |options| and |rt|.  Errors: PQL_E_NOMEM, PQL_E_LIMIT.  pqi_node_upstream_close undoes
- * it, also after a failure. */
+ * borrows |options|, |hybrid| and |rt|.  Errors: PQL_E_NOMEM, PQL_E_LIMIT.  pqi_node_upstream_close
+ * undoes it, also after a failure. */
 pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *options,
-                                  pqi_runtime *rt, pql_error *err);
+                                  pqi_hybrid_marks *hybrid, pqi_runtime *rt, pql_error *err);
 /* As pqi_upstream_failure; PQL_OK without a source. */
 pql_status pqi_node_upstream_failure(const pqi_node_upstream *u, pql_error *err);
 /* Adds the member "source" to the JSON of /status that |out| ends with: what gives the jobs.  Any

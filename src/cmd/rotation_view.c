@@ -62,9 +62,9 @@ uint64_t pqi_rotation_drop_at(const pqi_rotation *rotation)
     return rotation->previous != NULL ? plan->drop_at : 0;
 }
 
-static json_t *time_or_null(uint64_t when)
+json_t *pqi_number_or_null(uint64_t number)
 {
-    return when == 0 ? json_null() : json_integer((json_int_t)when);
+    return number == 0 ? json_null() : json_integer((json_int_t)number);
 }
 
 static json_t *identity_or_null(const pql_identity *id)
@@ -75,9 +75,11 @@ static json_t *identity_or_null(const pql_identity *id)
 json_t *pqi_rotation_json(const pqi_rotation *rotation)
 {
     const uint64_t switch_at = rotation->next != NULL ? rotation->plan.switch_at : 0;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", pqi_rotation_state_name(rotation),
-                     "switch_at", time_or_null(switch_at), "drop_at",
-                     time_or_null(pqi_rotation_drop_at(rotation)), "current",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+                     pqi_rotation_state_name(rotation), "switch_at", pqi_number_or_null(switch_at),
+                     "drop_at", pqi_number_or_null(pqi_rotation_drop_at(rotation)), "in_use_since",
+                     pqi_number_or_null(rotation->since), "by_age_days",
+                     pqi_number_or_null(rotation->plan.by_age), "current",
                      identity_or_null(rotation->current), "next", identity_or_null(rotation->next),
                      "previous", identity_or_null(rotation->previous));
 }

@@ -14,13 +14,17 @@ void pqi_time_format(char out[PQI_TIME_TEXT_SIZE], uint64_t unix_seconds);
  * anything else, *out then untouched.  Pure. */
 bool pqi_time_parse(uint64_t *out, const char *text);
 
+/* A number; null for 0. */
+json_t *pqi_number_or_null(uint64_t number);
+
 /* "prepared", "overlap" or "none"; a static string. */
 const char *pqi_rotation_state_name(const pqi_rotation *rotation);
 
 /* When the previous identity goes or will go, as far as it is known; 0: it is not. */
 uint64_t pqi_rotation_drop_at(const pqi_rotation *rotation);
 
-/* One JSON object: state, switch_at, drop_at (Unix seconds or null), and current, next and previous
+/* One JSON object: state; switch_at, drop_at and in_use_since (Unix seconds or null); by_age_days
+ * (null when somebody typed the rotation under way, or none is); and current, next and previous
  * as pqi_fingerprint_json makes them or null.  NULL without memory; owned by the caller. */
 json_t *pqi_rotation_json(const pqi_rotation *rotation);
 

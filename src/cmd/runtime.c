@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "crypto/self_test.h"
 #include "miner/pow.h"
 
 #include <jansson.h>
@@ -134,10 +136,30 @@ static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
     return rt->status(rt->status_user, out, err);
 }
 
+static pql_status self_test(pqi_runtime *rt, pql_error *err)
+{
+    uint64_t took = 0;
+    unsigned condition = 0;
+    pql_status status =
+        pqi_health_add(rt->health, "crypto_self_test", "not run yet", &condition, err);
+    if (status == PQL_OK) {
+        status = pqi_self_test(&pqi_self_test_known, &took, err);
+    }
+    if (status == PQL_OK) {
+        pqi_health_set_ok(rt->health, condition);
+        pqi_log(PQI_LOG_DEBUG, "crypto", "self_test", PQI_STR("algo", pqi_self_test_algorithms),
+                PQI_U64("latency_us", took / PQI_NS_PER_US));
+    }
+    return status;
+}
+
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
     *rt = (pqi_runtime){.policy = policy, .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
+    if (status == PQL_OK) {
+        status = self_test(rt, err);
+    }
     if (status == PQL_OK) {
         status = pqi_metrics_new(&rt->metrics, err);
     }

@@ -47,7 +47,8 @@ typedef struct pqi_runtime {
     pthread_t main; /* the thread that opened it */
 } pqi_runtime;
 
-/* Makes all but the admin port.  pqi_runtime_close undoes it, also after a failure. */
+/* Runs the self-test of the cryptography (crypto/self_test.h), then makes all but the admin port.
+ * PQL_E_CRYPTO when the self-test fails.  pqi_runtime_close undoes it, also after a failure. */
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err);
 /* Says in /version and in the gauge pqlink_amnesia whether anything is written.  Once, after
  * pqi_runtime_open and before pqi_runtime_admin. */

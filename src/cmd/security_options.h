@@ -53,9 +53,9 @@ extern const char *const pqi_authentication_names[];
      .min = 0,                                                                                     \
      .max = PQI_KEY_ROTATION_DAYS_MAX,                                                             \
      .fallback = "0",                                                                              \
-     .hidden = true,                                                                               \
-     .help = "Replace the identity when it is so many days old; 0 leaves that to 'pqlink "         \
-             "rotate'."}
+     .help = "Replace the post-quantum key when it is so many days in use: announced to miners "   \
+             "7 days before (a fourth of N when that is less), and the old one accepted for 30 "   \
+             "days after (half of N when that is less).  0 leaves rotation to 'pqlink rotate'."}
 #define PQI_OPTION_AMNESIA(s)                                                                      \
     {.name = "amnesia",                                                                            \
      .kind = PQI_OPTION_FLAG,                                                                      \

@@ -302,7 +302,7 @@ static pql_status make_temporary(const char *dir, char temporary[PATH_MAX], int 
 }
 
 pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf leaves[2],
-                              const char *plan, pql_error *err)
+                              const pqi_identity_note *note, pql_error *err)
 {
     char path[PATH_MAX];
     char temporary[PATH_MAX];
@@ -317,9 +317,9 @@ pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf 
     if (status != PQL_OK) {
         return status;
     }
-    status = plan == NULL ? PQL_OK
-                          : write_member(temporary, PQI_IDENTITY_PLAN, (const uint8_t *)plan,
-                                         strlen(plan), CERT_MODE, err);
+    status = note == NULL ? PQL_OK
+                          : write_member(temporary, note->file, (const uint8_t *)note->text,
+                                         strlen(note->text), CERT_MODE, err);
     if (status == PQL_OK) {
         status = fill_and_rename(dir, temporary, path, leaves, err);
     }
@@ -422,33 +422,33 @@ pql_status pqi_identity_remove(const char *dir, const char *name, pql_error *err
     return status;
 }
 
-pql_status pqi_identity_plan_read(const char *dir, const char *name,
-                                  char plan[PQI_IDENTITY_PLAN_MAX], pql_error *err)
+pql_status pqi_identity_note_read(const char *dir, const char *name, const char *file,
+                                  char text[PQI_IDENTITY_NOTE_MAX], pql_error *err)
 {
     char path[PATH_MAX];
     uint8_t *data = NULL;
     size_t len = 0;
-    const int need = snprintf(path, sizeof(path), "%s/%s/" PQI_IDENTITY_PLAN, dir, name);
+    const int need = snprintf(path, sizeof(path), "%s/%s/%s", dir, name, file);
     if (need < 0 || (size_t)need >= sizeof(path)) {
         return fail_too_long(err, dir);
     }
-    const pql_status status = pqi_file_read(path, PQI_IDENTITY_PLAN_MAX - 1, &data, &len, err);
+    const pql_status status = pqi_file_read(path, PQI_IDENTITY_NOTE_MAX - 1, &data, &len, err);
     if (status != PQL_OK) {
         return status == PQL_E_LIMIT ? pqi_fail(err, PQL_E_IDENTITY, "%s is too long.", path)
                                      : status;
     }
-    memcpy(plan, data, len + 1);
+    memcpy(text, data, len + 1);
     pqi_secret_free(data, len);
     return PQL_OK;
 }
 
-pql_status pqi_identity_plan_write(const char *dir, const char *name, const char *plan,
+pql_status pqi_identity_note_write(const char *dir, const char *name, const pqi_identity_note *note,
                                    pql_error *err)
 {
     char path[PATH_MAX];
     if (!join(path, dir, name)) {
         return fail_too_long(err, dir);
     }
-    return write_member(path, PQI_IDENTITY_PLAN, (const uint8_t *)plan, strlen(plan), CERT_MODE,
-                        err);
+    return write_member(path, note->file, (const uint8_t *)note->text, strlen(note->text),
+                        CERT_MODE, err);
 }

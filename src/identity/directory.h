@@ -4,7 +4,8 @@
  *   pq-cert.pem        0644  X.509 leaf certificate
  *   classical-key.pem  0600  PKCS#8 private key, ECDSA P-256 (or what was imported: see key.h)
  *   classical-cert.pem 0644  X.509 leaf certificate
- *   rotation           0644  only where a rotation brought it: rotation.h */
+ *   rotation           0644  only where a rotation brought it: rotation.h
+ *   since              0644  when its post-quantum key came into use: rotation.h */
 #ifndef PQI_IDENTITY_DIRECTORY_H
 #define PQI_IDENTITY_DIRECTORY_H
 
@@ -14,20 +15,28 @@
 #define PQI_IDENTITY_CURRENT "identity"
 #define PQI_IDENTITY_NEXT "identity-next"
 #define PQI_IDENTITY_PREVIOUS "identity-previous"
-/* The file with the plan of a rotation, and the longest one with its NUL. */
+/* The notes beside the keys: the plan of a rotation, and since when the identity is in use.  The
+ * longest one with its NUL. */
 #define PQI_IDENTITY_PLAN "rotation"
-#define PQI_IDENTITY_PLAN_MAX 512
+#define PQI_IDENTITY_SINCE "since"
+#define PQI_IDENTITY_NOTE_MAX 512
 
 /* Reads DIR/|name| into two empty leaves (PQL_LEAF_PQ, PQL_LEAF_CLASSICAL), which stay empty on
  * failure.  PQL_E_NOT_FOUND: there is no such directory, or it is empty; PQL_E_IDENTITY: it is not
  * whole, not ours alone, or not fit for use; PQL_E_IO. */
 pql_status pqi_identity_load(const char *dir, const char *name, pqi_leaf leaves[2], pql_error *err);
 
-/* Writes the leaves, and |plan| unless it is NULL, to a temporary directory in DIR, syncs, and
+/* A note and the file that it is in. */
+typedef struct pqi_identity_note {
+    const char *file; /* PQI_IDENTITY_PLAN or PQI_IDENTITY_SINCE */
+    const char *text;
+} pqi_identity_note;
+
+/* Writes the leaves, and |note| unless it is NULL, to a temporary directory in DIR, syncs, and
  * renames it to DIR/|name|: a crash leaves all or nothing.  PQL_E_EXISTS when another process was
  * first (nothing was changed); PQL_E_IO, PQL_E_USAGE. */
 pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf leaves[2],
-                              const char *plan, pql_error *err);
+                              const pqi_identity_note *note, pql_error *err);
 
 /* Removes temporary directories that a crash left in DIR.  Those of processes that are still at
  * work hold a lock and stay.  Failures are ignored: the next start tries again. */
@@ -49,12 +58,12 @@ pql_status pqi_identity_move(const char *dir, const char *from, const char *to, 
  * pqi_identity_sweep.  The keys are unlinked, not overwritten.  PQL_E_IO, PQL_E_USAGE. */
 pql_status pqi_identity_remove(const char *dir, const char *name, pql_error *err);
 
-/* The plan file in DIR/|name| as text.  PQL_E_NOT_FOUND: there is none; PQL_E_IDENTITY: too long;
+/* The note DIR/|name|/|file| as text.  PQL_E_NOT_FOUND: there is none; PQL_E_IDENTITY: too long;
  * PQL_E_IO. */
-pql_status pqi_identity_plan_read(const char *dir, const char *name,
-                                  char plan[PQI_IDENTITY_PLAN_MAX], pql_error *err);
+pql_status pqi_identity_note_read(const char *dir, const char *name, const char *file,
+                                  char text[PQI_IDENTITY_NOTE_MAX], pql_error *err);
 /* Replaces it, durably and in one step. */
-pql_status pqi_identity_plan_write(const char *dir, const char *name, const char *plan,
+pql_status pqi_identity_note_write(const char *dir, const char *name, const pqi_identity_note *note,
                                    pql_error *err);
 
 #endif

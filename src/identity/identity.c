@@ -1,5 +1,6 @@
 #include "identity/identity.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "identity/directory.h"
 #include "identity/elsewhere.h"
@@ -8,10 +9,13 @@
 #include "identity/rotation.h"
 
 #include <openssl/err.h>
+#include <openssl/x509.h>
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MS_PER_SEC 1000
 
 struct pql_identity {
     pqi_leaf leaves[2]; /* indexed by pql_leaf */
@@ -51,7 +55,10 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
 {
     pql_status status = make_leaves(id->leaves, opts, err);
     if (status == PQL_OK) {
-        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, id->leaves, NULL, err);
+        char since[PQI_IDENTITY_NOTE_MAX];
+        pqi_rotation_since_format(pqi_clock_unix_ms() / MS_PER_SEC, since, sizeof(since));
+        const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = since};
+        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, id->leaves, &note, err);
     }
     if (status == PQL_OK) {
         id->created = true;
@@ -183,6 +190,15 @@ uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf)
 size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf)
 {
     return CRYPTO_BUFFER_len(id->leaves[leaf].cert);
+}
+
+bool pqi_identity_is_self_signed(const pql_identity *id, pql_leaf leaf)
+{
+    X509 *cert = X509_parse_from_buffer(id->leaves[leaf].cert);
+    const bool same =
+        cert != NULL && X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
+    X509_free(cert);
+    return same;
 }
 
 pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_ctx, pql_error *err)

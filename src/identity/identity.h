@@ -18,6 +18,9 @@ uint16_t pqi_identity_scheme(const pql_identity *id, pql_leaf leaf);
 /* Bytes of the leaf's certificate in DER. */
 size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf);
 
+/* True when the leaf's certificate names itself as its issuer; a compact one does not. */
+bool pqi_identity_is_self_signed(const pql_identity *id, pql_leaf leaf);
+
 /* Makes an identity of two leaves, which it takes over, also on failure (PQL_E_NOMEM). */
 pql_status pqi_identity_of_leaves(pql_identity **out, pqi_leaf leaves[2], pql_error *err);
 

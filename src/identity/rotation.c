@@ -29,15 +29,22 @@ static const plan_line plan_lines[] = {
     {"keep", offsetof(pqi_rotation_plan, keep), PQI_ROTATION_KEEP_MAX},
     {"drop_at", offsetof(pqi_rotation_plan, drop_at), TIME_MAX + PQI_ROTATION_KEEP_MAX},
 };
+/* Only in a plan that a node made by itself. */
+static const plan_line by_age_line = {"by_age", offsetof(pqi_rotation_plan, by_age),
+                                      PQI_ROTATION_DAYS_MAX};
+static const plan_line since_line = {"since", 0, TIME_MAX};
 #define PLAN_LINES (sizeof(plan_lines) / sizeof(plan_lines[0]))
 
 void pqi_rotation_plan_format(const pqi_rotation_plan *plan, char *out, size_t size)
 {
-    (void)snprintf(out, size,
-                   "switch_at %" PRIu64 "\n"
-                   "keep %" PRIu64 "\n"
-                   "drop_at %" PRIu64 "\n",
-                   plan->switch_at, plan->keep, plan->drop_at);
+    const int used = snprintf(out, size,
+                              "switch_at %" PRIu64 "\n"
+                              "keep %" PRIu64 "\n"
+                              "drop_at %" PRIu64 "\n",
+                              plan->switch_at, plan->keep, plan->drop_at);
+    if (plan->by_age != 0 && used > 0 && (size_t)used < size) {
+        (void)snprintf(out + used, size - (size_t)used, "by_age %" PRIu64 "\n", plan->by_age);
+    }
 }
 
 /* Reads "name number" and its end of line; moves *text behind it. */
@@ -66,6 +73,9 @@ pql_status pqi_rotation_plan_parse(pqi_rotation_plan *out, const char *text, pql
     for (size_t i = 0; ok && i < PLAN_LINES; i++) {
         ok = parse_line(&text, &plan_lines[i], (uint64_t *)((char *)&plan + plan_lines[i].offset));
     }
+    if (ok && *text != '\0') {
+        ok = parse_line(&text, &by_age_line, &plan.by_age) && plan.by_age != 0;
+    }
     *out = ok && *text == '\0' ? plan : (pqi_rotation_plan){0};
     return ok && *text == '\0'
                ? PQL_OK
@@ -73,11 +83,55 @@ pql_status pqi_rotation_plan_parse(pqi_rotation_plan *out, const char *text, pql
                           "pqlink rotate prepare");
 }
 
+void pqi_rotation_since_format(uint64_t since, char *out, size_t size)
+{
+    (void)snprintf(out, size, "since %" PRIu64 "\n", since < TIME_MAX ? since : TIME_MAX);
+}
+
+pql_status pqi_rotation_since_parse(uint64_t *out, const char *text, pql_error *err)
+{
+    const bool ok = parse_line(&text, &since_line, out) && *text == '\0';
+    if (!ok) {
+        *out = 0;
+        return pqi_fail(err, PQL_E_IDENTITY, "It is not one line 'since NUMBER'.");
+    }
+    return PQL_OK;
+}
+
+/* What cannot be read is as good as what is not there: the age is then not known, and nothing else
+ * hangs on it. */
+static uint64_t read_since(const char *dir, const char *name)
+{
+    char text[PQI_IDENTITY_NOTE_MAX];
+    uint64_t since = 0;
+    if (pqi_identity_note_read(dir, name, PQI_IDENTITY_SINCE, text, NULL) == PQL_OK) {
+        (void)pqi_rotation_since_parse(&since, text, NULL);
+    }
+    return since;
+}
+
+static pql_status write_since(const char *dir, const char *name, uint64_t since, pql_error *err)
+{
+    char text[PQI_IDENTITY_NOTE_MAX];
+    pqi_rotation_since_format(since, text, sizeof(text));
+    const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = text};
+    return pqi_identity_note_write(dir, name, &note, err);
+}
+
+static pql_status write_plan(const char *dir, const char *name, const pqi_rotation_plan *plan,
+                             pql_error *err)
+{
+    char text[PQI_IDENTITY_NOTE_MAX];
+    pqi_rotation_plan_format(plan, text, sizeof(text));
+    const pqi_identity_note note = {.file = PQI_IDENTITY_PLAN, .text = text};
+    return pqi_identity_note_write(dir, name, &note, err);
+}
+
 static pql_status read_plan(pqi_rotation_plan *out, const char *dir, const char *name,
                             pql_error *err)
 {
-    char text[PQI_IDENTITY_PLAN_MAX];
-    pql_status status = pqi_identity_plan_read(dir, name, text, err);
+    char text[PQI_IDENTITY_NOTE_MAX];
+    pql_status status = pqi_identity_note_read(dir, name, PQI_IDENTITY_PLAN, text, err);
     if (status == PQL_OK) {
         status = pqi_rotation_plan_parse(out, text, err);
     }
@@ -223,6 +277,7 @@ static pql_status load_all(pqi_rotation *out, const char *dir, pql_error *err)
                         "restore %s/" PQI_IDENTITY_CURRENT " from a backup.",
                         dir, dir);
     }
+    out->since = read_since(dir, PQI_IDENTITY_CURRENT);
     if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_NEXT)) {
         status = load_next(out, dir, err);
     }
@@ -287,9 +342,11 @@ static pql_status make_next(const char *dir, const pqi_leaf old[2], const pqi_ro
                             pql_error *err)
 {
     pqi_leaf leaves[2] = {{0}, {0}};
-    const pqi_rotation_plan plan = {.switch_at = opts->plan.switch_at, .keep = opts->plan.keep};
-    char text[PQI_IDENTITY_PLAN_MAX];
+    pqi_rotation_plan plan = opts->plan;
+    plan.drop_at = 0;
+    char text[PQI_IDENTITY_NOTE_MAX];
     pqi_rotation_plan_format(&plan, text, sizeof(text));
+    const pqi_identity_note note = {.file = PQI_IDENTITY_PLAN, .text = text};
     pql_status status =
         make_leaf(&leaves[PQL_LEAF_PQ], &old[PQL_LEAF_PQ], PQL_LEAF_PQ, opts->pq, opts, err);
     if (status == PQL_OK) {
@@ -297,11 +354,21 @@ static pql_status make_next(const char *dir, const pqi_leaf old[2], const pqi_ro
                            PQL_LEAF_CLASSICAL, opts->classical, opts, err);
     }
     if (status == PQL_OK) {
-        status = pqi_identity_store(dir, PQI_IDENTITY_NEXT, leaves, text, err);
+        status = pqi_identity_store(dir, PQI_IDENTITY_NEXT, leaves, &note, err);
     }
     pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);
     return status;
+}
+
+static pql_status check_plan(const pqi_rotation_plan *plan, pql_error *err)
+{
+    if (plan->keep == 0 || plan->keep > PQI_ROTATION_KEEP_MAX || plan->switch_at > TIME_MAX ||
+        plan->drop_at > TIME_MAX || plan->by_age > PQI_ROTATION_DAYS_MAX) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "The old identity is kept for one second to ten years after the switch.");
+    }
+    return PQL_OK;
 }
 
 static pql_status check_opts(const pqi_rotation_opts *opts, pql_error *err)
@@ -309,12 +376,7 @@ static pql_status check_opts(const pqi_rotation_opts *opts, pql_error *err)
     if (!opts->pq && !opts->classical) {
         return pqi_fail(err, PQL_E_USAGE, "A rotation that changes no leaf is none.");
     }
-    if (opts->plan.keep == 0 || opts->plan.keep > PQI_ROTATION_KEEP_MAX ||
-        opts->plan.switch_at > TIME_MAX) {
-        return pqi_fail(err, PQL_E_USAGE,
-                        "The old identity is kept for one second to ten years after the switch.");
-    }
-    return PQL_OK;
+    return check_plan(&opts->plan, err);
 }
 
 static pql_status check_free(const char *dir, pql_error *err)
@@ -349,6 +411,28 @@ static pql_status check_owner(const char *dir, pql_error *err)
     return PQL_OK;
 }
 
+static bool same_plan(const pqi_rotation_plan *a, const pqi_rotation_plan *b)
+{
+    return a->switch_at == b->switch_at && a->keep == b->keep && a->drop_at == b->drop_at &&
+           a->by_age == b->by_age;
+}
+
+/* Whoever decided by what was read before must not act on what came since: a time that was moved,
+ * or another identity under the same name.  Under the lock. */
+static pql_status check_expected(const pqi_rotation *all, const pqi_rotation *expected,
+                                 pql_error *err)
+{
+    if (expected == NULL || (pqi_rotation_same(all->current, expected->current) &&
+                             pqi_rotation_same_or_none(all->next, expected->next) &&
+                             pqi_rotation_same_or_none(all->previous, expected->previous) &&
+                             same_plan(&all->plan, &expected->plan))) {
+        return PQL_OK;
+    }
+    return pqi_fail(err, PQL_E_STATE,
+                    "The rotation was changed meanwhile. Look at it again with 'pqlink rotate "
+                    "status'.");
+}
+
 pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err)
 {
     if (pqi_keys_holder() != NULL) {
@@ -373,6 +457,9 @@ pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, 
         status = load_all(&now, dir, err);
     }
     if (status == PQL_OK) {
+        status = check_expected(&now, opts->expected, err);
+    }
+    if (status == PQL_OK) {
         status = make_next(dir, pqi_identity_leaves(now.current), opts, err);
     }
     pqi_rotation_clear(&now);
@@ -380,34 +467,24 @@ pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, 
     return status;
 }
 
-/* Step 1.  Under the lock. */
-static pql_status decide(const char *dir, pqi_rotation_plan plan, uint64_t now, pql_error *err)
+static bool same_key(const pql_identity *a, const pql_identity *b)
 {
-    char text[PQI_IDENTITY_PLAN_MAX];
+    pql_fingerprint of_a;
+    pql_fingerprint of_b;
+    pql_identity_fingerprint(a, PQL_LEAF_PQ, PQL_FINGERPRINT_SPKI, &of_a);
+    pql_identity_fingerprint(b, PQL_LEAF_PQ, PQL_FINGERPRINT_SPKI, &of_b);
+    return memcmp(of_a.sha256, of_b.sha256, sizeof(of_a.sha256)) == 0;
+}
+
+/* Step 1, and before it the note of the age, which means nothing while nothing is decided.  A key
+ * that goes on being used does not become younger.  Under the lock. */
+static pql_status decide(const char *dir, const pqi_rotation *all, uint64_t now, pql_error *err)
+{
+    pqi_rotation_plan plan = all->plan;
+    const uint64_t since = same_key(all->current, all->next) ? all->since : now;
     plan.drop_at = (now < TIME_MAX ? now : TIME_MAX) + plan.keep;
-    pqi_rotation_plan_format(&plan, text, sizeof(text));
-    return pqi_identity_plan_write(dir, PQI_IDENTITY_NEXT, text, err);
-}
-
-static bool same_plan(const pqi_rotation_plan *a, const pqi_rotation_plan *b)
-{
-    return a->switch_at == b->switch_at && a->keep == b->keep && a->drop_at == b->drop_at;
-}
-
-/* Whoever decided by what was read before must not act on what came since: a time that was moved,
- * or another identity under the same name.  Under the lock. */
-static pql_status check_expected(const pqi_rotation *all, const pqi_rotation *expected,
-                                 pql_error *err)
-{
-    if (expected == NULL || (pqi_rotation_same(all->current, expected->current) &&
-                             pqi_rotation_same_or_none(all->next, expected->next) &&
-                             pqi_rotation_same_or_none(all->previous, expected->previous) &&
-                             same_plan(&all->plan, &expected->plan))) {
-        return PQL_OK;
-    }
-    return pqi_fail(err, PQL_E_STATE,
-                    "The rotation was changed meanwhile. Look at it again with 'pqlink rotate "
-                    "status'.");
+    const pql_status status = since == 0 ? PQL_OK : write_since(dir, PQI_IDENTITY_NEXT, since, err);
+    return status == PQL_OK ? write_plan(dir, PQI_IDENTITY_NEXT, &plan, err) : status;
 }
 
 pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation *expected,
@@ -434,7 +511,7 @@ pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation
         status = check_expected(&all, expected, err);
     }
     if (status == PQL_OK) {
-        status = decide(dir, all.plan, now, err);
+        status = decide(dir, &all, now, err);
     }
     if (status == PQL_OK) {
         status = do_renames(dir, err);
@@ -453,6 +530,42 @@ static pql_status check_still(const char *dir, const pqi_rotation *expected, pql
         status = check_expected(&all, expected, err);
     }
     pqi_rotation_clear(&all);
+    return status;
+}
+
+pql_status pqi_rotation_plan_set(const char *dir, const pqi_rotation_plan *plan,
+                                 const pqi_rotation *expected, pql_error *err)
+{
+    int fd = -1;
+    pql_status status = check_plan(plan, err);
+    if (status == PQL_OK) {
+        status = pqi_rotation_enter(dir, true, &fd, err);
+    }
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = check_still(dir, expected, err);
+    if (status == PQL_OK) {
+        status = write_plan(dir, expected->next != NULL ? PQI_IDENTITY_NEXT : PQI_IDENTITY_CURRENT,
+                            plan, err);
+    }
+    (void)close(fd);
+    return status;
+}
+
+pql_status pqi_rotation_since_set(const char *dir, uint64_t since, const pqi_rotation *expected,
+                                  pql_error *err)
+{
+    int fd = -1;
+    pql_status status = pqi_rotation_enter(dir, true, &fd, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = check_still(dir, expected, err);
+    if (status == PQL_OK) {
+        status = write_since(dir, PQI_IDENTITY_CURRENT, since, err);
+    }
+    (void)close(fd);
     return status;
 }
 

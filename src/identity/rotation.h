@@ -1,6 +1,6 @@
 /* The change from one identity to the next, with a time in which peers may have pinned either.
  *
- *   DIR/identity           in use
+ *   DIR/identity           in use; since when its post-quantum key is, says DIR/identity/since
  *   DIR/identity-next      prepared, with its plan; there from `prepare` to `switch`
  *   DIR/identity-previous  in use before; there from `switch` to `finish`
  *
@@ -25,10 +25,13 @@ typedef struct pqi_rotation_plan {
     uint64_t switch_at; /* when the next identity is to be taken; 0: when somebody says so */
     uint64_t keep;      /* seconds that the old one is kept after that */
     uint64_t drop_at;   /* when the old one goes; 0: the switch is still to come */
+    uint64_t by_age;    /* days after which a node made this by itself; 0: somebody typed it */
 } pqi_rotation_plan;
 
 /* The longest that an old identity is kept: ten years. */
 #define PQI_ROTATION_KEEP_MAX (UINT64_C(3650) * 24 * 3600)
+/* The oldest that an identity may be made to grow. */
+#define PQI_ROTATION_DAYS_MAX 3650
 
 /* All that is in DIR. */
 typedef struct pqi_rotation {
@@ -38,6 +41,8 @@ typedef struct pqi_rotation {
     /* Meant when next or previous is there.  A plan of a previous identity that cannot be read has
      * drop_at 0: it then stays until somebody ends it. */
     pqi_rotation_plan plan;
+    /* When the post-quantum key of |current| came into use; 0: nobody wrote it down. */
+    uint64_t since;
     uint64_t mark; /* pqi_rotation_mark at that moment */
 } pqi_rotation;
 
@@ -59,12 +64,13 @@ typedef struct pqi_rotation_opts {
     bool self_signed; /* as in pql_identity_opts */
     const pql_sign *sign;   /* parameter set of a new post-quantum key; NULL: that of the old one */
     pqi_rotation_plan plan; /* drop_at is ignored */
+    const pqi_rotation *expected; /* as in pqi_rotation_switch */
 } pqi_rotation_opts;
 
 /* Makes DIR/identity-next.  PQL_E_EXISTS: one is prepared already, or a previous one is still
  * kept; PQL_E_USAGE: no leaf would change, or the plan is out of bounds; PQL_E_IDENTITY: there is
- * none, it is not fit for use, or it belongs to another user; PQL_E_IO, PQL_E_CRYPTO.  After a
- * failure nothing has changed. */
+ * none, it is not fit for use, or it belongs to another user; PQL_E_STATE: not as expected;
+ * PQL_E_IO, PQL_E_CRYPTO.  After a failure nothing has changed. */
 pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err);
 
 /* Takes the next identity at |now| (seconds since 1970).  |expected|: what the caller decided by;
@@ -73,6 +79,16 @@ pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, 
  * changed; PQL_E_IO: either nothing has changed or the next that opens DIR completes it. */
 pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation *expected,
                                pql_error *err);
+
+/* Gives another plan to the next identity, or else to the previous one, as |expected| has them,
+ * which must not be NULL here.  PQL_E_STATE: as of a switch; PQL_E_USAGE: the plan is out of
+ * bounds; PQL_E_IDENTITY, PQL_E_IO.  After a failure nothing has changed. */
+pql_status pqi_rotation_plan_set(const char *dir, const pqi_rotation_plan *plan,
+                                 const pqi_rotation *expected, pql_error *err);
+
+/* Writes down that the key of the current identity is in use since |since|.  Errors as above. */
+pql_status pqi_rotation_since_set(const char *dir, uint64_t since, const pqi_rotation *expected,
+                                  pql_error *err);
 
 /* Drops what was prepared.  PQL_E_NOT_FOUND: nothing is; PQL_E_IO. */
 pql_status pqi_rotation_cancel(const char *dir, pql_error *err);
@@ -87,10 +103,14 @@ pql_status pqi_rotation_finish(const char *dir, const pqi_rotation *expected, pq
  * a next or a previous identity but no current one; PQL_E_IO; *fd is then -1. */
 pql_status pqi_rotation_enter(const char *dir, bool alone, int *fd, pql_error *err);
 
-/* The plan as the text of its file, and back: lines "name number".  Reading refuses what is not
- * exactly that (PQL_E_IDENTITY, *out zeroed).  Pure. */
+/* The plan as the text of its file, and back: lines "name number"; by_age only when it is not 0.
+ * Reading refuses what is not exactly that (PQL_E_IDENTITY, *out zeroed).  Pure. */
 void pqi_rotation_plan_format(const pqi_rotation_plan *plan, char *out, size_t size);
 pql_status pqi_rotation_plan_parse(pqi_rotation_plan *out, const char *text, pql_error *err);
+
+/* The same of the file with |since|: one line "since number". */
+void pqi_rotation_since_format(uint64_t since, char *out, size_t size);
+pql_status pqi_rotation_since_parse(uint64_t *out, const char *text, pql_error *err);
 
 /* True when both show the same certificate as |leaf|. */
 bool pqi_rotation_same_leaf(const pql_identity *a, const pql_identity *b, pql_leaf leaf);

@@ -242,6 +242,7 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
                                    .alpn = &alpn,
                                    .alpn_count = 1,
                                    .peer = peer,
+                                   .memory = &ctx->memory,
                                    .identity = opts->identity,
                                    .sessions = opts->resume ? ctx->sessions : NULL,
                                    .pq_authentication = opts->pq_authentication};

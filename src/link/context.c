@@ -58,6 +58,10 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
         pqi_random(ctx->secret, sizeof(ctx->secret));
     }
     ctx->opts.secret = NULL;
+    if (opts->memory != NULL) {
+        ctx->memory = *opts->memory;
+        ctx->opts.memory = NULL;
+    }
     ctx->sessions = pqi_tls_sessions_new();
     const bool derived =
         pqi_hkdf(ctx->ticket_secret, sizeof(ctx->ticket_secret), ctx->secret, sizeof(ctx->secret),

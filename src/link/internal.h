@@ -67,6 +67,7 @@ struct pql_context {
     pqi_tls_sessions *sessions;                   /* of clients that may resume */
     int keylog_fd;                                /* -1: none */
     char *qlog_dir;                               /* NULL: none; owned */
+    pql_hybrid_memory memory;                     /* its functions are NULL when there is none */
     pqi_servers *servers; /* what is remembered of those that links went to */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;

@@ -38,20 +38,30 @@ void pql_link_unref(pql_link *link)
     free(link);
 }
 
+static pql_link_info info_of(const pql_link *link)
+{
+    return (pql_link_info){.id = link->id,
+                           .server = link->server,
+                           .address = link->address,
+                           .alpn = link->alpn,
+                           .posture = &link->posture};
+}
+
 static void observe_handshake(const pql_link *link, const pql_close *failure)
 {
     const pql_observer *observer = &link->ctx->opts.observer;
+    const pql_link_info info = info_of(link);
     if (observer->handshake != NULL) {
-        observer->handshake(&link->posture, link->server, link->id, link->address, failure,
-                            observer->user);
+        observer->handshake(&info, failure, observer->user);
     }
 }
 
-static void observe_count(const pql_link *link, int change)
+static void observe_change(const pql_link *link, const pql_close *why)
 {
     const pql_observer *observer = &link->ctx->opts.observer;
-    if (observer->link_count != NULL) {
-        observer->link_count(&link->posture, change, observer->user);
+    const pql_link_info info = info_of(link);
+    if (observer->link_change != NULL) {
+        observer->link_change(&info, why, observer->user);
     }
 }
 
@@ -63,7 +73,7 @@ void pqi_link_finish(pql_link *link, const pql_close *why)
     link->closed = true;
     const bool was_open = atomic_exchange(&link->open, false);
     if (was_open) {
-        observe_count(link, -1);
+        observe_change(link, why);
     } else {
         observe_handshake(link, why);
     }
@@ -94,7 +104,7 @@ static void on_open(pqi_quic_conn *conn)
         (void)atomic_fetch_add(&link->ctx->live, 1);
     }
     observe_handshake(link, NULL);
-    observe_count(link, 1);
+    observe_change(link, NULL);
     if (link->handlers->link_open != NULL) {
         link->handlers->link_open(link, link->user);
     }
@@ -104,6 +114,9 @@ static void on_closed(pqi_quic_conn *conn, const pql_close *why)
 {
     pql_link *link = link_of(conn);
     pqi_port *port = link->port;
+    if (!atomic_load(&link->open)) {
+        link->posture = *pqi_quic_conn_posture(conn); /* as far as it came */
+    }
     link->conn = NULL;
     link->port = NULL;
     if (!link->server) {

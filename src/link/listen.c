@@ -195,6 +195,7 @@ static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pq
                                    .refusals = opts->refusals,
                                    .refusal_count = opts->refusal_count,
                                    .peer = opts->clients,
+                                   .memory = &ctx->memory,
                                    .uncertified = opts->uncertified,
                                    .ticket_secret = opts->tickets ? ctx->ticket_secret : NULL,
                                    .pq_authentication = opts->pq_authentication};

@@ -300,6 +300,7 @@ static pql_status upstream_start(pqi_source *source, const pqi_source_events *ev
     const pqi_miner_client_opts opts = {.nodes = u->nodes,
                                         .node_count = u->opts.node_count,
                                         .links = {.policy = u->opts.links.policy,
+                                                  .memory = u->opts.links.memory,
                                                   .keylog_file = u->opts.links.keylog_file,
                                                   .qlog_dir = u->opts.links.qlog_dir,
                                                   .observer = u->opts.links.observer},

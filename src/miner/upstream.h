@@ -19,7 +19,7 @@
 typedef struct pqi_upstream_opts {
     const pqi_login_opts *nodes; /* as pqi_miner_client_opts.nodes; borrowed until the start */
     unsigned node_count;
-    pql_context_opts links;         /* policy, debugging, observer; the rest is ignored */
+    pql_context_opts links;         /* policy, memory, debugging, observer; the rest is ignored */
     bool pq_authentication;         /* as pqi_miner_client_opts.pq_authentication */
     const char *name;               /* as pqi_miner_client_opts.name; borrowed */
     pqi_failover_timing timing;     /* as pqi_miner_client_opts.timing */

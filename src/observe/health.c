@@ -167,6 +167,7 @@ static json_t *health_json(const condition_state *list, unsigned count, bool *re
     }
     *ready = json_array_size(missing) == 0;
     good = good && json_object_set(root, "ready", json_boolean(*ready)) == 0 &&
+           json_object_set(root, "degraded", json_boolean(!*ready)) == 0 &&
            json_object_set(root, "conditions", conditions) == 0;
     if (good && !*ready) {
         good = json_object_set(root, "missing", missing) == 0 &&

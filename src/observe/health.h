@@ -36,8 +36,9 @@ void pqi_health_set_failed(pqi_health *h, unsigned condition, const char *reason
 /* All conditions are fulfilled. */
 bool pqi_health_ready(pqi_health *h);
 
-/* Appends {"ready":..,"conditions":{..}} to |out|, when not ready also "missing":[names] and
- * "retry_after":seconds; *ready is what the text says.  PQL_E_NOMEM when it cannot be written. */
+/* Appends {"ready":..,"degraded":..,"conditions":{..}} to |out|, when not ready also
+ * "missing":[names] and "retry_after":seconds; *ready is what the text says.  PQL_E_NOMEM when it
+ * cannot be written. */
 pql_status pqi_health_write(pqi_health *h, pqi_buf *out, bool *ready, pql_error *err);
 
 /* Registers the gauge pqlink_ready (1 or 0) in |registry|, which |h| must outlive. */

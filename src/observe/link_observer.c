@@ -38,7 +38,15 @@ static const pqi_label_downgrade downgrade_labels[] = {
     [PQL_DOWNGRADE_PEER_CLASSICAL] = PQI_DOWNGRADE_PEER_GROUPS,
     [PQL_DOWNGRADE_COMPAT] = PQI_DOWNGRADE_COMPAT,
     [PQL_DOWNGRADE_RESUMED] = PQI_DOWNGRADE_RESUMED,
+    [PQL_DOWNGRADE_REMEMBERED] = PQI_DOWNGRADE_REMEMBERED,
 };
+
+static void count_downgrade(pqi_pq_metrics *m, const pql_posture *posture)
+{
+    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
+    }
+}
 
 static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool server)
 {
@@ -49,11 +57,11 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
                                  .resumed = posture->resumed,
                                  .duration_ns = posture->handshake_ns,
                                  .round_trips = posture->round_trips});
-    count_signature(m, posture->own_signature);
-    count_signature(m, posture->peer_signature);
-    if (posture->downgrade != PQL_DOWNGRADE_NONE) {
-        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
+    if (!posture->resumed) { /* a resumed session names those of its first handshake */
+        count_signature(m, posture->own_signature);
+        count_signature(m, posture->peer_signature);
     }
+    count_downgrade(m, posture);
 }
 
 static bool is_alert(const pql_close *why, unsigned alert)
@@ -87,8 +95,7 @@ static pqi_label_reject reject_of(const pql_close *why, bool server)
 
 /* Strangers can make handshakes fail as fast as they like: at most FAILURES_PER_SEC lines a second
  * tell of it, and each says how many were left out before it. */
-static void log_failure(bool server, uint64_t link_id, const char *address,
-                        const pql_close *failure)
+static void log_failure(const pql_link_info *link, const pql_close *failure)
 {
     static atomic_uint_fast64_t second;
     static atomic_uint logged;
@@ -101,37 +108,47 @@ static void log_failure(bool server, uint64_t link_id, const char *address,
         atomic_fetch_add(&left_out, 1);
         return;
     }
-    pqi_log(PQI_LOG_WARN, "link", "handshake_failed", PQI_STR("role", server ? "server" : "client"),
-            PQI_STR("address", address), PQI_STR("status", pql_status_name(failure->status)),
+    const pql_downgrade downgrade = link->posture->downgrade;
+    const bool refused = downgrade == PQL_DOWNGRADE_REMEMBERED;
+    pqi_log(refused ? PQI_LOG_ERROR : PQI_LOG_WARN, "link",
+            refused ? "downgrade_refused" : "handshake_failed",
+            PQI_STR("role", link->server ? "server" : "client"), PQI_STR("address", link->address),
+            PQI_STR("status", pql_status_name(failure->status)),
             PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
-            PQI_STR("reason", failure->reason), PQI_U64("left_out", atomic_exchange(&left_out, 0)),
-            PQI_U64("corr_id", link_id));
+            PQI_STR("reason", failure->reason),
+            PQI_STR("downgrade_reason", pql_downgrade_name(downgrade)),
+            PQI_U64("left_out", atomic_exchange(&left_out, 0)), PQI_U64("corr_id", link->id));
 }
 
-static void on_handshake(const pql_posture *posture, bool server, uint64_t link_id,
-                         const char *address, const pql_close *failure, void *user)
+static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
-    if (failure != NULL && server) {
-        log_failure(server, link_id, address, failure);
+    /* Clients say themselves why they have no link; that a known node turned classical is worth a
+     * line of its own. */
+    if (failure != NULL && (link->server || link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED)) {
+        log_failure(link, failure);
     }
     if (failure == NULL) {
-        count_done(user, posture, server);
+        count_done(user, link->posture, link->server);
         return;
+    }
+    if (link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED) {
+        count_downgrade(user, link->posture);
     }
     if (is_alert(failure, ALERT_DECRYPT_ERROR) && !failure->by_peer) {
         pqi_pq_metrics_signature_failed(user, PQI_SIGFAIL_BAD_SIGNATURE);
     }
-    const pqi_label_reject reason = reject_of(failure, server);
+    const pqi_label_reject reason = reject_of(failure, link->server);
     if (reason != PQI_REJECT_COUNT) {
         pqi_pq_metrics_reject(user, reason);
     }
 }
 
-static void on_link_count(const pql_posture *posture, int change, void *user)
+static void on_link_change(const pql_link_info *link, const pql_close *why, void *user)
 {
+    const pql_posture *posture = link->posture;
     const pqi_label_transport transport = transport_of(posture);
     const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));
-    if (change < 0) {
+    if (why != NULL) {
         pqi_pq_metrics_link_closed(user, transport, label);
         return;
     }
@@ -180,7 +197,7 @@ static void on_traffic(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams
 pql_observer pqi_link_observer(pqi_pq_metrics *metrics)
 {
     return (pql_observer){.handshake = on_handshake,
-                          .link_count = on_link_count,
+                          .link_change = on_link_change,
                           .reject = on_reject,
                           .strangers = on_strangers,
                           .traffic = on_traffic,

@@ -117,6 +117,7 @@ static const char *const downgrade_names[] = {
     [PQL_DOWNGRADE_PEER_CLASSICAL] = "peer-classical",
     [PQL_DOWNGRADE_COMPAT] = "compat",
     [PQL_DOWNGRADE_RESUMED] = "resumed",
+    [PQL_DOWNGRADE_REMEMBERED] = "remembered",
 };
 
 const char *pql_policy_name(pql_policy policy)

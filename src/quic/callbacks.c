@@ -39,6 +39,7 @@ static int on_handshake_completed(ngtcp2_conn *ngtcp2, void *user_data)
         status = pqi_quic_tls_settle(conn->endpoint->opts.tls, conn->ssl, &conn->peer, &err);
     }
     if (status != PQL_OK) {
+        pqi_conn_note_downgrade(conn);
         pqi_conn_abort(conn, status, NGTCP2_CRYPTO_ERROR | pqi_trust_alert(status), err.message);
         return 0;
     }

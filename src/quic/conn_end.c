@@ -294,6 +294,14 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
     pqi_conn_finish(conn, now);
 }
 
+/* For those who count: the session would have been a downgrade. */
+void pqi_conn_note_downgrade(pqi_quic_conn *conn)
+{
+    if (conn->peer.downgraded) {
+        conn->posture.downgrade = PQL_DOWNGRADE_REMEMBERED;
+    }
+}
+
 /* A sentence and a code for the wire from what ngtcp2 or TLS did not accept. */
 static void fail_locally(pqi_quic_conn *conn, int rv)
 {
@@ -309,6 +317,7 @@ static void fail_locally(pqi_quic_conn *conn, int rv)
         ngtcp2_ccerr_set_liberr(&ccerr, rv, NULL, 0);
     }
     if (rv == NGTCP2_ERR_CRYPTO && conn->peer.refusal.code != PQL_OK) {
+        pqi_conn_note_downgrade(conn);
         pqi_conn_abort(conn, conn->peer.refusal.code, ccerr.error_code, conn->peer.refusal.message);
         return;
     }

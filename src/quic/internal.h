@@ -204,6 +204,7 @@ void pqi_conn_expire(pqi_quic_conn *conn, uint64_t now);
 void pqi_conn_flush(pqi_quic_conn *conn, uint64_t now);
 uint64_t pqi_conn_deadline(const pqi_quic_conn *conn);
 /* Ends the connection by our own decision, with what goes on the wire; the closed event follows. */
+void pqi_conn_note_downgrade(pqi_quic_conn *conn);
 void pqi_conn_abort(pqi_quic_conn *conn, pql_status status, uint64_t transport_code,
                     const char *sentence);
 /* Ends it at once without a word on the wire. */

@@ -49,6 +49,19 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
     chain->count = count;
 }
 
+static pqi_key_exchange key_exchange(const pqi_quic_tls *tls, const SSL *ssl)
+{
+    if (pql_group_is_pq(SSL_get_group_id(ssl))) {
+        return PQI_KEX_HYBRID;
+    }
+    return tls->use.policy == PQL_POLICY_OFF ? PQI_KEX_UNWANTED : PQI_KEX_CLASSICAL;
+}
+
+static const pqi_trust *trust_of(const pqi_quic_tls *tls, const SSL *ssl)
+{
+    return tls->use.server ? pqi_tls_server_clients(ssl) : tls->trust;
+}
+
 /* Runs before the CertificateVerify signature is looked at; the library then checks that too. */
 enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
 {
@@ -57,17 +70,18 @@ enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
     pqi_chain chain = {0};
     collect_chain(ssl, &chain);
     (void)pqi_chain_know(&chain);
-    const bool hybrid = pql_group_is_pq(SSL_get_group_id(ssl));
-    if (tls->use.policy == PQL_POLICY_PQ_ONLY && !hybrid) {
+    const pqi_key_exchange kex = key_exchange(tls, ssl);
+    if (tls->use.policy == PQL_POLICY_PQ_ONLY && kex != PQI_KEX_HYBRID) {
         *out_alert = SSL_AD_INSUFFICIENT_SECURITY;
         pqi_fail(&peer->refusal, PQL_E_POLICY,
                  "The peer chose the classical group %s, and the policy is pq-only.",
                  pql_group_name(SSL_get_group_id(ssl)));
         return ssl_verify_invalid;
     }
-    const pqi_trust *trust = tls->use.server ? pqi_tls_server_clients(ssl) : tls->trust;
-    const pql_status status = pqi_trust_check(trust, &chain, peer->host, peer->host_port,
-                                              peer->now_unix, hybrid, &peer->how, &peer->refusal);
+    const pql_status status =
+        pqi_trust_check(trust_of(tls, ssl), &chain, peer->host, peer->host_port, peer->now_unix,
+                        kex, &peer->how, &peer->refusal);
+    peer->downgraded = status == PQL_E_POLICY;
     if (status != PQL_OK) {
         *out_alert = pqi_trust_alert(status);
         return ssl_verify_invalid;
@@ -276,6 +290,7 @@ static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts,
     if (status != PQL_OK) {
         return status;
     }
+    pqi_trust_use_memory(tls->trust, opts->memory);
     SSL_CTX_set_custom_verify(tls->client, SSL_VERIFY_PEER, pqi_tls_verify);
     setup_resumption(tls, opts);
     status = setup_hint(tls, opts, err);
@@ -296,6 +311,9 @@ pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, p
                                 .pq_authentication = opts->pq_authentication};
     tls->keylog = opts->keylog;
     tls->keylog_user = opts->keylog_user;
+    if (opts->memory != NULL) {
+        tls->memory = *opts->memory;
+    }
     tls->refusals = opts->refusals;
     tls->refusal_count = opts->refusal_count;
     pql_status status = copy_alpn(tls, opts, err);
@@ -360,15 +378,18 @@ SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer)
 pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
                                pql_error *err)
 {
-    pqi_chain chain = {0};
+    const pqi_chain chain = {
+        .count = 1, .known = true, .of_cert = peer->shown_cert, .of_spki = peer->shown_spki};
     if (tls->use.server) {
         pqi_tls_server_took(ssl, peer);
-        return PQL_OK;
     }
-    collect_chain(ssl, &chain);
-    const pql_status status = pqi_trust_settle(tls->trust, &chain, peer->host_port,
-                                               pql_group_is_pq(SSL_get_group_id(ssl)), err);
+    if (!peer->shown) {
+        return PQL_OK; /* a client without a certificate, and who needs none */
+    }
+    const pql_status status =
+        pqi_trust_settle(trust_of(tls, ssl), &chain, peer->host_port, key_exchange(tls, ssl), err);
     peer->settled = status == PQL_OK;
+    peer->downgraded = status == PQL_E_POLICY;
     return status;
 }
 

@@ -33,9 +33,10 @@ typedef struct pqi_quic_tls_opts {
     size_t alpn_count;
     const pql_alpn_refusal *refusals; /* server: as pql_listen_opts */
     size_t refusal_count;
-    const pql_peer *peer;   /* whom to trust; server: NULL asks clients for no certificate */
-    uint32_t uncertified;   /* server: as in pql_listen_opts */
-    bool pq_authentication; /* accept ML-DSA from the peer only */
+    const pql_peer *peer; /* whom to trust; server: NULL asks clients for no certificate */
+    const pql_hybrid_memory *memory; /* of pinned peers; copied; NULL: none */
+    uint32_t uncertified;            /* server: as in pql_listen_opts */
+    bool pq_authentication;          /* accept ML-DSA from the peer only */
     /* Resumption, off unless set.  Server: 32 bytes that its ticket keys follow from, used up by
      * the call; a listener that asks for client certificates gives no tickets all the same. Client:
      * borrowed; not used together with an identity.  Keys are proven anew there each time. */
@@ -79,6 +80,7 @@ typedef struct pqi_quic_tls_peer {
     pql_trust how;                         /* outcome of the trust check */
     uint8_t address[PQI_LEAF_ADDRESS_LEN]; /* server: the client's */
     bool by_memory, other_leaf;            /* server: how the leaf was chosen, and which */
+    bool downgraded;                       /* refused: it was hybrid before */
     bool shown; /* the peer showed a certificate; both fingerprints of it: */
     pql_fingerprint shown_cert, shown_spki;
     bool settled; /* client: pqi_quic_tls_settle was content; sessions may be kept */
@@ -93,9 +95,9 @@ typedef struct pqi_quic_tls_peer {
  * set its app data to an ngtcp2_crypto_conn_ref.  |peer| is borrowed for the session's life. */
 SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer);
 
-/* Once the handshake is complete, and so the peer's key is proven: lets trust on first use remember
- * it, and lets sessions be kept for resumption.  Not PQL_OK: the link must not open.  On a
- * server it never fails. */
+/* Once the handshake is complete, and so the peer's key is proven: lets trust remember it, and lets
+ * sessions be kept for resumption.  Not PQL_OK: the link must not open.  On a server it never
+ * fails. */
 pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
                                pql_error *err);
 

@@ -46,6 +46,7 @@ struct pqi_quic_tls {
     size_t refusal_count;
     uint8_t hint[PQI_TLS_HINT_SIZE]; /* client: see tls_hint.h */
     size_t hint_len;                 /* 0: none is sent */
+    pql_hybrid_memory memory;        /* its functions are NULL when there is none */
     bool tickets;                    /* server: they are given */
     uint8_t ticket_secret[PQI_TICKET_SECRET_LEN];
     pqi_tls_sessions *sessions;             /* client: borrowed; NULL: nothing is resumed */

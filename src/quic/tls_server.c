@@ -376,7 +376,11 @@ static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *gene
 {
     const pqi_tls_generation *present = atomic_load(&tls->slot->present);
     if (clients != NULL) {
-        return pqi_trust_new_clients(&generation->clients, clients, err);
+        const pql_status status = pqi_trust_new_clients(&generation->clients, clients, err);
+        if (status == PQL_OK) {
+            pqi_trust_use_memory(generation->clients, &tls->memory);
+        }
+        return status;
     }
     generation->clients = present != NULL ? pqi_trust_ref(present->clients) : NULL;
     return PQL_OK;

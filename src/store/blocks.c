@@ -96,7 +96,10 @@ pql_status pqi_store_block_append(pqi_store *store, const pqi_store_block *block
     pql_error own = {0};
     pql_error *why = err != NULL ? err : &own;
     (void)pthread_mutex_lock(&store->lock);
-    const pql_status rc = append_locked(store, block, why);
+    pql_status rc = pqi_store_in_place(store, why);
+    if (rc == PQL_OK) {
+        rc = append_locked(store, block, why);
+    }
     pqi_db_note(store, rc, why);
     (void)pthread_mutex_unlock(&store->lock);
     return rc;

@@ -81,7 +81,7 @@ pql_status pqi_db_query(pqi_store *store, pqi_query query, sqlite3_stmt **out, p
 void pqi_db_note(pqi_store *store, pql_status rc, const pql_error *err)
 {
     const bool broken = rc == PQL_E_IO || rc == PQL_E_TIMEOUT;
-    if (store->failing == broken || (!broken && rc != PQL_OK)) {
+    if (store->failing == broken || (!broken && (rc != PQL_OK || store->gone))) {
         return;
     }
     store->failing = broken;

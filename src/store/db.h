@@ -22,6 +22,7 @@ struct pqi_store {
     int lock_fd;     /* holds the flock on store.lock; -1 for a store in memory */
     char *directory; /* owned; for error sentences */
     bool failing;    /* the last block or probe could not be stored */
+    bool gone;       /* the files were not where they were at the last look */
     void (*changed)(void *user, bool ok, const char *reason); /* NULL: nobody asks */
     void *changed_user;
 };
@@ -33,6 +34,10 @@ pql_status pqi_db_open(pqi_store *store, const char *path, const pqi_schema *sch
 
 /* Moves the write-ahead log into the database file, synced. */
 pql_status pqi_db_checkpoint(pqi_store *store, pql_error *err);
+
+/* Looks whether the files are where they were opened (pqi_store_look), and sets store->gone.  In
+ * store.c. */
+pql_status pqi_store_in_place(pqi_store *store, pql_error *err);
 
 /* Notes whether something could be written, and tells who watches the store.  |err| has the reason
  * when |rc| is PQL_E_IO or PQL_E_TIMEOUT; other failures are not the disk's. */

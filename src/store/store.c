@@ -263,6 +263,43 @@ pql_status pqi_store_probe(pqi_store *store, pql_error *err)
     return rc;
 }
 
+/* The lock file is the one that we hold, and the database is there. */
+static bool in_place(const pqi_store *store)
+{
+    char path[PATH_MAX];
+    struct stat held;
+    struct stat found;
+    return store->lock_fd < 0 || (join_path(path, sizeof(path), store, LOCK_NAME, NULL) == PQL_OK &&
+                                  fstat(store->lock_fd, &held) == 0 && stat(path, &found) == 0 &&
+                                  held.st_dev == found.st_dev && held.st_ino == found.st_ino &&
+                                  pqi_store_exists(store->directory));
+}
+
+pql_status pqi_store_in_place(pqi_store *store, pql_error *err)
+{
+    store->gone = !in_place(store);
+    return store->gone
+               ? pqi_fail(err, PQL_E_IO,
+                          "The files of the store in %s are gone or were replaced while it is "
+                          "open; what is written there is lost at the next start.  Put the "
+                          "directory back, or restart.",
+                          store->directory)
+               : PQL_OK;
+}
+
+pql_status pqi_store_look(pqi_store *store, pql_error *err)
+{
+    pql_error own = {0};
+    pql_error *why = err != NULL ? err : &own;
+    (void)pthread_mutex_lock(&store->lock);
+    const pql_status rc = pqi_store_in_place(store, why);
+    if (rc != PQL_OK) {
+        pqi_db_note(store, rc, why);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    return rc;
+}
+
 void pqi_store_close(pqi_store *store)
 {
     if (store == NULL) {

@@ -54,10 +54,10 @@ pql_status pqi_store_check_directory(const char *directory, pql_error *err);
 /* Whether |directory| has a store; nothing is opened or made. */
 bool pqi_store_exists(const char *directory);
 
-/* Calls |changed| when a block cannot be stored (|ok| false, |reason| a sentence, borrowed), and
- * again when one, or a probe, is: at changes only, in the thread of the call that found out, with
- * the store locked, so |changed| must not call the store.  At first all is well.  To be called
- * once, before other threads use the store. */
+/* Calls |changed| when a block cannot be stored or pqi_store_look fails (|ok| false, |reason| a
+ * sentence, borrowed), and again when one, or a probe, is: at changes only, in the thread of the
+ * call that found out, with the store locked, so |changed| must not call the store.  At first all
+ * is well.  To be called once, before other threads use the store. */
 void pqi_store_watch(pqi_store *store, void (*changed)(void *user, bool ok, const char *reason),
                      void *user);
 
@@ -67,6 +67,13 @@ bool pqi_store_is_failing(pqi_store *store);
 /* Writes and syncs a page that changes nothing, to find out whether the disk works again: without
  * it nobody would know before the next block.  The errors common to all functions. */
 pql_status pqi_store_probe(pqi_store *store, pql_error *err);
+
+/* Looks whether the store's directory, lock and database are still where they were opened: a store
+ * whose files were removed or replaced goes on into files that the next start will not find, and
+ * nothing else would tell.  Counts as a block that could not be stored (and none can), until the
+ * same files are back and a probe works.  Two looks at the file system, nothing is written; a store
+ * in memory is always there.  PQL_E_IO with a sentence. */
+pql_status pqi_store_look(pqi_store *store, pql_error *err);
 
 /* Closes and frees; no other thread may be in a call.  NULL is a no-op. */
 void pqi_store_close(pqi_store *store);

@@ -25,7 +25,8 @@ struct pqi_trust {
     pql_fingerprint *pins;     /* sorted; owned */
     size_t pin_count;
     pql_tofu tofu;
-    X509_STORE *roots; /* owned */
+    pql_hybrid_memory memory; /* of pinned peers; its functions are NULL when there is none */
+    X509_STORE *roots;        /* owned */
 };
 
 /* ---- making ---- */
@@ -131,6 +132,13 @@ pql_status pqi_trust_new_clients(pqi_trust **out, const pql_peer *clients, pql_e
                         "Give their fingerprints or a CA file.");
     }
     return status == PQL_OK ? make(out, clients, true, err) : status;
+}
+
+void pqi_trust_use_memory(pqi_trust *trust, const pql_hybrid_memory *memory)
+{
+    if (memory != NULL) {
+        trust->memory = *memory;
+    }
 }
 
 pqi_trust *pqi_trust_ref(pqi_trust *trust)
@@ -259,10 +267,22 @@ static pql_status fail_memory(const char *host_port, const char *what,
         what, show(host_port).text, came);
 }
 
+static pql_status fail_downgraded(const char *host_port, const pql_fingerprint *of_cert,
+                                  pql_error *err)
+{
+    char came[PQL_FINGERPRINT_SIZE];
+    pql_fingerprint_format(of_cert, came);
+    return pqi_fail(err, PQL_E_POLICY,
+                    "%s (%s) once had a post-quantum key exchange and has none now, which may be "
+                    "an attack. If its owner confirms that it was downgraded on purpose, forget "
+                    "it ('pqlink forget') and connect again.",
+                    show(host_port).text, came);
+}
+
 /* Asks the memory.  *stranger: first contact. */
 static pql_status recall(const pqi_trust *trust, const char *host_port,
-                         const pql_fingerprint *of_cert, bool hybrid, pql_known_peer *known,
-                         bool *stranger, pql_error *err)
+                         const pql_fingerprint *of_cert, pqi_key_exchange kex,
+                         pql_known_peer *known, bool *stranger, pql_error *err)
 {
     memset(known, 0, sizeof(*known));
     const pql_status status = trust->tofu.get(trust->tofu.user, host_port, known);
@@ -276,30 +296,42 @@ static pql_status recall(const pqi_trust *trust, const char *host_port,
     if (!pqi_secret_equal(known->cert_sha256, of_cert->sha256, PQL_SHA256_SIZE)) {
         return fail_changed(host_port, of_cert, known, err);
     }
-    if (known->was_hybrid && !hybrid) {
-        return pqi_fail(err, PQL_E_POLICY,
-                        "%s once had a post-quantum key exchange and has none now, which may "
-                        "be an attack. If its owner confirms that it was downgraded on purpose, "
-                        "forget the peer and connect again.",
-                        show(host_port).text);
+    return known->was_hybrid && kex == PQI_KEX_CLASSICAL ? fail_downgraded(host_port, of_cert, err)
+                                                         : PQL_OK;
+}
+
+/* A pinned peer without ML-KEM: had it that once? */
+static pql_status check_memory(const pqi_trust *trust, const char *host_port,
+                               const pql_fingerprint *of_cert, pqi_key_exchange kex, pql_error *err)
+{
+    if (kex != PQI_KEX_CLASSICAL || trust->memory.has == NULL) {
+        return PQL_OK;
     }
-    return PQL_OK;
+    switch (trust->memory.has(trust->memory.user, of_cert->sha256)) {
+    case PQL_OK:
+        return fail_downgraded(host_port, of_cert, err);
+    case PQL_E_NOT_FOUND:
+        return PQL_OK;
+    default:
+        return fail_memory(host_port, "read", of_cert, err);
+    }
 }
 
 /* Nobody is checked, but what is no certificate at all was never meant to be one. */
 static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
                          const pql_fingerprint *of_cert, const pql_fingerprint *of_spki,
-                         const char *host, const char *host_port, int64_t now_unix, bool hybrid,
-                         pql_error *err)
+                         const char *host, const char *host_port, int64_t now_unix,
+                         pqi_key_exchange kex, pql_error *err)
 {
     pql_known_peer known;
     bool stranger;
     pql_status status;
     switch (trust->how) {
     case PQL_TRUST_PIN:
-        return check_pins(trust, host_port, of_cert, of_spki, err);
+        status = check_pins(trust, host_port, of_cert, of_spki, err);
+        return status == PQL_OK ? check_memory(trust, host_port, of_cert, kex, err) : status;
     case PQL_TRUST_TOFU:
-        return recall(trust, host_port, of_cert, hybrid, &known, &stranger, err);
+        return recall(trust, host_port, of_cert, kex, &known, &stranger, err);
     case PQL_TRUST_CA:
         status = pqi_authority_check(trust->roots, chain, trust->of_clients ? NULL : host, now_unix,
                                      err);
@@ -321,8 +353,8 @@ static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
 }
 
 pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const char *host,
-                           const char *host_port, int64_t now_unix, bool hybrid, pql_trust *how,
-                           pql_error *err)
+                           const char *host_port, int64_t now_unix, pqi_key_exchange kex,
+                           pql_trust *how, pql_error *err)
 {
     pql_fingerprint of_cert;
     pql_fingerprint of_spki;
@@ -337,38 +369,53 @@ pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const
         return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
     }
     const pql_status status =
-        decide(trust, chain, &of_cert, &of_spki, host, host_port, now_unix, hybrid, err);
+        decide(trust, chain, &of_cert, &of_spki, host, host_port, now_unix, kex, err);
     if (status == PQL_OK) {
         *how = trust->how;
     }
     return status;
 }
 
-pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
-                            bool hybrid, pql_error *err)
+static pql_status settle_first_use(const pqi_trust *trust, const char *host_port,
+                                   const pql_fingerprint *of_cert, pqi_key_exchange kex,
+                                   pql_error *err)
 {
-    pql_fingerprint of_cert;
-    pql_fingerprint of_spki;
     pql_known_peer known;
     bool stranger;
-    if (trust->how != PQL_TRUST_TOFU) {
-        return PQL_OK;
-    }
-    if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
-        return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
-    }
+    const bool hybrid = kex == PQI_KEX_HYBRID;
     /* Asked again: two first contacts at once may have met two peers. */
-    const pql_status status = recall(trust, host_port, &of_cert, hybrid, &known, &stranger, err);
+    const pql_status status = recall(trust, host_port, of_cert, kex, &known, &stranger, err);
     if (status != PQL_OK) {
         return status;
     }
     if (!stranger && (known.was_hybrid || !hybrid)) {
         return PQL_OK;
     }
-    memcpy(known.cert_sha256, of_cert.sha256, PQL_SHA256_SIZE);
+    memcpy(known.cert_sha256, of_cert->sha256, PQL_SHA256_SIZE);
     known.was_hybrid = hybrid;
     if (trust->tofu.put(trust->tofu.user, host_port, &known) != PQL_OK) {
-        return fail_memory(host_port, "written", &of_cert, err);
+        return fail_memory(host_port, "written", of_cert, err);
+    }
+    return PQL_OK;
+}
+
+pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
+                            pqi_key_exchange kex, pql_error *err)
+{
+    pql_fingerprint of_cert;
+    pql_fingerprint of_spki;
+    const bool remembers = trust->how == PQL_TRUST_PIN && trust->memory.add != NULL;
+    if (trust->how != PQL_TRUST_TOFU && !remembers) {
+        return PQL_OK;
+    }
+    if (!fingerprints_of_leaf(chain, &of_cert, &of_spki)) {
+        return pqi_fail(err, PQL_E_TRUST, "%s showed no X.509 certificate.", show(host_port).text);
+    }
+    if (trust->how == PQL_TRUST_TOFU) {
+        return settle_first_use(trust, host_port, &of_cert, kex, err);
+    }
+    if (kex == PQI_KEX_HYBRID) {
+        trust->memory.add(trust->memory.user, of_cert.sha256);
     }
     return PQL_OK;
 }

@@ -24,6 +24,10 @@ pql_status pqi_trust_new(pqi_trust **out, const pql_peer *peer, pql_error *err);
  * authority that is good for clients, or any at all; first use: PQL_E_USAGE. */
 pql_status pqi_trust_new_clients(pqi_trust **out, const pql_peer *clients, pql_error *err);
 
+/* From now on pinned peers that were hybrid may not come back classical; what |memory| points to is
+ * copied, NULL is a no-op.  Before the trust is shared. */
+void pqi_trust_use_memory(pqi_trust *trust, const pql_hybrid_memory *memory);
+
 /* One more owner; NULL gives NULL.  Any thread. */
 pqi_trust *pqi_trust_ref(pqi_trust *trust);
 /* One owner less; the last frees.  NULL is a no-op.  Any thread. */
@@ -43,22 +47,29 @@ typedef struct pqi_chain {
  * leaf is no X.509 certificate; a check then says so. */
 bool pqi_chain_know(pqi_chain *chain);
 
+/* How the session's key exchange came about. */
+typedef enum pqi_key_exchange {
+    PQI_KEX_HYBRID,    /* it has ML-KEM */
+    PQI_KEX_CLASSICAL, /* it has none, though our policy would have had it */
+    PQI_KEX_UNWANTED,  /* it has none, because our own policy has none: nobody was downgraded */
+} pqi_key_exchange;
+
 /* Decides, and changes nothing.  |host| is the name or address that was dialled, |host_port| the
  * key for TOFU (both "" for a client that dialled us), |now_unix| seconds for the validity dates
- * (CA mode only; a pinned leaf is valid without end). |hybrid|: this session has ML-KEM (a TOFU
- * peer that was hybrid once may not be classical now). PQL_OK with *how set, or PQL_E_TRUST /
- * PQL_E_POLICY with a sentence that shows the fingerprint that came, the one that was expected, and
- * what to do. */
+ * (CA mode only; a pinned leaf is valid without end).  A pinned or TOFU peer that was hybrid once
+ * may not be classical now.  PQL_OK with *how set; PQL_E_TRUST with a sentence that shows the
+ * fingerprint that came, the one that was expected, and what to do; PQL_E_POLICY, with a sentence:
+ * it was hybrid before. */
 pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const char *host,
-                           const char *host_port, int64_t now_unix, bool hybrid, pql_trust *how,
-                           pql_error *err);
+                           const char *host_port, int64_t now_unix, pqi_key_exchange kex,
+                           pql_trust *how, pql_error *err);
 
-/* Remembers what trust on first use has learnt, once the peer has proven its key: its certificate
- * on first contact, and that it was hybrid.  Every other way of trust has nothing to do here.
+/* Remembers what was learnt, once the peer has proven its key: with trust on first use its
+ * certificate on first contact, and that it was hybrid; of a pinned peer that it was hybrid.
  * PQL_E_TRUST (with a sentence) when the memory cannot be written durably, or holds another
  * certificate by now: the link must then be closed, unused. */
 pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
-                            bool hybrid, pql_error *err);
+                            pqi_key_exchange kex, pql_error *err);
 
 /* A digest of the way of trust and its pins, to tell apart what was learnt under different ones. */
 void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE]);

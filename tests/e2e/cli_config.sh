@@ -1,6 +1,7 @@
 #!/bin/sh
 # pqlink.conf is checked and shown as a whole, and every layer above it replaces what stands in it.
 . "$(dirname "$0")/lib.sh"
+unset PQLINK_DIR # which would outrank what the files here say
 conf=$dir/pqlink.conf
 cat >"$conf" <<CONF
 [common]

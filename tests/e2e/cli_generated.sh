@@ -1,6 +1,7 @@
 #!/bin/sh
 # The man pages and completions in the repository are those that the program writes now, are good
-# mdoc, and good shell.  After a change to an option table: ninja -C build/release generated
+# mdoc, and good shell; the page of the matrix is that of its table.  After a change to an option table or the matrix:
+# ninja -C build/release generated
 . "$(dirname "$0")/lib.sh"
 
 "$source_root/docs/man/generate.sh" "$PQLINK" "$dir"
@@ -10,8 +11,9 @@ for part in docs/man packaging/completions; do
             fail "$part/$(basename "$fresh") is out of date: build the target 'generated'"
     done
 done
-cmp "$dir/docs/configuration-keys.md" "$source_root/docs/configuration-keys.md" ||
-    fail "docs/configuration-keys.md is out of date: build the target 'generated'"
+for page in configuration-keys.md matrix.md; do
+    cmp "$dir/docs/$page" "$source_root/docs/$page" || fail "docs/$page is out of date: build the target 'generated'"
+done
 for page in "$source_root"/docs/man/*.[15]; do
     [ -e "$dir/docs/man/$(basename "$page")" ] || fail "$page belongs to no command"
     if command -v mandoc >/dev/null; then

@@ -14,6 +14,12 @@ expect 0 version --json
 grep -qE '^\{"pqlink":"[0-9.]+","aws_lc":"[0-9.]+","ngtcp2":"[0-9.]+"\}$' "$dir/out" ||
     fail "the JSON is not as expected: $(cat "$dir/out")"
 
+# The self-test says what it asked.
+expect 0 version --self-test
+for algo in ML-KEM-768 ML-KEM-1024 ML-DSA-44 ML-DSA-65 ML-DSA-87 X25519 AES-256-GCM; do
+    grep -qE "^self-test passed in [0-9.]+ ms: .*\\b$algo\\b" "$dir/out" || fail "the self-test does not name $algo"
+done
+
 # A full disk is not a success.
 if [ -w /dev/full ]; then
     status=0

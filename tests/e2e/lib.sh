@@ -14,6 +14,7 @@ for variable in $(env | sed -n 's/^\(PQLINK_[A-Z0-9_]*\)=.*/\1/p'); do
     esac
 done
 export PQLINK_CONFIG=none
+export PQLINK_DIR="$dir/state" # and no test leaves anything in the machine's own directory
 unset NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID # no test talks to the manager that runs it
 
 fail() {

@@ -4,8 +4,10 @@
 
 #include "cmd/node_rotation.h"
 #include "identity/directory.h"
+#include "identity/identity.h"
 #include "identity_directory.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <unistd.h>
 
@@ -85,6 +87,23 @@ static uint64_t look(scene *s, uint64_t now_unix)
 {
     s->now += PQI_NODE_ROTATION_LOOK;
     return (pqi_node_rotation_tick(&s->r, now_unix, s->now) - s->now) / PQI_NS_PER_SEC;
+}
+
+/* So many seconds go by on both clocks, and then it looks.  The wall clock is |*wall|. */
+static uint64_t live(scene *s, uint64_t *wall, uint64_t seconds)
+{
+    *wall += seconds;
+    s->now += seconds * PQI_NS_PER_SEC;
+    return (pqi_node_rotation_tick(&s->r, *wall, s->now) - s->now) / PQI_NS_PER_SEC;
+}
+
+/* The key on disk is in use since |since|. */
+static void write_since(const scene *s, const char *name, uint64_t since)
+{
+    char text[PQI_IDENTITY_NOTE_MAX];
+    pqi_rotation_since_format(since, text, sizeof(text));
+    const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = text};
+    assert_int_equal(pqi_identity_note_write(s->dir, name, &note, NULL), PQL_OK);
 }
 
 static pql_fingerprint cert_of(const pql_identity *id)
@@ -289,6 +308,317 @@ static void a_directory_that_was_refused_is_left_alone(void **state)
     assert_true(pqi_identity_is_there(s->dir, PQI_IDENTITY_NEXT));
 }
 
+/* ---- by age ---- */
+
+#define DAYS 90
+#define DAY PQI_SECONDS_PER_DAY
+#define NOTICE (7 * DAY)
+#define KEEP_BY_AGE (30 * DAY)
+#define TEN_YEARS (3650 * DAY)
+
+/* A node whose key is in use since |since|, and that is to replace it after DAYS. */
+static void start_by_age(scene *s, uint64_t since, uint64_t now_unix)
+{
+    make_identity(s);
+    write_since(s, PQI_IDENTITY_CURRENT, since);
+    start(s, now_unix);
+    pqi_node_rotation_by_age(&s->r, DAYS);
+    (void)look(s, now_unix);
+}
+
+/* One that prepared in front of our eyes; the wall clock is then at *wall. */
+static void start_prepared(scene *s, uint64_t *wall)
+{
+    *wall = NOW;
+    start_by_age(s, NOW - (DAYS * DAY - NOTICE) + 5, NOW);
+    (void)live(s, wall, 10);
+    assert_non_null(s->r.in_use.next);
+}
+
+static void start_overlapping(scene *s, uint64_t *wall)
+{
+    start_prepared(s, wall);
+    (void)live(s, wall, NOTICE);
+    assert_null(s->r.in_use.next);
+    assert_non_null(s->r.in_use.previous);
+}
+
+static void a_key_is_replaced_at_its_age_with_notice_and_overlap(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_by_age(s, NOW, NOW);
+    const pql_fingerprint first = cert_of(s->r.in_use.current);
+    (void)live(s, &wall, DAYS * DAY - NOTICE - 1);
+    assert_null(s->r.in_use.next);
+    (void)live(s, &wall, 1);
+    assert_non_null(s->r.in_use.next);
+    assert_true(s->r.in_use.plan.switch_at == NOW + DAYS * DAY);
+    const pql_fingerprint second = cert_of(s->r.in_use.next);
+    assert_true(pqi_rotation_same_leaf(s->r.in_use.current, s->r.in_use.next, PQL_LEAF_CLASSICAL));
+    (void)live(s, &wall, NOTICE - 1);
+    assert_current(s, &first);
+    (void)live(s, &wall, 1);
+    assert_current(s, &second);
+    assert_true(s->r.in_use.since == NOW + DAYS * DAY);
+    (void)live(s, &wall, KEEP_BY_AGE - 1);
+    assert_non_null(s->r.in_use.previous);
+    (void)live(s, &wall, 1);
+    assert_null(s->r.in_use.previous);
+    assert_null(s->r.in_use.next);
+    (void)live(s, &wall, DAYS * DAY - NOTICE - KEEP_BY_AGE);
+    assert_non_null(s->r.in_use.next); /* and so on */
+}
+
+static void without_an_age_nothing_begins_by_itself(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    make_identity(s);
+    write_since(s, PQI_IDENTITY_CURRENT, NOW);
+    start(s, NOW);
+    (void)live(s, &wall, TEN_YEARS);
+    assert_null(s->r.in_use.next);
+}
+
+static void an_age_that_nobody_wrote_down_counts_from_now_on(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    make_identity(s);
+    assert_int_equal(unlink(in_dir(s->dir, PQI_IDENTITY_CURRENT "/" PQI_IDENTITY_SINCE)), 0);
+    start(s, NOW);
+    pqi_node_rotation_by_age(&s->r, DAYS);
+    assert_true(s->r.in_use.since == 0);
+    (void)live(s, &wall, 10);
+    assert_true(s->r.in_use.since == NOW + 10);
+    (void)live(s, &wall, DAYS * DAY - NOTICE - 1);
+    assert_null(s->r.in_use.next);
+    (void)live(s, &wall, 1);
+    assert_non_null(s->r.in_use.next);
+}
+
+static void a_key_too_old_at_start_gets_its_whole_notice(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_by_age(s, NOW - 2 * DAYS * DAY, NOW);
+    assert_null(s->r.in_use.next); /* an hour to see that the clock is right */
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_non_null(s->r.in_use.next);
+    assert_true(s->r.in_use.plan.switch_at == wall + NOTICE);
+}
+
+static void a_rotation_that_somebody_typed_is_left_alone(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    make_identity(s);
+    write_since(s, PQI_IDENTITY_CURRENT, NOW - 2 * DAYS * DAY);
+    prepare_with(s, 0, KEEP);
+    start(s, NOW);
+    pqi_node_rotation_by_age(&s->r, DAYS);
+    const pql_fingerprint next = cert_of(s->r.in_use.next);
+    (void)live(s, &wall, DAY);
+    (void)live(s, &wall, TEN_YEARS);
+    const pql_fingerprint still = cert_of(s->r.in_use.next);
+    assert_memory_equal(next.sha256, still.sha256, sizeof(next.sha256));
+    assert_true(s->r.in_use.plan.switch_at == 0);
+}
+
+static void what_somebody_typed_first_is_taken_instead(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_by_age(s, NOW - 2 * DAYS * DAY, NOW);
+    prepare(s);
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_non_null(s->r.in_use.next);
+    assert_true(s->r.in_use.plan.by_age == 0);
+}
+
+static void the_age_goes_on_over_a_rotation_that_keeps_the_key(void **state)
+{
+    scene *s = *state;
+    start_by_age(s, NOW - DAY, NOW);
+    const pqi_rotation_opts opts = {.pq = true, .keep_key = true, .plan = {.keep = KEEP}};
+    assert_int_equal(pqi_rotation_prepare(s->dir, &opts, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    (void)look(s, NOW);
+    assert_non_null(s->r.in_use.previous);
+    assert_true(s->r.in_use.since == NOW - DAY);
+}
+
+static void a_self_signed_certificate_is_followed_by_another(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    pql_identity *id = NULL;
+    assert_int_equal(
+        pql_identity_open(&id, s->dir, &(pql_identity_opts){.self_signed = true}, NULL), PQL_OK);
+    pql_identity_free(id);
+    start_by_age(s, NOW - 2 * DAYS * DAY, NOW);
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_true(pqi_identity_is_self_signed(s->r.in_use.next, PQL_LEAF_PQ));
+}
+
+/* The node ends, and starts again at |now_unix|. */
+static void restart(scene *s, uint64_t now_unix)
+{
+    pql_context_free(s->ctx);
+    pqi_node_service_free(s->service);
+    pqi_node_rotation_close(&s->r);
+    s->ctx = NULL;
+    s->service = NULL;
+    start(s, now_unix);
+    pqi_node_rotation_by_age(&s->r, DAYS);
+    (void)look(s, now_unix);
+}
+
+static void a_restart_at_each_stage_goes_on_where_it_was(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_prepared(s, &wall);
+    const uint64_t switch_at = s->r.in_use.plan.switch_at;
+    const pql_fingerprint second = cert_of(s->r.in_use.next);
+    restart(s, wall + 10);
+    wall += 10;
+    assert_true(s->r.in_use.plan.switch_at == switch_at);
+    (void)live(s, &wall, switch_at - wall);
+    assert_current(s, &second);
+    const uint64_t drop_at = s->r.in_use.plan.drop_at;
+    restart(s, wall + 10);
+    wall += 10;
+    assert_non_null(s->r.in_use.previous);
+    assert_true(s->r.in_use.plan.drop_at == drop_at);
+    (void)live(s, &wall, drop_at - wall);
+    assert_null(s->r.in_use.previous);
+    assert_current(s, &second);
+}
+
+static void a_switch_missed_by_a_node_that_was_off_is_made_after_an_hour(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_prepared(s, &wall);
+    const pql_fingerprint second = cert_of(s->r.in_use.next);
+    wall += NOTICE + DAY;
+    restart(s, wall);
+    assert_non_null(s->r.in_use.next);
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_current(s, &second);
+    assert_non_null(s->r.in_use.previous);
+    assert_true(s->r.in_use.plan.drop_at == wall + KEEP_BY_AGE);
+}
+
+static void a_clock_that_jumps_ahead_and_comes_back_does_nothing(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_by_age(s, NOW, NOW);
+    wall += TEN_YEARS;
+    (void)live(s, &wall, 10);
+    (void)live(s, &wall, PQI_AGE_HOLD - 60);
+    wall -= TEN_YEARS;
+    (void)live(s, &wall, 60);
+    (void)live(s, &wall, 2 * PQI_AGE_HOLD);
+    assert_null(s->r.in_use.next);
+    assert_true(s->r.in_use.since == NOW);
+}
+
+static void no_jump_of_the_clock_ends_an_overlap(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_overlapping(s, &wall);
+    const uint64_t real_end = s->r.in_use.plan.drop_at;
+    wall += TEN_YEARS;
+    (void)live(s, &wall, 10);
+    (void)live(s, &wall, DAY); /* a clock that stays wrong: granted anew */
+    assert_non_null(s->r.in_use.previous);
+    assert_true(s->r.in_use.plan.drop_at > wall + KEEP_BY_AGE - 2 * DAY);
+    wall -= TEN_YEARS;
+    (void)live(s, &wall, 10);
+    (void)live(s, &wall, DAY); /* right again: not for ten years */
+    assert_non_null(s->r.in_use.previous);
+    assert_true(s->r.in_use.plan.drop_at >= real_end);
+    assert_true(s->r.in_use.plan.drop_at <= wall + KEEP_BY_AGE);
+    (void)live(s, &wall, KEEP_BY_AGE);
+    assert_null(s->r.in_use.previous);
+}
+
+static void a_clock_ten_years_behind_takes_no_key_away(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_overlapping(s, &wall);
+    wall -= TEN_YEARS;
+    restart(s, wall);
+    (void)live(s, &wall, DAY);
+    assert_non_null(s->r.in_use.previous);
+    wall += TEN_YEARS;
+    (void)live(s, &wall, 10);
+    (void)live(s, &wall, DAY);
+    assert_non_null(s->r.in_use.previous);
+    (void)live(s, &wall, KEEP_BY_AGE);
+    assert_null(s->r.in_use.previous);
+}
+
+static void a_plan_of_a_clock_that_was_ahead_is_made_for_this_one(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW + TEN_YEARS;
+    start_by_age(s, NOW, wall);
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_non_null(s->r.in_use.next);
+    const pql_fingerprint second = cert_of(s->r.in_use.next);
+    wall -= TEN_YEARS;
+    restart(s, wall);
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_true(s->r.in_use.plan.switch_at == wall + NOTICE);
+    const pql_fingerprint still = cert_of(s->r.in_use.next);
+    assert_memory_equal(second.sha256, still.sha256, sizeof(still.sha256));
+}
+
+static void a_next_identity_that_cannot_be_made_leaves_all_as_it_was(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_by_age(s, NOW - 2 * DAYS * DAY, NOW);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    /* Nothing can be made under the name of the next identity. */
+    const int fd = open(in_dir(s->dir, PQI_IDENTITY_NEXT), O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    (void)live(s, &wall, PQI_AGE_HOLD);
+    assert_null(s->r.in_use.next);
+    assert_current(s, &old);
+    assert_int_equal(unlink(in_dir(s->dir, PQI_IDENTITY_NEXT)), 0);
+    (void)live(s, &wall, 60);
+    assert_non_null(s->r.in_use.next);
+}
+
+static void the_status_says_what_will_happen_by_age(void **state)
+{
+    scene *s = *state;
+    start_by_age(s, NOW, NOW);
+    pqi_buf out = {0};
+    assert_int_equal(pqi_node_rotation_status(&s->r, &out, NULL), PQL_OK);
+    json_t *root = json_loadb((const char *)out.data, out.len, 0, NULL);
+    json_t *rotation = json_object_get(root, "rotation");
+    const json_t *automatic = json_object_get(rotation, "automatic");
+    assert_int_equal(json_integer_value(json_object_get(rotation, "in_use_since")), NOW);
+    assert_int_equal(json_integer_value(json_object_get(automatic, "days")), DAYS);
+    assert_int_equal(json_integer_value(json_object_get(automatic, "prepare_at")),
+                     NOW + DAYS * DAY - NOTICE);
+    assert_int_equal(json_integer_value(json_object_get(automatic, "switch_at")), NOW + DAYS * DAY);
+    assert_int_equal(json_integer_value(json_object_get(automatic, "drop_at")),
+                     NOW + DAYS * DAY + KEEP_BY_AGE);
+    json_decref(root);
+    pqi_buf_free(&out);
+}
+
 static void the_status_has_the_rotation_beside_the_rest(void **state)
 {
     scene *s = *state;
@@ -324,6 +654,22 @@ int main(void)
         SCENE_TEST(the_end_of_an_old_overlap_does_not_end_a_new_one),
         SCENE_TEST(a_directory_that_was_refused_is_left_alone),
         SCENE_TEST(the_status_has_the_rotation_beside_the_rest),
+        SCENE_TEST(a_key_is_replaced_at_its_age_with_notice_and_overlap),
+        SCENE_TEST(without_an_age_nothing_begins_by_itself),
+        SCENE_TEST(an_age_that_nobody_wrote_down_counts_from_now_on),
+        SCENE_TEST(a_key_too_old_at_start_gets_its_whole_notice),
+        SCENE_TEST(a_rotation_that_somebody_typed_is_left_alone),
+        SCENE_TEST(what_somebody_typed_first_is_taken_instead),
+        SCENE_TEST(the_age_goes_on_over_a_rotation_that_keeps_the_key),
+        SCENE_TEST(a_self_signed_certificate_is_followed_by_another),
+        SCENE_TEST(a_restart_at_each_stage_goes_on_where_it_was),
+        SCENE_TEST(a_switch_missed_by_a_node_that_was_off_is_made_after_an_hour),
+        SCENE_TEST(a_clock_that_jumps_ahead_and_comes_back_does_nothing),
+        SCENE_TEST(no_jump_of_the_clock_ends_an_overlap),
+        SCENE_TEST(a_clock_ten_years_behind_takes_no_key_away),
+        SCENE_TEST(a_plan_of_a_clock_that_was_ahead_is_made_for_this_one),
+        SCENE_TEST(a_next_identity_that_cannot_be_made_leaves_all_as_it_was),
+        SCENE_TEST(the_status_says_what_will_happen_by_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  *
  * The vectors were made with the Python package dilithium-py 1.5.1 (pure Python, written from
  * FIPS 204): key from the seed 00 01 .. 1f, deterministic signature over the message below with an
- * empty context.  tests/data/ml-dsa holds the signatures. */
+ * empty context.  src/crypto/vectors holds the signatures. */
 #include "test.h"
 
 #include "base/file.h"
@@ -73,7 +73,8 @@ static uint8_t *read_signature(const known_answer *answer)
     char path[512];
     uint8_t *data = NULL;
     size_t len = 0;
-    (void)snprintf(path, sizeof(path), PQLINK_TEST_DATA "/ml-dsa/%s.sig", answer->name);
+    (void)snprintf(path, sizeof(path), PQLINK_TEST_DATA "/../../src/crypto/vectors/ml-dsa-%s.sig",
+                   answer->name);
     assert_int_equal(pqi_file_read(path, 65536, &data, &len, NULL), PQL_OK);
     assert_int_equal(len, answer->signature_len);
     return data;

@@ -80,9 +80,10 @@ static void move(const char *dir, const char *from, const char *to)
 
 static void write_plan(const char *dir, const char *name, const pqi_rotation_plan *plan)
 {
-    char text[PQI_IDENTITY_PLAN_MAX];
+    char text[PQI_IDENTITY_NOTE_MAX];
     pqi_rotation_plan_format(plan, text, sizeof(text));
-    assert_int_equal(pqi_identity_plan_write(dir, name, text, NULL), PQL_OK);
+    const pqi_identity_note note = {.file = PQI_IDENTITY_PLAN, .text = text};
+    assert_int_equal(pqi_identity_note_write(dir, name, &note, NULL), PQL_OK);
 }
 
 /* After a switch of what |before| showed. */
@@ -552,11 +553,44 @@ static void a_plan_survives_its_text(void **state)
 {
     (void)state;
     const pqi_rotation_plan plan = {.switch_at = SWITCH_AT, .keep = KEEP, .drop_at = NOW};
+    pqi_rotation_plan by_age = plan;
+    by_age.by_age = PQI_ROTATION_DAYS_MAX;
     pqi_rotation_plan again;
-    char text[PQI_IDENTITY_PLAN_MAX];
+    char text[PQI_IDENTITY_NOTE_MAX];
     pqi_rotation_plan_format(&plan, text, sizeof(text));
     assert_int_equal(pqi_rotation_plan_parse(&again, text, NULL), PQL_OK);
     assert_memory_equal(&plan, &again, sizeof(plan));
+    pqi_rotation_plan_format(&by_age, text, sizeof(text));
+    assert_int_equal(pqi_rotation_plan_parse(&again, text, NULL), PQL_OK);
+    assert_memory_equal(&by_age, &again, sizeof(plan));
+}
+
+static void only_one_line_says_since_when(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "", "since", "since 1", "since 1\n\n", "since -1\n", "since 99999999999999\n", "since\n1\n",
+    };
+    char text[PQI_IDENTITY_NOTE_MAX];
+    uint64_t since = 0;
+    pqi_rotation_since_format(NOW, text, sizeof(text));
+    assert_int_equal(pqi_rotation_since_parse(&since, text, NULL), PQL_OK);
+    assert_true(since == NOW);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(pqi_rotation_since_parse(&since, bad[i], NULL), PQL_E_IDENTITY);
+        assert_true(since == 0);
+    }
+}
+
+static void a_note_that_cannot_be_read_keeps_nobody_from_the_identity(void **state)
+{
+    const char *dir = *state;
+    make_identity(dir);
+    const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = "yesterday\n"};
+    assert_int_equal(pqi_identity_note_write(dir, PQI_IDENTITY_CURRENT, &note, NULL), PQL_OK);
+    pqi_rotation all = load(dir);
+    assert_true(all.since == 0);
+    pqi_rotation_clear(&all);
 }
 
 static void anything_else_is_no_plan(void **state)
@@ -572,6 +606,9 @@ static void anything_else_is_no_plan(void **state)
         "switch_at \nkeep 2\ndrop_at 3\n",
         "switch_at 1\nkeep 99999999999\ndrop_at 3\n",
         "switch_at 18446744073709551616\nkeep 2\ndrop_at 3\n",
+        "switch_at 1\nkeep 2\ndrop_at 3\nby_age 0\n",
+        "switch_at 1\nkeep 2\ndrop_at 3\nby_age 3651\n",
+        "switch_at 1\nkeep 2\ndrop_at 3\nby_age 1\n\n",
         "switch_at 000000000000000000000000000001\nkeep 2\ndrop_at 3\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -584,6 +621,8 @@ static void anything_else_is_no_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_one_line_says_since_when),
+        DIR_TEST(a_note_that_cannot_be_read_keeps_nobody_from_the_identity),
         DIR_TEST(preparing_changes_the_pq_leaf_and_nothing_that_is_in_use),
         DIR_TEST(the_classical_leaf_alone_can_be_rotated),
         DIR_TEST(a_kept_key_keeps_the_fingerprint_of_the_key_in_both_leaves),

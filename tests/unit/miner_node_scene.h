@@ -420,14 +420,10 @@ static inline void new_job(scene *s)
     (void)pqi_node_service_tick(s->service);
 }
 
-static inline void note_handshake(const pql_posture *posture, bool server, uint64_t link_id,
-                                  const char *address, const pql_close *failure, void *user)
+static inline void note_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
     scene *s = user;
-    (void)posture;
-    (void)server;
-    (void)link_id;
-    (void)address;
+    (void)link;
     if (failure != NULL) {
         SEEN(s, (void)snprintf(s->refused, sizeof(s->refused), "%s", failure->reason));
     }

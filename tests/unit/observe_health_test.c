@@ -38,8 +38,9 @@ static void it_is_ready_when_every_condition_is_fulfilled(void **state)
     pqi_health_set_ok(h, store);
 
     assert_true(pqi_health_ready(h));
-    assert_written(h, "{\"ready\":true,\"conditions\":{\"listener\":{\"ok\":true},"
-                      "\"store\":{\"ok\":true}}}\n");
+    assert_written(h,
+                   "{\"ready\":true,\"degraded\":false,\"conditions\":{\"listener\":{\"ok\":true},"
+                   "\"store\":{\"ok\":true}}}\n");
     pqi_health_free(h);
 }
 
@@ -53,9 +54,10 @@ static void a_condition_that_fails_is_named_with_its_reason(void **state)
 
     pqi_health_set_failed(h, store, "The disk is full.");
 
-    assert_written(h, "{\"ready\":false,\"conditions\":{\"listener\":{\"ok\":true},"
-                      "\"store\":{\"ok\":false,\"reason\":\"The disk is full.\"}},"
-                      "\"missing\":[\"store\"],\"retry_after\":5}\n");
+    assert_written(h,
+                   "{\"ready\":false,\"degraded\":true,\"conditions\":{\"listener\":{\"ok\":true},"
+                   "\"store\":{\"ok\":false,\"reason\":\"The disk is full.\"}},"
+                   "\"missing\":[\"store\"],\"retry_after\":5}\n");
     pqi_health_free(h);
 }
 
@@ -69,9 +71,10 @@ static void a_reason_that_is_no_text_still_makes_valid_json(void **state)
 
     pqi_health_set_failed(h, store, "/srv/\xff\xfe");
 
-    assert_written(h, "{\"ready\":false,\"conditions\":{\"listener\":{\"ok\":true},"
-                      "\"store\":{\"ok\":false,\"reason\":\"The reason is no valid UTF-8 text; "
-                      "see the log.\"}},\"missing\":[\"store\"],\"retry_after\":5}\n");
+    assert_written(h,
+                   "{\"ready\":false,\"degraded\":true,\"conditions\":{\"listener\":{\"ok\":true},"
+                   "\"store\":{\"ok\":false,\"reason\":\"The reason is no valid UTF-8 text; "
+                   "see the log.\"}},\"missing\":[\"store\"],\"retry_after\":5}\n");
     pqi_health_free(h);
 }
 

@@ -54,14 +54,40 @@ static const char *exposed(world *w)
 static const pql_posture hybrid = {
     .tls_version = 0x0304, .group = 0x11ec, .peer_signature = 0x0906, .pq_key_exchange = true};
 
+static void finish(world *w, const pql_posture *posture, bool server, const pql_close *failure)
+{
+    const pql_link_info link = {
+        .id = LINK, .server = server, .address = "192.0.2.1:1", .alpn = "", .posture = posture};
+    w->observer.handshake(&link, failure, w->observer.user);
+}
+
+static void change(world *w, const pql_posture *posture, const pql_close *why)
+{
+    const pql_link_info link = {
+        .id = LINK, .address = "192.0.2.1:1", .alpn = "", .posture = posture};
+    w->observer.link_change(&link, why, w->observer.user);
+}
+
 static void a_finished_handshake_counts_group_and_signature(void **state)
 {
     world *w = *state;
 
-    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", NULL, w->observer.user);
+    finish(w, &hybrid, false, NULL);
 
     assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
     assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 1\n");
+}
+
+static void a_resumed_handshake_counts_no_signature(void **state)
+{
+    world *w = *state;
+    pql_posture resumed = hybrid;
+    resumed.resumed = true;
+
+    finish(w, &resumed, false, NULL);
+
+    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
+    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 0\n");
 }
 
 static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **state)
@@ -70,7 +96,7 @@ static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **st
     const pql_posture classical = {
         .group = 0x001d, .peer_signature = 0x0403, .downgrade = PQL_DOWNGRADE_PEER_CLASSICAL};
 
-    w->observer.handshake(&classical, true, LINK, "192.0.2.1:1", NULL, w->observer.user);
+    finish(w, &classical, true, NULL);
 
     assert_exposed(w, "pq_downgrade_events_total{from=\"hybrid\",to=\"classical\","
                       "reason=\"peer_groups\"} 1\n");
@@ -81,7 +107,7 @@ static void a_wrong_peer_is_a_reject_for_trust(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_TRUST, .code = 0x12a};
 
-    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", &why, w->observer.user);
+    finish(w, &hybrid, false, &why);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"trust\"} 1\n");
     assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 0\n");
@@ -92,7 +118,7 @@ static void a_peer_without_a_common_protocol_is_a_reject_for_alpn(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x178};
 
-    w->observer.handshake(&hybrid, true, LINK, "192.0.2.1:1", &why, w->observer.user);
+    finish(w, &hybrid, true, &why);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"alpn\"} 1\n");
 }
@@ -102,7 +128,7 @@ static void a_node_that_cannot_be_reached_is_no_reject(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_NETWORK};
 
-    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", &why, w->observer.user);
+    finish(w, &hybrid, false, &why);
 
     for (unsigned i = 0; i < PQI_REJECT_COUNT; i++) {
         char line[80];
@@ -117,7 +143,7 @@ static void a_signature_that_does_not_verify_is_counted(void **state)
     world *w = *state;
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x133};
 
-    w->observer.handshake(&hybrid, false, LINK, "192.0.2.1:1", &why, w->observer.user);
+    finish(w, &hybrid, false, &why);
 
     assert_exposed(w, "pq_signature_failures_total{reason=\"bad_signature\"} 1\n");
 }
@@ -131,7 +157,7 @@ static void the_line_of_a_failed_handshake_names_its_link(void **state)
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     pqi_log_setup(ends[1], PQI_LOG_INFO, PQI_LOG_JSON);
 
-    w->observer.handshake(&hybrid, true, LINK, "192.0.2.1:1", &why, w->observer.user);
+    finish(w, &hybrid, true, &why);
 
     assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
     assert_non_null(strstr(line, "\"event\":\"handshake_failed\""));
@@ -145,9 +171,9 @@ static void links_are_counted_while_they_live(void **state)
 {
     world *w = *state;
 
-    w->observer.link_count(&hybrid, 1, w->observer.user);
-    w->observer.link_count(&hybrid, 1, w->observer.user);
-    w->observer.link_count(&hybrid, -1, w->observer.user);
+    change(w, &hybrid, NULL);
+    change(w, &hybrid, NULL);
+    change(w, &hybrid, &(pql_close){0});
 
     assert_exposed(w, "pqlink_links{transport=\"quic\",posture=\"hybrid\"} 1\n");
 }
@@ -158,8 +184,8 @@ static void a_link_without_authentication_is_counted_apart(void **state)
     pql_posture insecure = hybrid;
     insecure.trust = PQL_TRUST_INSECURE;
 
-    w->observer.link_count(&insecure, 1, w->observer.user);
-    w->observer.link_count(&insecure, -1, w->observer.user);
+    change(w, &insecure, NULL);
+    change(w, &insecure, &(pql_close){0});
 
     assert_exposed(w, "pqlink_insecure_links_total{transport=\"quic\"} 1\n");
 }
@@ -193,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_finished_handshake_counts_group_and_signature, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_resumed_handshake_counts_no_signature, setup, teardown),
         cmocka_unit_test_setup_teardown(a_classical_session_under_the_hybrid_policy_is_a_downgrade,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_peer_is_a_reject_for_trust, setup, teardown),

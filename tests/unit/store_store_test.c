@@ -320,6 +320,69 @@ static void a_store_in_memory_is_gone_when_closed(void **state)
     assert_false(knows_the_peer(PQI_STORE_MEMORY));
 }
 
+typedef struct watched {
+    int calls;
+    bool ok;
+} watched;
+
+static void note_change(void *user, bool ok, const char *reason)
+{
+    watched *w = user;
+    w->calls++;
+    w->ok = ok;
+    assert_int_equal(strstr(reason, "gone") != NULL, !ok);
+}
+
+static void remove_store(const char *directory)
+{
+    char path[TEST_PATH_SIZE];
+    directory_file(path, directory, "store.sqlite3");
+    assert_int_equal(unlink(path), 0);
+    directory_file(path, directory, "store.lock");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+static void a_store_whose_files_are_taken_away_fails_until_they_are_back(void **state)
+{
+    const char *directory = *state;
+    char aside[TEST_PATH_SIZE];
+    watched w = {0};
+    pqi_store *store = open_store(directory);
+    pqi_store_watch(store, note_change, &w);
+    assert_int_equal(pqi_store_look(store, NULL), PQL_OK);
+    (void)snprintf(aside, sizeof(aside), "%.500s-aside", directory);
+    assert_int_equal(rename(directory, aside), 0);
+
+    assert_int_equal(pqi_store_look(store, NULL), PQL_E_IO);
+    assert_int_equal(w.calls, 1);
+    assert_false(w.ok);
+    assert_true(pqi_store_is_failing(store));
+    /* The open files still take what is written, which must not count. */
+    assert_int_equal(pqi_store_probe(store, NULL), PQL_OK);
+    assert_true(pqi_store_is_failing(store));
+
+    /* Another store in its place is not the one that is open. */
+    pqi_store_close(open_store(directory));
+    assert_int_equal(pqi_store_look(store, NULL), PQL_E_IO);
+    remove_store(directory);
+
+    assert_int_equal(rename(aside, directory), 0);
+    assert_int_equal(pqi_store_look(store, NULL), PQL_OK);
+    assert_int_equal(pqi_store_probe(store, NULL), PQL_OK);
+    assert_int_equal(w.calls, 2);
+    assert_true(w.ok);
+    pqi_store_close(store);
+}
+
+static void a_store_in_memory_is_never_gone(void **state)
+{
+    (void)state;
+    pqi_store *store = open_store(PQI_STORE_MEMORY);
+    assert_int_equal(pqi_store_look(store, NULL), PQL_OK);
+    pqi_store_close(store);
+}
+
 static void closing_nothing_is_allowed(void **state)
 {
     (void)state;
@@ -348,6 +411,8 @@ int main(void)
         directory_test(an_older_schema_is_migrated_forward),
         directory_test(a_migration_that_fails_leaves_the_old_schema),
         cmocka_unit_test(a_store_in_memory_is_gone_when_closed),
+        directory_test(a_store_whose_files_are_taken_away_fails_until_they_are_back),
+        cmocka_unit_test(a_store_in_memory_is_never_gone),
         cmocka_unit_test(closing_nothing_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,7 @@ static pql_status check(const pqi_chain *chain, const char *host, int64_t now, p
     pql_trust how = PQL_TRUST_NONE;
     assert_int_equal(pqi_trust_new(&trust, &(pql_peer){.ca_file = bundle}, err), PQL_OK);
     const pql_status status =
-        pqi_trust_check(trust, chain, host, "node.example:9833", now, true, &how, err);
+        pqi_trust_check(trust, chain, host, "node.example:9833", now, PQI_KEX_HYBRID, &how, err);
     assert_int_equal(how, status == PQL_OK ? PQL_TRUST_CA : PQL_TRUST_NONE);
     pqi_trust_free(trust);
     return status;
@@ -162,7 +162,8 @@ static pql_status check_client(const spec *leaf)
     pql_trust how = PQL_TRUST_NONE;
     world w = make_world(pqi_key_make_p256(), &root_spec, pqi_key_make_p256(), leaf);
     assert_int_equal(pqi_trust_new_clients(&trust, &(pql_peer){.ca_file = bundle}, NULL), PQL_OK);
-    const pql_status status = pqi_trust_check(trust, &w.chain, "", "", NOW, true, &how, NULL);
+    const pql_status status =
+        pqi_trust_check(trust, &w.chain, "", "", NOW, PQI_KEX_HYBRID, &how, NULL);
     assert_int_equal(how, status == PQL_OK ? PQL_TRUST_CA : PQL_TRUST_NONE);
     pqi_trust_free(trust);
     free_world(&w);

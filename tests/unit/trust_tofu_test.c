@@ -87,12 +87,17 @@ static pqi_trust *trust_by_memory(memory *m)
     return trust_by(&(pql_peer){.tofu = &tofu});
 }
 
+static pqi_key_exchange kex_of(bool hybrid)
+{
+    return hybrid ? PQI_KEX_HYBRID : PQI_KEX_CLASSICAL;
+}
+
 static pql_status check(const pqi_trust *trust, const pqi_leaf *leaf, bool hybrid, pql_error *err)
 {
     const pqi_chain chain = chain_of(leaf);
     pql_trust how = PQL_TRUST_INSECURE;
     const pql_status status =
-        pqi_trust_check(trust, &chain, "node.example", NAME, NOW, hybrid, &how, err);
+        pqi_trust_check(trust, &chain, "node.example", NAME, NOW, kex_of(hybrid), &how, err);
     assert_true((how == PQL_TRUST_NONE) == (status != PQL_OK));
     return status;
 }
@@ -100,7 +105,7 @@ static pql_status check(const pqi_trust *trust, const pqi_leaf *leaf, bool hybri
 static pql_status settle(const pqi_trust *trust, const pqi_leaf *leaf, bool hybrid, pql_error *err)
 {
     const pqi_chain chain = chain_of(leaf);
-    return pqi_trust_settle(trust, &chain, NAME, hybrid, err);
+    return pqi_trust_settle(trust, &chain, NAME, kex_of(hybrid), err);
 }
 
 /* ---- the choice ---- */
@@ -174,9 +179,9 @@ static void an_ipv6_address_is_shown_in_brackets(void **state)
     pql_trust how;
     const pqi_chain chain = chain_of(&leaf_two);
     pqi_trust *trust = trust_by(&(pql_peer){.pins = &leaf_one.of_cert, .pin_count = 1});
-    assert_int_equal(
-        pqi_trust_check(trust, &chain, "2001:db8::1", "2001:db8::1:9833", NOW, true, &how, &err),
-        PQL_E_TRUST);
+    assert_int_equal(pqi_trust_check(trust, &chain, "2001:db8::1", "2001:db8::1:9833", NOW,
+                                     PQI_KEX_HYBRID, &how, &err),
+                     PQL_E_TRUST);
     assert_non_null(strstr(err.message, "[2001:db8::1]:9833 is not the peer"));
     pqi_trust_free(trust);
 }
@@ -203,11 +208,12 @@ static void an_empty_chain_and_garbage_are_refused_in_every_mode(void **state)
                          trust_by(&(pql_peer){.insecure = true}), trust_by_memory(&m)};
     for (size_t i = 0; i < 9; i++) {
         pql_trust how;
-        assert_int_equal(
-            pqi_trust_check(ways[i / 3], &chains[i % 3], "h", NAME, NOW, true, &how, NULL),
-            PQL_E_TRUST);
+        assert_int_equal(pqi_trust_check(ways[i / 3], &chains[i % 3], "h", NAME, NOW,
+                                         PQI_KEX_HYBRID, &how, NULL),
+                         PQL_E_TRUST);
     }
-    assert_int_equal(pqi_trust_settle(ways[2], &chains[0], NAME, true, NULL), PQL_E_TRUST);
+    assert_int_equal(pqi_trust_settle(ways[2], &chains[0], NAME, PQI_KEX_HYBRID, NULL),
+                     PQL_E_TRUST);
     assert_int_equal(m.puts, 0);
     for (size_t i = 0; i < 3; i++) {
         pqi_trust_free(ways[i]);
@@ -220,9 +226,10 @@ static void insecure_accepts_anybody_and_says_so(void **state)
     pqi_trust *trust = trust_by(&(pql_peer){.insecure = true});
     const pqi_chain chain = chain_of(&leaf_one);
     pql_trust how;
-    assert_int_equal(pqi_trust_check(trust, &chain, "h", NAME, NOW, false, &how, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_check(trust, &chain, "h", NAME, NOW, PQI_KEX_CLASSICAL, &how, NULL),
+                     PQL_OK);
     assert_int_equal(how, PQL_TRUST_INSECURE);
-    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, false, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, PQI_KEX_CLASSICAL, NULL), PQL_OK);
     pqi_trust_free(trust);
 }
 
@@ -312,6 +319,109 @@ static void a_memory_that_fails_accepts_nobody(void **state)
     pqi_trust_free(trust);
 }
 
+/* ---- pinned peers that were hybrid ---- */
+
+/* A memory of one certificate that can be told to fail. */
+typedef struct marks {
+    bool marked;
+    uint8_t cert[PQL_SHA256_SIZE];
+    bool fails;
+} marks;
+
+static pql_status marks_has(void *user, const uint8_t cert_sha256[PQL_SHA256_SIZE])
+{
+    const marks *m = user;
+    if (m->fails) {
+        return PQL_E_IO;
+    }
+    return m->marked && memcmp(m->cert, cert_sha256, sizeof(m->cert)) == 0 ? PQL_OK
+                                                                           : PQL_E_NOT_FOUND;
+}
+
+static void marks_add(void *user, const uint8_t cert_sha256[PQL_SHA256_SIZE])
+{
+    marks *m = user;
+    m->marked = true;
+    memcpy(m->cert, cert_sha256, sizeof(m->cert));
+}
+
+static pqi_trust *trust_by_pins(marks *m)
+{
+    const pql_fingerprint pins[] = {leaf_one.of_cert, leaf_two.of_spki};
+    const pql_hybrid_memory of_pinned = {marks_has, marks_add, m};
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = pins, .pin_count = 2});
+    pqi_trust_use_memory(trust, &of_pinned);
+    return trust;
+}
+
+static void a_pinned_peer_that_was_hybrid_may_not_come_back_classical(void **state)
+{
+    (void)state;
+    marks m = {0};
+    pql_error err;
+    pqi_trust *trust = trust_by_pins(&m);
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_false(m.marked); /* its key is not proven yet */
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_memory_equal(m.cert, leaf_one.of_cert.sha256, PQL_SHA256_SIZE);
+    assert_int_equal(check(trust, &leaf_one, false, &err), PQL_E_POLICY);
+    assert_non_null(strstr(err.message, "pqlink forget"));
+    assert_non_null(strstr(err.message, "sha256:"));
+    assert_int_equal(check(trust, &leaf_two, false, NULL), PQL_OK); /* that is another one */
+    pqi_trust_free(trust);
+}
+
+static void a_pinned_peer_that_was_always_classical_stays_welcome(void **state)
+{
+    (void)state;
+    marks m = {0};
+    pqi_trust *trust = trust_by_pins(&m);
+    assert_int_equal(settle(trust, &leaf_two, false, NULL), PQL_OK);
+    assert_false(m.marked);
+    assert_int_equal(check(trust, &leaf_two, false, NULL), PQL_OK);
+    pqi_trust_free(trust);
+}
+
+static void nobody_is_downgraded_by_our_own_policy_off(void **state)
+{
+    (void)state;
+    marks m = {0};
+    pqi_trust *trust = trust_by_pins(&m);
+    const pqi_chain chain = chain_of(&leaf_one);
+    pql_trust how;
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_check(trust, &chain, "h", NAME, NOW, PQI_KEX_UNWANTED, &how, NULL),
+                     PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, PQI_KEX_UNWANTED, NULL), PQL_OK);
+    assert_int_equal(check(trust, &leaf_one, false, NULL), PQL_E_POLICY); /* and not forgotten */
+    pqi_trust_free(trust);
+}
+
+static void a_known_peer_survives_our_own_policy_off(void **state)
+{
+    (void)state;
+    memory m = {0};
+    pqi_trust *trust = trust_by_memory(&m);
+    const pqi_chain chain = chain_of(&leaf_one);
+    pql_trust how;
+    assert_int_equal(settle(trust, &leaf_one, true, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_check(trust, &chain, "h", NAME, NOW, PQI_KEX_UNWANTED, &how, NULL),
+                     PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, PQI_KEX_UNWANTED, NULL), PQL_OK);
+    assert_true(m.peer.was_hybrid);
+    pqi_trust_free(trust);
+}
+
+static void a_memory_of_pinned_peers_that_cannot_be_read_refuses_classical_ones_only(void **state)
+{
+    (void)state;
+    marks m = {.fails = true};
+    pqi_trust *trust = trust_by_pins(&m);
+    assert_int_equal(check(trust, &leaf_one, false, NULL), PQL_E_TRUST);
+    assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
+    pqi_trust_free(trust);
+}
+
 static void each_refusal_has_its_alert(void **state)
 {
     (void)state;
@@ -329,7 +439,7 @@ static void what_is_remembered_can_be_asked_for(void **state)
     assert_false(pqi_trust_remembers(trust, NAME, &fp));
     assert_int_equal(check(trust, &leaf_one, true, NULL), PQL_OK);
     const pqi_chain chain = chain_of(&leaf_one);
-    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, true, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, NAME, PQI_KEX_HYBRID, NULL), PQL_OK);
     assert_true(pqi_trust_remembers(trust, NAME, &fp));
     assert_int_equal(fp.form, PQL_FINGERPRINT_CERT);
     assert_memory_equal(fp.sha256, leaf_one.of_cert.sha256, sizeof(fp.sha256));
@@ -365,6 +475,11 @@ int main(void)
         cmocka_unit_test(a_peer_that_was_hybrid_may_not_be_classical_later),
         cmocka_unit_test(a_classical_peer_that_becomes_hybrid_is_remembered_as_such),
         cmocka_unit_test(a_memory_that_fails_accepts_nobody),
+        cmocka_unit_test(a_pinned_peer_that_was_hybrid_may_not_come_back_classical),
+        cmocka_unit_test(a_pinned_peer_that_was_always_classical_stays_welcome),
+        cmocka_unit_test(nobody_is_downgraded_by_our_own_policy_off),
+        cmocka_unit_test(a_known_peer_survives_our_own_policy_off),
+        cmocka_unit_test(a_memory_of_pinned_peers_that_cannot_be_read_refuses_classical_ones_only),
         cmocka_unit_test(each_refusal_has_its_alert),
         cmocka_unit_test(what_is_remembered_can_be_asked_for),
         cmocka_unit_test(pins_remember_nothing),

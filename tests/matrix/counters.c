@@ -1,0 +1,76 @@
+#include "matrix/counters.h"
+
+#include "test.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool differs_from_run_to_run(const char *name)
+{
+    static const char *const families[] = {
+        "pqlink_bytes_total",       "pqlink_datagrams_total",       "crypto_latency_seconds",
+        "pqlink_handshake_seconds", "pqlink_handshake_round_trips",
+    };
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        if (strncmp(name, families[i], strlen(families[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 'name{algo="x25519",role="client"}' becomes "name{x25519,client}". */
+static void shorten(char *out, size_t size, const char *text, size_t len)
+{
+    bool in_value = false;
+    bool in_labels = false;
+    size_t n = 0;
+    for (size_t i = 0; i < len && n + 1 < size; i++) {
+        const char c = text[i];
+        if (c == '"') {
+            in_value = !in_value;
+        } else if (!in_labels || in_value || c == ',' || c == '}') {
+            out[n++] = c;
+        }
+        in_labels = in_labels || c == '{';
+    }
+    out[n] = '\0';
+}
+
+void counters_take(counters *out, pqi_metrics *registry)
+{
+    pqi_buf text = {0};
+    char *rest = NULL;
+    out->count = 0;
+    assert_int_equal(pqi_metrics_write(registry, PQI_METRICS_PROMETHEUS, &text, NULL), PQL_OK);
+    assert_true(pqi_buf_append(&text, "", 1));
+    for (char *line = strtok_r((char *)text.data, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        const char *value = strrchr(line, ' ');
+        if (line[0] == '#' || value == NULL || differs_from_run_to_run(line)) {
+            continue;
+        }
+        assert_true(out->count < COUNTERS_MAX);
+        shorten(out->series[out->count].name, sizeof(out->series[0].name), line,
+                (size_t)(value - line));
+        out->series[out->count++].value = strtoll(value + 1, NULL, 10);
+    }
+    pqi_buf_free(&text);
+}
+
+void counters_moved(const counters *before, const counters *after, char *out, size_t size)
+{
+    size_t n = 0;
+    (void)snprintf(out, size, "-");
+    assert_int_equal(before->count, after->count);
+    for (size_t i = 0; i < after->count; i++) {
+        const long long moved = after->series[i].value - before->series[i].value;
+        if (moved != 0) {
+            n += (size_t)snprintf(out + n, size - n, "%s%s", n == 0 ? "" : " ",
+                                  after->series[i].name);
+            n += (size_t)(moved == 1 ? 0 : snprintf(out + n, size - n, "%+lld", moved));
+            assert_true(n < size);
+        }
+    }
+}

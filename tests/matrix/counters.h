@@ -1,0 +1,25 @@
+/* Which series of a registry have moved, as matrix.tsv writes it. */
+#ifndef PQI_TESTS_MATRIX_COUNTERS_H
+#define PQI_TESTS_MATRIX_COUNTERS_H
+
+#include "observe/metrics.h"
+
+#define COUNTERS_MAX 4096
+
+/* All series with their values at one time. */
+typedef struct counters {
+    size_t count;
+    struct {
+        char name[128]; /* "pq_handshake_total{x25519,client}" */
+        long long value;
+    } series[COUNTERS_MAX];
+} counters;
+
+/* Takes down what |registry| has, but bytes, datagrams and times, which differ from run to run. */
+void counters_take(counters *out, pqi_metrics *registry);
+
+/* Writes what differs between the two, which are of one registry: "NAME" for a series that grew by
+ * one, "NAME+2" or "NAME-1" for others, with a space between them; "-" when nothing moved. */
+void counters_moved(const counters *before, const counters *after, char *out, size_t size);
+
+#endif
