@@ -2,7 +2,9 @@
  * the names in it are checked without harm. */
 #include "base/conf.h"
 #include "base/text.h"
+#include "cmd/commands.h"
 #include "cmd/config.h"
+#include "cmd/security_alias.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,52 @@ static void check_entry(const pqi_conf_entry *e)
     }
 }
 
+/* Some text of the file stands in the environment too: which one is told by the name. */
+static const pqi_conf *env_conf;
+
+static const char *text_env(const char *name)
+{
+    return env_conf->count == 0 ? NULL : env_conf->entries[strlen(name) % env_conf->count].text;
+}
+
+static const char *no_env(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+/* Whatever the aliases say: an answer, or a sentence. */
+static void ask_aliases(const pqi_conf *conf, const pqi_command *command, const pqi_option *option,
+                        pqi_env env)
+{
+    pql_error err = {0};
+    pqi_alias_answer said;
+    const pqi_alias_question question = {.command = command,
+                                         .option = option,
+                                         .conf = conf,
+                                         .env = env,
+                                         .own_entry = pqi_config_find(conf, command, option)};
+    const pql_status status = pqi_security_alias_find(&said, &question, &err);
+    if ((status != PQL_OK && (err.message[0] == '\0' || said.value != NULL)) ||
+        (said.value != NULL && (said.name == NULL || said.layer < PQI_LAYER_FILE))) {
+        abort();
+    }
+}
+
+static void look_at_settings(const pqi_conf *conf)
+{
+    size_t count = 0;
+    const pqi_command *const *commands = pqi_commands(&count);
+    env_conf = conf;
+    for (size_t c = 0; c < count; c++) {
+        for (size_t i = 0; i < commands[c]->option_count; i++) {
+            ask_aliases(conf, commands[c], &commands[c]->options[i], no_env);
+            ask_aliases(conf, commands[c], &commands[c]->options[i], text_env);
+        }
+        (void)pqi_security_alias_check_links(commands[c], conf, text_env, NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     pqi_conf *conf = NULL;
@@ -40,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_entry(&conf->entries[i]);
         }
         (void)pqi_config_check_names(conf, &err);
+        look_at_settings(conf);
     }
     pqi_conf_free(conf);
     return 0;

@@ -40,7 +40,7 @@ static void set_up(void)
     pql_identity *id = NULL;
     pqi_log_setup(open("/dev/null", O_WRONLY | O_CLOEXEC), PQI_LOG_ERROR, PQI_LOG_JSON);
     if (mkdtemp(dir) == NULL || pql_identity_open(&id, dir, NULL, NULL) != PQL_OK ||
-        pqi_signer_keys_open(&keys, dir, PQI_SIGNER_SERVER, NULL) != PQL_OK) {
+        pqi_signer_keys_open(&keys, dir, NULL, PQI_SIGNER_SERVER, NULL) != PQL_OK) {
         abort();
     }
     memcpy(cert, pqi_identity_leaves(id)[PQL_LEAF_CLASSICAL].of_cert.sha256, sizeof(cert));

@@ -52,11 +52,17 @@ typedef struct pql_identity_opts {
      * or more; copied, not moved); NULL: a new ECDSA P-256 leaf.  Neither file there:
      * PQL_E_NOT_FOUND; one of them, or not fit for each other: PQL_E_IDENTITY. */
     const char *classical_from;
+    /* A file with one line, the passphrase that the keys are encrypted with (PKCS#8, PBES2), both
+     * of an existing and of a new identity; NULL: they are not encrypted.  Nobody but its owner
+     * and group may read it.  It is read when the identity is opened, and wiped from memory.
+     * pql_identity_ephemeral does not look at it. */
+    const char *passphrase_file;
 } pql_identity_opts;
 
 /* Opens DIR/identity, the current one whatever 'pqlink rotate' prepared or keeps, creating it when
  * it is not there (see opts; NULL: all defaults). A key without its certificate, the reverse, a key
- * that does not fit its certificate, or a file that others can read, is PQL_E_IDENTITY with a
+ * that does not fit its certificate, a wrong or missing passphrase, or a file that others can read,
+ * is PQL_E_IDENTITY with a
  * sentence; nothing is ever made anew silently. A crash while it is made leaves all or nothing; of
  * processes that make one at once, one wins and the others open the winner's.  PQL_E_IO: DIR cannot
  * be read, written, locked or synced. On success *out is owned by the caller (pql_identity_free);

@@ -116,6 +116,20 @@ PQL_API void pql_context_drain(pql_context *ctx, uint64_t grace_ms);
 PQL_API pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current,
                                             pql_identity *other, pql_error *err);
 
+/* Replaces the policy of every listener, present and to come, and of every pql_connect afterwards.
+ * Handshakes that begin after the return follow it, and those under way are judged by it when they
+ * are complete.  Live links that it does not allow are closed before the return: no more bytes of
+ * theirs are taken in or sent, link_close with PQL_E_POLICY and a sentence follows, and the peer
+ * gets the alert insufficient_security.  Links that satisfy it stay, and a link is never closed for
+ * being stronger than |policy| asks for.  Sessions of weaker links are not resumed.
+ * All or nothing: PQL_E_USAGE (no such policy), PQL_E_POLICY (it does not go with the identity, the
+ * protocols or the clients of a listener), PQL_E_NOMEM, PQL_E_CRYPTO; everything is then as it was.
+ * Waits for every worker.  Any thread but a worker. */
+PQL_API pql_status pql_context_set_policy(pql_context *ctx, pql_policy policy, pql_error *err);
+
+/* The policy of now; any thread. */
+PQL_API pql_policy pql_context_policy(const pql_context *ctx);
+
 /* Number of worker threads; any thread. */
 PQL_API unsigned pql_context_workers(const pql_context *ctx);
 

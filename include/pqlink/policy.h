@@ -10,11 +10,21 @@
 extern "C" {
 #endif
 
+/* Each stands for one row of a table (docs/policy.md): groups, cipher suites, signatures.  A word
+ * means the newest dated row of its kind; a dated row never changes. */
 typedef enum pql_policy {
     PQL_POLICY_HYBRID = 0, /* X25519MLKEM768 first, X25519 where the peer has nothing better */
     PQL_POLICY_OFF,        /* classical groups only */
     PQL_POLICY_PQ_ONLY,    /* a session without ML-KEM is refused, resumed ones included */
+    PQL_POLICY_CNSA_2_0,   /* ML-KEM-1024, ML-DSA-87 on both sides, AES-256 */
+    PQL_POLICY_HYBRID_2026,
+    PQL_POLICY_OFF_2026,
+    PQL_POLICY_PQ_ONLY_2026,
+    PQL_POLICY_CNSA_2_0_2026,
 } pql_policy;
+
+/* Policies are 0 to PQL_POLICY_COUNT - 1. */
+#define PQL_POLICY_COUNT 8u
 
 typedef enum pql_transport {
     PQL_TRANSPORT_QUIC,
@@ -59,7 +69,22 @@ typedef struct pql_posture {
     pql_downgrade downgrade;
     uint64_t handshake_ns; /* from the first byte to the finished handshake, nanoseconds */
     unsigned round_trips;  /* client flights that waited for the server; 0 on a server */
+    /* Server: what the client offered, beside what was negotiated; also of a handshake that failed,
+     * where its ClientHello was read.  Sets of PQL_OFFER_BIT; 0: unknown, as on a client. */
+    uint32_t peer_groups;     /* by pql_group_at */
+    uint32_t peer_signatures; /* that it can verify; by pql_signature_at */
 } pql_posture;
+
+/* Sets of what a peer offers: bit i stands for pql_group_at(i) or pql_signature_at(i), the last one
+ * for anything that is not in these lists.  The lists only grow at their ends. */
+#define PQL_OFFER_BIT(index) (UINT32_C(1) << (index))
+#define PQL_OFFER_OTHER PQL_OFFER_BIT(31)
+#define PQL_GROUP_COUNT 10u
+#define PQL_SIGNATURE_COUNT 13u
+
+/* Code point number |index| of the closed list; 0 from the COUNT above on. */
+PQL_API uint16_t pql_group_at(unsigned index);
+PQL_API uint16_t pql_signature_at(unsigned index);
 
 /* Names for people, logs and metrics, such as "X25519MLKEM768", "ML-DSA-87",
  * "TLS_AES_256_GCM_SHA384", "hybrid", "pin".  Static strings, never NULL; "unknown" otherwise. */
@@ -70,8 +95,18 @@ PQL_API const char *pql_policy_name(pql_policy policy);
 PQL_API const char *pql_trust_name(pql_trust trust);
 PQL_API const char *pql_downgrade_name(pql_downgrade reason);
 
-/* Reads "off", "hybrid" or "pq-only".  PQL_E_USAGE otherwise, *out untouched. */
+/* Reads the name of a policy, a word or a dated one.  PQL_E_USAGE otherwise, *out untouched. */
 PQL_API pql_status pql_policy_parse(pql_policy *out, const char *text, pql_error *err);
+
+/* The dated policy that |policy| stands for; itself where it is dated, the strictest
+ * where there is none such. */
+PQL_API pql_policy pql_policy_dated(pql_policy policy);
+/* True when a session without ML-KEM is refused. */
+PQL_API bool pql_policy_needs_pq(pql_policy policy);
+/* True when ML-KEM is used with a peer that has it. */
+PQL_API bool pql_policy_wants_pq(pql_policy policy);
+/* True when both sides have to prove their keys with ML-DSA, whatever else is asked for. */
+PQL_API bool pql_policy_needs_pq_authentication(pql_policy policy);
 
 /* True when the group has an ML-KEM part. */
 PQL_API bool pql_group_is_pq(uint16_t group);

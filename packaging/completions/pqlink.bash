@@ -4,7 +4,7 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget config pow version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget config pow key version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
@@ -18,6 +18,9 @@ _pqlink()
     'config') words+=' show' ;;&
     'pow') words+=' hash' ;;&
     'pow') words+=' check' ;;&
+    'key') words+=' encrypt' ;;&
+    'key') words+=' decrypt' ;;&
+    'key') words+=' passphrase' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node status')
@@ -28,7 +31,7 @@ _pqlink()
         esac
         ;;
     'rotate prepare')
-        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --json --config --help'
+        words+=' --dir --leaf --sign --keep-key --self-signed --switch-in --switch-at --keep --passphrase-file --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --leaf) COMPREPLY=($(compgen -W 'pq classical both' -- "$cur")); return ;;
@@ -36,6 +39,7 @@ _pqlink()
         --switch-in) return ;;
         --switch-at) return ;;
         --keep) return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
@@ -47,9 +51,10 @@ _pqlink()
         esac
         ;;
     'rotate switch')
-        words+=' --dir --config --help'
+        words+=' --dir --passphrase-file --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
@@ -93,8 +98,33 @@ _pqlink()
         --difficulty) return ;;
         esac
         ;;
+    'key encrypt')
+        words+=' --dir --passphrase-file --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'key decrypt')
+        words+=' --dir --passphrase-file --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'key passphrase')
+        words+=' --dir --passphrase-file --new-passphrase-file --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --new-passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --amnesia --key-process --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --passphrase-file --amnesia --key-process --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -108,9 +138,10 @@ _pqlink()
         --difficulty) return ;;
         --share-difficulty) return ;;
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --key-rotation-days) return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --admin) return ;;
         --workers) return ;;
         --max-links-per-address) return ;;
@@ -123,7 +154,7 @@ _pqlink()
         esac
         ;;
     'mine '*)
-        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --threads --max-blocks --policy --authentication --amnesia --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
+        words+=' --node --pin --pin-file --tofu --ca --insecure --probe-interval --token-file --name --dir --identity --passphrase-file --threads --max-blocks --policy --authentication --amnesia --admin --bench --bench-seconds --status-interval --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --node) return ;;
         --pin) return ;;
@@ -133,9 +164,10 @@ _pqlink()
         --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --name) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --threads) return ;;
         --max-blocks) return ;;
-        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only' -- "$cur")); return ;;
+        --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --admin) return ;;
         --bench-seconds) return ;;
@@ -148,11 +180,12 @@ _pqlink()
         esac
         ;;
     'keygen '*)
-        words+=' --dir --sign --import-quantus --self-signed --json --config --help'
+        words+=' --dir --sign --import-quantus --self-signed --passphrase-file --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --sign) COMPREPLY=($(compgen -W 'ml-dsa-87 ml-dsa-65 ml-dsa-44' -- "$cur")); return ;;
         --import-quantus) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;

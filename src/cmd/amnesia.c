@@ -16,6 +16,11 @@ pql_status pqi_amnesia_check(const pqi_security_options *security, const pqi_amn
                         "written. Leave one of them out.",
                         files->keylog_file != NULL ? "keylog" : "qlog");
     }
+    if (files->passphrase_file != NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--amnesia and --passphrase-file contradict each other: with amnesia there "
+                        "are no files of keys. Leave one of them out.");
+    }
     if (files->dir->typed) {
         return pqi_fail(err, PQL_E_USAGE,
                         "--amnesia and --dir contradict each other: with amnesia no directory is "

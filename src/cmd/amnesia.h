@@ -11,7 +11,7 @@
 /* Options that write files, or that speak of files of ours. */
 typedef struct pqi_amnesia_files {
     const pqi_dir *dir;
-    const char *keylog_file, *qlog_dir; /* NULL: none */
+    const char *keylog_file, *qlog_dir, *passphrase_file; /* NULL: none */
 } pqi_amnesia_files;
 
 /* PQL_E_USAGE with a sentence when |security| asks for amnesia and something contradicts it; a

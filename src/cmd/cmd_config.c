@@ -3,6 +3,7 @@
 #include "cmd/config.h"
 #include "cmd/config_reload.h"
 #include "cmd/config_show.h"
+#include "cmd/security_alias.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +46,15 @@ typedef struct check_options {
 /* The environment without any variable of pqlink, for a look at the file alone. */
 static const char *bare_env(const char *name)
 {
-    return strncmp(name, "PQLINK_", strlen("PQLINK_")) == 0 ? NULL : pqi_config_started_env()(name);
+    bool ours = strncmp(name, "PQLINK_", strlen("PQLINK_")) == 0;
+    for (size_t i = 0; pqi_security_alias(i) != NULL; i++) {
+        ours = ours || strcmp(name, pqi_security_alias(i)->variable) == 0;
+    }
+    return ours ? NULL : pqi_config_started_env()(name);
 }
 
-static bool has_table(const pqi_conf *conf, const pqi_command *command)
+static bool has_table(const pqi_conf *conf, const char *table)
 {
-    char table[PQI_CONFIG_NAME_SIZE];
-    pqi_config_name(table, command->name);
     for (size_t i = 0; i < conf->count; i++) {
         if (strcmp(conf->entries[i].table, table) == 0) {
             return true;
@@ -61,7 +64,8 @@ static bool has_table(const pqi_conf *conf, const pqi_command *command)
 }
 
 /* First every value that stands in the file, then, where the command has a table, the whole as the
- * command would see it, but for options that have to be given each time. */
+ * command would see it, but for options that have to be given each time.  With [security] in the
+ * file at least its values are looked at together with the environment. */
 static pql_status check_command(const pqi_command *command, const pqi_conf *conf, pql_error *err)
 {
     const char *const argv[] = {"--config", conf->file};
@@ -71,12 +75,14 @@ static pql_status check_command(const pqi_command *command, const pqi_conf *conf
                         .load = pqi_config_load,
                         .optional = true,
                         .unchecked = true};
+    char table[PQI_CONFIG_NAME_SIZE];
+    pqi_config_name(table, command->name);
     pql_status status = with_settings(command, &from, NULL, NULL, err);
-    if (status != PQL_OK || !has_table(conf, command)) {
+    if (status != PQL_OK || (!has_table(conf, table) && !has_table(conf, PQI_SECURITY_TABLE))) {
         return status;
     }
     from.env = pqi_config_started_env();
-    from.unchecked = false;
+    from.unchecked = !has_table(conf, table);
     status = with_settings(command, &from, NULL, NULL, err);
     return status == PQL_OK ? status
                             : pqi_fail_context(err, status, "For 'pqlink %s'", command->name);

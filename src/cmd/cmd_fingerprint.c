@@ -66,7 +66,7 @@ static json_t *with_rotation(const pqi_rotation *all)
 static pql_status print_local(const char *dir, bool json, pql_error *err)
 {
     pqi_rotation all;
-    pql_status status = pqi_rotation_load(&all, dir, err);
+    pql_status status = pqi_rotation_load(&all, dir, &(pqi_identity_keys){.left_out = true}, err);
     if (status != PQL_OK) {
         return status;
     }

@@ -1,14 +1,16 @@
 /* pqlink keygen: makes the identity of this endpoint, once. */
 #include "cmd/commands.h"
 #include "cmd/fingerprint.h"
+#include "cmd/passphrase_option.h"
 #include "miner/auth_files.h"
 
 #include <stdio.h>
 
 typedef struct keygen_options {
     pqi_dir dir;
-    unsigned sign;              /* index into sign_names, in the order of pql_sign */
-    const char *import_quantus; /* NULL: none */
+    unsigned sign;               /* index into sign_names, in the order of pql_sign */
+    const char *import_quantus;  /* NULL: none */
+    const char *passphrase_file; /* NULL: none */
     bool self_signed;
     bool json;
 } keygen_options;
@@ -43,6 +45,7 @@ static const pqi_option keygen_table[] = {
      .help = "Make a self-signed post-quantum certificate instead of the compact one.  It is more "
              "than twice as long, which costs peers other than pqlink a round trip in each first "
              "handshake, and keeps all datagrams of the node at 1200 bytes."},
+    PQI_OPTION_PASSPHRASE(keygen_options, passphrase_file),
     {.name = "json",
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(keygen_options, json, bool),
@@ -69,7 +72,8 @@ static pql_status keygen_run(const void *options, pql_error *err)
     const pql_identity_opts how = {.sign = (pql_sign)o->sign,
                                    .must_create = true,
                                    .self_signed = o->self_signed,
-                                   .classical_from = o->import_quantus};
+                                   .classical_from = o->import_quantus,
+                                   .passphrase_file = o->passphrase_file};
     pql_identity *id = NULL;
     const pql_status status = pql_identity_open(&id, o->dir.text, &how, err);
     if (status == PQL_E_EXISTS) {
@@ -96,7 +100,8 @@ const pqi_command pqi_command_keygen = {
         "The identity stays the same after every restart, crash and upgrade.  An existing one is "
         "never overwritten: keygen then changes nothing and exits with status 6.  To change it "
         "with a "
-        "time in which peers may have pinned either, use 'pqlink rotate'.",
+        "time in which peers may have pinned either, use 'pqlink rotate'.\n"
+        "With --passphrase-file the private keys are encrypted; see 'pqlink key'.",
     PQI_OPTIONS(keygen_table),
     .options_size = sizeof(keygen_options),
     .example = (const char *const[]){"pqlink keygen --dir /var/lib/pqlink",

@@ -65,7 +65,8 @@ static pql_status open_identity(program *p, pql_error *err)
         return pqi_amnesia_identity("mine", &p->identity, err);
     }
     const char *dir = p->options->dir.text;
-    const pql_status status = pql_identity_open(&p->identity, dir, NULL, err);
+    const pql_identity_opts opts = {.passphrase_file = p->options->passphrase_file};
+    const pql_status status = pql_identity_open(&p->identity, dir, &opts, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -306,6 +307,7 @@ pql_status pqi_mine_run(const pqi_mine_options *options, pql_error *err)
     }
     pqi_runtime_block_signals();
     pqi_mine_view_start(&p.view, options);
+    pqi_security_log("mine", &options->security);
     pqi_manager_open(&p.manager, "mine");
     pql_status status = pqi_amnesia_begin("mine", &options->security, err);
     if (status == PQL_OK) {

@@ -85,7 +85,8 @@ static pql_status open_identity(node *n, pql_error *err)
     if (n->options->security.amnesia) {
         return PQL_OK; /* open_rotation makes one in memory */
     }
-    const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir)};
+    const pql_identity_opts opts = {.must_exist = pqi_store_exists(dir),
+                                    .passphrase_file = n->options->passphrase_file};
     pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
     pql_status status = pqi_store_check_directory(dir, err);
@@ -115,10 +116,11 @@ static pql_status open_memory_identity(node *n, pql_error *err)
 /* After the store, so that a second node on the directory changes nothing. */
 static pql_status open_rotation(node *n, pql_error *err)
 {
+    const pqi_identity_keys keys = {.passphrase_file = n->options->passphrase_file};
     const pql_status status =
         n->options->security.amnesia
             ? open_memory_identity(n, err)
-            : pqi_node_rotation_open(&n->rotation, n->options->dir.text,
+            : pqi_node_rotation_open(&n->rotation, n->options->dir.text, &keys,
                                      pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
         pqi_node_rotation_by_age(&n->rotation, n->options->security.key_rotation_days);
@@ -261,8 +263,8 @@ static pql_status write_classical_pin(node *n, pql_error *err)
 /* Why official miners cannot be served; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options)
 {
-    if (options->security.policy == PQL_POLICY_PQ_ONLY) {
-        return "The policy is pq-only, and official miners have no ML-KEM.";
+    if (pql_policy_needs_pq(options->security.policy)) {
+        return "The policy requires ML-KEM, and official miners have none.";
     }
     if (options->security.pq_authentication) {
         return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
@@ -585,6 +587,7 @@ pql_status pqi_node_run(const pqi_node_options *options, pql_error *err)
     node n = {.options = options};
     const bool terminal = pqi_runtime_log(&options->log);
     pqi_runtime_block_signals();
+    pqi_security_log(SERVICE, &options->security);
     pqi_runtime_shout_debug(SERVICE, options->keylog_file, options->qlog_dir);
     pqi_manager_open(&n.manager, SERVICE);
     pql_status status = pqi_amnesia_begin(SERVICE, &options->security, err);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cmd/commands.h"
 #include "cmd/fingerprint.h"
+#include "cmd/passphrase_option.h"
 #include "cmd/rotation_age.h"
 #include "cmd/rotation_view.h"
 
@@ -25,6 +26,7 @@ typedef struct rotate_options {
     bool at_given;
     uint64_t switch_at; /* Unix seconds; 0: never by itself */
     uint64_t keep;      /* ns */
+    const char *passphrase_file;
     bool json;
 } rotate_options;
 
@@ -116,11 +118,17 @@ static const pqi_option prepare_table[] = {
      .max = PQI_ROTATION_KEEP_MAX * PQI_NS_PER_SEC,
      .help = "How long after the switch miners that pinned only the old certificate still get in.",
      .fallback = "30d"},
+    PQI_OPTION_PASSPHRASE(rotate_options, passphrase_file),
     JSON_OPTION,
 };
 
 static const pqi_option status_table[] = {DIR_OPTION, JSON_OPTION};
+static const pqi_option switch_table[] = {DIR_OPTION,
+                                          PQI_OPTION_PASSPHRASE(rotate_options, passphrase_file)};
 static const pqi_option dir_table[] = {DIR_OPTION};
+
+/* What is only looked at needs no key. */
+static const pqi_identity_keys no_keys = {.left_out = true};
 
 /* ---- prepare ---- */
 
@@ -222,10 +230,11 @@ static pql_status prepare_run(const void *options, pql_error *err)
                         "The time of --switch-at is over. To switch right after preparing, use "
                         "'--switch-at never' and then 'pqlink rotate switch'.");
     }
+    const pqi_identity_keys keys = {.passphrase_file = o->passphrase_file};
     pqi_rotation all = {0};
-    pql_status status = pqi_rotation_prepare(o->dir.text, &opts, err);
+    pql_status status = pqi_rotation_prepare(o->dir.text, &keys, &opts, err);
     if (status == PQL_OK) {
-        status = pqi_rotation_load(&all, o->dir.text, err);
+        status = pqi_rotation_load(&all, o->dir.text, &no_keys, err);
     }
     if (status != PQL_OK) {
         return status;
@@ -261,7 +270,7 @@ static pql_status status_run(const void *options, pql_error *err)
 {
     const rotate_options *o = options;
     pqi_rotation all;
-    pql_status status = pqi_rotation_load(&all, o->dir.text, err);
+    pql_status status = pqi_rotation_load(&all, o->dir.text, &no_keys, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -289,9 +298,10 @@ static pql_status switch_run(const void *options, pql_error *err)
 {
     const rotate_options *o = options;
     pqi_rotation all;
-    pql_status status = pqi_rotation_switch(o->dir.text, now_unix(), NULL, err);
+    const pqi_identity_keys keys = {.passphrase_file = o->passphrase_file};
+    pql_status status = pqi_rotation_switch(o->dir.text, &keys, now_unix(), NULL, err);
     if (status == PQL_OK) {
-        status = pqi_rotation_load(&all, o->dir.text, err);
+        status = pqi_rotation_load(&all, o->dir.text, &no_keys, err);
     }
     if (status != PQL_OK) {
         return status;
@@ -364,7 +374,7 @@ const pqi_command pqi_command_rotate_switch = {
         "Makes the prepared identity the present one, whatever time was planned, and keeps the old "
         "one as the previous: miners that pinned only that still get in until the planned time has "
         "passed or 'pqlink rotate finish'.",
-    PQI_OPTIONS(dir_table),
+    PQI_OPTIONS(switch_table),
     .options_size = sizeof(rotate_options),
     .example = (const char *const[]){"pqlink rotate switch", NULL},
     .run = switch_run,

@@ -47,9 +47,13 @@ typedef struct pqi_option {
     pql_status (*parse)(void *options, const char *value, pql_error *err);
     /* Takes the value over into a program that runs, when a reload (cmd/config_reload.h) finds
      * another than before: |value| is the member in a new options struct, which goes away after
-     * the call; |user| is what the program gave to the reload.  Must not fail.  NULL: a new value
-     * needs a restart. */
+     * the call; |user| is what the program gave to the reload.  Must not fail.  NULL, and no
+     * |change| either: a new value needs a restart. */
     void (*apply)(void *user, const void *value);
+    /* The same for what can fail, in the place of |apply|: everything is then as it was, and the
+     * reload as a whole is refused.  Called again with the old value when another change of the
+     * same reload was refused after it. */
+    pql_status (*change)(void *user, const void *value, pql_error *err);
     pqi_option_kind kind;
     bool required;
     bool repeatable; /* CUSTOM only: .parse is called once per use */

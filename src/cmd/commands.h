@@ -21,6 +21,9 @@ bool pqi_command_in_family(const pqi_command *command, const char *word);
 
 /* Each defined in the file cmd_NAME.c. */
 extern const pqi_command pqi_command_node_status;
+extern const pqi_command pqi_command_key_decrypt;
+extern const pqi_command pqi_command_key_encrypt;
+extern const pqi_command pqi_command_key_passphrase;
 extern const pqi_command pqi_command_keygen;
 extern const pqi_command pqi_command_fingerprint;
 extern const pqi_command pqi_command_rotate_prepare;

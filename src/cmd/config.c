@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/values.h"
 #include "cmd/commands.h"
+#include "cmd/security_alias.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -117,7 +118,7 @@ const pqi_command *pqi_config_command(const char *table)
     return NULL;
 }
 
-static const pqi_conf_entry *find_entry(const pqi_conf *conf, const char *table, const char *key)
+const pqi_conf_entry *pqi_config_entry(const pqi_conf *conf, const char *table, const char *key)
 {
     for (size_t i = 0; i < conf->count; i++) {
         const pqi_conf_entry *e = &conf->entries[i];
@@ -138,9 +139,10 @@ const pqi_conf_entry *pqi_config_find(const pqi_conf *conf, const pqi_command *c
     }
     pqi_config_name(table, command->name);
     pqi_config_name(key, option->name);
-    const pqi_conf_entry *entry = find_entry(conf, table, key);
-    return entry == NULL && pqi_config_is_common(option) ? find_entry(conf, PQI_CONFIG_COMMON, key)
-                                                         : entry;
+    const pqi_conf_entry *entry = pqi_config_entry(conf, table, key);
+    return entry == NULL && pqi_config_is_common(option)
+               ? pqi_config_entry(conf, PQI_CONFIG_COMMON, key)
+               : entry;
 }
 
 /* ---- Are the names known? ---- */
@@ -163,10 +165,11 @@ static __attribute__((format(printf, 4, 5))) pql_status fail_at(const pqi_conf *
 static pql_status check_table(const pqi_conf *conf, const pqi_conf_entry *e, pql_error *err)
 {
     char names[TABLES_MAX][PQI_CONFIG_NAME_SIZE];
-    const char *words[TABLES_MAX + 1] = {PQI_CONFIG_COMMON};
+    const char *words[TABLES_MAX + 2] = {PQI_CONFIG_COMMON, PQI_SECURITY_TABLE};
     size_t count = 0;
-    size_t used = 1;
-    if (strcmp(e->table, PQI_CONFIG_COMMON) == 0 || pqi_config_command(e->table) != NULL) {
+    size_t used = 2;
+    if (strcmp(e->table, PQI_CONFIG_COMMON) == 0 || strcmp(e->table, PQI_SECURITY_TABLE) == 0 ||
+        pqi_config_command(e->table) != NULL) {
         return PQL_OK;
     }
     const pqi_command *const *commands = pqi_commands(&count);
@@ -230,6 +233,20 @@ static pql_status check_common_key(const pqi_conf *conf, const pqi_conf_entry *e
     return fail_key(conf, e, common_keys, COMMON_COUNT, err);
 }
 
+static pql_status check_security_key(const pqi_conf *conf, const pqi_conf_entry *e, pql_error *err)
+{
+    const char *known[TABLES_MAX];
+    size_t count = 0;
+    if (pqi_security_alias_is_key(e->key)) {
+        return PQL_OK;
+    }
+    for (size_t i = 0; pqi_security_alias(i) != NULL && count < TABLES_MAX; i++) {
+        const pqi_alias *alias = pqi_security_alias(i);
+        known[count++] = pqi_security_alias_works(alias) ? alias->key : NULL;
+    }
+    return fail_key(conf, e, known, count, err);
+}
+
 static pql_status check_key(const pqi_conf *conf, const pqi_conf_entry *e, pql_error *err)
 {
     char names[PQI_OPTIONS_MAX][PQI_CONFIG_NAME_SIZE];
@@ -237,6 +254,9 @@ static pql_status check_key(const pqi_conf *conf, const pqi_conf_entry *e, pql_e
     size_t count = 0;
     if (strcmp(e->table, PQI_CONFIG_COMMON) == 0) {
         return check_common_key(conf, e, err);
+    }
+    if (strcmp(e->table, PQI_SECURITY_TABLE) == 0) {
+        return check_security_key(conf, e, err);
     }
     const pqi_command *command = pqi_config_command(e->table);
     if (command == NULL) {

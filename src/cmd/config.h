@@ -51,6 +51,9 @@ bool pqi_config_has_table(const pqi_command *command);
 /* The command whose table is |table|; NULL: none. */
 const pqi_command *pqi_config_command(const char *table);
 
+/* The first entry of |conf| with the key of the table; NULL: none. */
+const pqi_conf_entry *pqi_config_entry(const pqi_conf *conf, const char *table, const char *key);
+
 /* The first entry of |conf| for the option, in the command's own table or else in [common]; NULL:
  * none.  Those that follow with the same key are the rest of its array. */
 const pqi_conf_entry *pqi_config_find(const pqi_conf *conf, const pqi_command *command,

@@ -3,6 +3,7 @@
 #include "cmd/commands.h"
 #include "cmd/config.h"
 #include "cmd/help.h"
+#include "cmd/security_alias.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,10 @@ const char pqi_config_about[] =
     "its table and its key in capitals, with underscores between them: PQLINK_NODE_BLOCK_TIME.  "
     "Several values in one variable are separated by spaces.  A flag that is true in the file is "
     "turned off with --flag=false.\n"
+    "The table [" PQI_SECURITY_TABLE
+    "] and the variables that belong to it are second names of the security options, for every "
+    "command that has them.  They count on the level where they stand; names that contradict each "
+    "other are an error with both places.\n"
     "--insecure, --keylog, --qlog, --bench and --bench-seconds are not keys: they have to be "
     "typed. "
     " Everything else can be set, also what weakens a link, such as policy and allow_v1: see to it "
@@ -91,6 +96,26 @@ static void write_table(FILE *out, const pqi_command *command)
     }
 }
 
+static void write_aliases(FILE *out)
+{
+    fputs("\n## `[" PQI_SECURITY_TABLE "]`\n\nSecond names, for every command that has the option: "
+          "see [configuration.md](configuration.md).\n\n"
+          "| key | variable | value | meaning |\n| --- | --- | --- | --- |\n",
+          out);
+    for (size_t i = 0; pqi_security_alias(i) != NULL; i++) {
+        const pqi_alias *a = pqi_security_alias(i);
+        if (!pqi_security_alias_works(a)) {
+            continue;
+        }
+        fprintf(out, "| %s%s%s | `%s` | ", a->key != NULL ? "`" : "", a->key != NULL ? a->key : "",
+                a->key != NULL ? "`" : "", a->variable);
+        write_cell(out, a->type);
+        fputs(" | ", out);
+        write_cell(out, a->help);
+        fputs(" |\n", out);
+    }
+}
+
 void pqi_config_markdown(FILE *out)
 {
     size_t count = 0;
@@ -104,6 +129,7 @@ void pqi_config_markdown(FILE *out)
         fprintf(out, "%s `%s`", i == 0 ? "" : ",", pqi_config_common_key(i));
     }
     fputs(".\n", out);
+    write_aliases(out);
     for (size_t i = 0; i < count; i++) {
         if (pqi_config_has_table(commands[i])) {
             write_table(out, commands[i]);

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "cmd/config.h"
+#include "cmd/config_show.h"
+#include "cmd/option_value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,16 @@ void pqi_config_started(const pqi_command *command, const pqi_sources *from, pqi
     started.command = command;
     started.from = *from;
     started.settings = settings;
+}
+
+void pqi_config_started_place(char *out, size_t size, const char *option)
+{
+    out[0] = '\0';
+    for (size_t i = 0; started.command != NULL && i < started.command->option_count; i++) {
+        if (strcmp(started.command->options[i].name, option) == 0) {
+            pqi_config_place(out, size, &started.settings->of[i], started.settings->file);
+        }
+    }
 }
 
 pqi_env pqi_config_started_env(void)
@@ -56,6 +68,7 @@ static void add_values(char list[LIST_SIZE], const pqi_option *o, const pqi_sett
         (void)snprintf(shown, sizeof(shown), "%s", s->values[i]);
         add(list, i == 0 ? "" : ",");
         add(list, shown);
+        add(list, strlen(s->values[i]) > VALUE_SHOWN ? "..." : "");
     }
 }
 
@@ -73,61 +86,152 @@ static void add_change(char list[LIST_SIZE], const pqi_option *o, const pqi_sett
     add_values(list, o, after);
 }
 
-/* The new value replaces the old one in the running program and in what is known of it; the old
- * setting goes away with |fresh|. */
-static void take_over(size_t i, const void *options, pqi_settings *fresh, void *user)
+/* One reload under way. */
+typedef struct reloading {
+    const char *service;
+    void *user;
+    void *options; /* those of |fresh| */
+    pqi_settings *fresh;
+} reloading;
+
+static bool has_changed(const reloading *r, size_t i)
+{
+    return !same_values(&started.settings->of[i], &r->fresh->of[i]);
+}
+
+static bool is_live(const pqi_option *o)
+{
+    return o->apply != NULL || o->change != NULL;
+}
+
+/* Puts back what was changed before option number |end| refused. */
+static void undo_changes(const reloading *r, size_t end)
+{
+    for (size_t i = end; i-- > 0;) {
+        const pqi_option *o = &started.command->options[i];
+        const pqi_setting *before = &started.settings->of[i];
+        pql_error err = {0};
+        if (o->change == NULL || !has_changed(r, i) || before->count == 0) {
+            continue;
+        }
+        /* It was read from the same text before. */
+        pql_status status = pqi_option_put(o, r->options, before->values[0], &err);
+        if (status == PQL_OK) {
+            status = o->change(r->user, (const char *)r->options + o->at, &err);
+        }
+        if (status != PQL_OK) {
+            pqi_log(PQI_LOG_ERROR, r->service, "config_not_restored", PQI_STR("option", o->name),
+                    PQI_STR("reason", err.message));
+        }
+    }
+}
+
+/* What can fail comes first, so that nothing has changed when it does. */
+static pql_status make_changes(const reloading *r, pql_error *err)
+{
+    for (size_t i = 0; i < started.command->option_count; i++) {
+        const pqi_option *o = &started.command->options[i];
+        if (o->change == NULL || !has_changed(r, i)) {
+            continue;
+        }
+        pql_status status = o->change(r->user, (const char *)r->options + o->at, err);
+        if (status != PQL_OK) {
+            status = pqi_fail_context(err, status, "The new %s cannot be taken over", o->name);
+            undo_changes(r, i);
+            return status;
+        }
+    }
+    return PQL_OK;
+}
+
+/* The new setting replaces the old one in what is known of the running program; the old one goes
+ * away with |fresh|. */
+static void take_over(const reloading *r, size_t i)
 {
     const pqi_option *o = &started.command->options[i];
     const pqi_setting old = started.settings->of[i];
-    o->apply(user, (const char *)options + o->at);
-    started.settings->of[i] = fresh->of[i];
-    fresh->of[i] = old;
+    if (o->apply != NULL) {
+        o->apply(r->user, (const char *)r->options + o->at);
+    }
+    started.settings->of[i] = r->fresh->of[i];
+    r->fresh->of[i] = old;
 }
 
-static void compare(const char *service, void *user, const void *options, pqi_settings *fresh)
+/* There may be a file where there was none, to which the places of settings refer.  One that is
+ * gone stays in them: what was read from it is in force. */
+static void take_over_file(const reloading *r)
+{
+    if (r->fresh->file != NULL) {
+        char *old = started.settings->file;
+        started.settings->file = r->fresh->file;
+        r->fresh->file = old;
+    }
+}
+
+static void finish(const reloading *r)
 {
     char changed[LIST_SIZE] = "";
     char waiting[LIST_SIZE] = "";
     for (size_t i = 0; i < started.command->option_count; i++) {
         const pqi_option *o = &started.command->options[i];
-        const pqi_setting *before = &started.settings->of[i];
-        if (same_values(before, &fresh->of[i])) {
+        if (!has_changed(r, i)) {
             continue;
         }
-        add_change(o->apply != NULL ? changed : waiting, o, before, &fresh->of[i]);
-        if (o->apply != NULL) {
-            take_over(i, options, fresh, user);
+        add_change(is_live(o) ? changed : waiting, o, &started.settings->of[i], &r->fresh->of[i]);
+        if (is_live(o)) {
+            take_over(r, i);
         }
     }
-    pqi_log(PQI_LOG_INFO, service, "config_reloaded",
-            PQI_STR("file", fresh->file != NULL ? fresh->file : ""), PQI_STR("changed", changed));
+    pqi_log(PQI_LOG_INFO, r->service, "config_reloaded",
+            PQI_STR("file", r->fresh->file != NULL ? r->fresh->file : ""),
+            PQI_STR("changed", changed));
+    take_over_file(r);
     if (waiting[0] != '\0') {
         pqi_log(
-            PQI_LOG_WARN, service, "config_needs_restart", PQI_STR("changed", waiting),
+            PQI_LOG_WARN, r->service, "config_needs_restart", PQI_STR("changed", waiting),
             PQI_STR("reason", "these settings are read at a start only; the running ones stay"));
     }
 }
 
-void pqi_config_reload(const char *service, void *user)
+/* True when the settings are those of the file now. */
+static bool reload(const reloading *r, pql_error *err)
+{
+    bool help = false;
+    pql_status status =
+        pqi_options_parse(started.command, &started.from, r->options, r->fresh, &help, err);
+    if (status != PQL_OK || (r->fresh->file == NULL && started.settings->file == NULL)) {
+        return status == PQL_OK;
+    }
+    status = make_changes(r, err);
+    if (status == PQL_OK) {
+        finish(r);
+    }
+    return status == PQL_OK;
+}
+
+bool pqi_config_reload(const char *service, void *user)
 {
     pql_error err = {0};
-    bool help = false;
     if (started.command == NULL) {
-        return; /* a service that a test runs without the program */
+        return true; /* a service that a test runs without the program */
     }
-    pqi_settings *fresh = calloc(1, sizeof(*fresh));
-    void *options = calloc(1, started.command->options_size);
-    if (fresh == NULL || options == NULL) {
-        pqi_log(PQI_LOG_ERROR, service, "config_refused", PQI_STR("reason", "Out of memory."));
-    } else if (pqi_options_parse(started.command, &started.from, options, fresh, &help, &err) !=
-               PQL_OK) {
+    reloading r = {.service = service,
+                   .user = user,
+                   .options = calloc(1, started.command->options_size),
+                   .fresh = calloc(1, sizeof(*r.fresh))};
+    bool done = false;
+    if (r.fresh == NULL || r.options == NULL) {
+        (void)pqi_fail(&err, PQL_E_NOMEM, "Out of memory.");
+    } else {
+        done = reload(&r, &err);
+    }
+    if (!done) {
         pqi_log(PQI_LOG_ERROR, service, "config_refused", PQI_STR("reason", err.message));
-    } else if (fresh->file != NULL || started.settings->file != NULL) {
-        compare(service, user, options, fresh);
     }
-    if (fresh != NULL) {
-        pqi_settings_free(fresh);
+    if (r.fresh != NULL) {
+        pqi_settings_free(r.fresh);
     }
-    free(fresh);
-    free(options);
+    free(r.fresh);
+    free(r.options);
+    return done;
 }

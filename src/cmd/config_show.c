@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "cmd/config.h"
+#include "cmd/security_alias.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -60,24 +61,26 @@ static void add_setting(pqi_buf *line, const pqi_option *o, const pqi_setting *s
     (void)pqi_buf_printf(line, "%s", o->repeatable ? "]" : "");
 }
 
-/* "default", "environment PQLINK_NODE_DIR", "FILE:LINE". */
-static void add_place(pqi_buf *line, const pqi_setting *s, const char *file)
+void pqi_config_place(char *out, size_t size, const pqi_setting *setting, const char *file)
 {
+    const pqi_setting *s = setting;
     switch (s->layer) {
     case PQI_LAYER_UNSET:
-        (void)pqi_buf_printf(line, "unset");
+        (void)snprintf(out, size, "unset");
         break;
     case PQI_LAYER_DEFAULT:
-        (void)pqi_buf_printf(line, "default");
+        (void)snprintf(out, size, "default");
         break;
     case PQI_LAYER_FILE:
-        (void)pqi_buf_printf(line, "%s:%u", file, s->line);
+        (void)snprintf(out, size, "%s:%u%s%s", file, s->line,
+                       s->alias != NULL ? " [" PQI_SECURITY_TABLE "] " : "",
+                       s->alias != NULL ? s->alias : "");
         break;
     case PQI_LAYER_ENV:
-        (void)pqi_buf_printf(line, "environment %s", s->env);
+        (void)snprintf(out, size, "environment %s", s->env);
         break;
     case PQI_LAYER_TYPED:
-        (void)pqi_buf_printf(line, "command line");
+        (void)snprintf(out, size, "command line");
         break;
     }
 }
@@ -86,6 +89,7 @@ static void show_option(FILE *out, const pqi_command *command, const pqi_option 
                         const pqi_setting *s, const char *file)
 {
     char key[PQI_CONFIG_NAME_SIZE];
+    char place[PATH_MAX + PQI_ENV_NAME_SIZE];
     pqi_buf line = {0};
     const bool unset = s->layer == PQI_LAYER_UNSET;
     const bool comment =
@@ -99,8 +103,8 @@ static void show_option(FILE *out, const pqi_command *command, const pqi_option 
     }
     const int pad = (int)line.len < PLACE_COLUMN ? PLACE_COLUMN - (int)line.len : 0;
     (void)pqi_buf_printf(&line, "%*s  # ", pad, "");
-    add_place(&line, s, file);
-    fprintf(out, "%s%s\n", line.data != NULL ? (const char *)line.data : "",
+    pqi_config_place(place, sizeof(place), s, file);
+    fprintf(out, "%s%s%s\n", line.data != NULL ? (const char *)line.data : "", place,
             o->typed_only ? "; only on the command line" : "");
     pqi_buf_free(&line);
 }
@@ -149,6 +153,9 @@ static json_t *setting_json(const pqi_option *o, const pqi_setting *s, const cha
         (void)json_object_set_new(object, "file", json_string(file));
         (void)json_object_set_new(object, "line", json_integer((json_int_t)s->line));
         (void)json_object_set_new(object, "column", json_integer((json_int_t)s->column));
+        if (s->alias != NULL) {
+            (void)json_object_set_new(object, "alias", json_string(s->alias));
+        }
     } else if (object != NULL && s->layer == PQI_LAYER_ENV) {
         (void)json_object_set_new(object, "variable", json_string(s->env));
     }

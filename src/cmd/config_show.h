@@ -13,8 +13,13 @@
 void pqi_config_show_text(FILE *out, const pqi_command *command, const pqi_settings *settings);
 
 /* The same as an object: key to {"value": ..., "from": "default|file|environment|command
- * line|unset", and "file", "line", "column" or "variable"}.  A secret is "(hidden)".  NULL without
- * memory; the caller owns it. */
+ * line|unset", and "file", "line", "column" or "variable", and "alias" where it came by one}.  A
+ * secret is "(hidden)".  NULL without memory; the caller owns it. */
 json_t *pqi_config_show_json(const pqi_command *command, const pqi_settings *settings);
+
+/* Where the value of a setting comes from, cut to |size| bytes: "default", "command line",
+ * "environment PQLINK_NODE_DIR", "FILE:LINE", "FILE:LINE [security] pq_only"; "unset".  |file| is
+ * that of the settings. */
+void pqi_config_place(char *out, size_t size, const pqi_setting *setting, const char *file);
 
 #endif

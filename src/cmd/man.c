@@ -4,6 +4,7 @@
 #include "cmd/config.h"
 #include "cmd/exit_codes.h"
 #include "cmd/help.h"
+#include "cmd/security_alias.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -224,6 +225,26 @@ static void write_table(FILE *out, const pqi_command *command)
     fputs(".El\n", out);
 }
 
+static void write_aliases(FILE *out)
+{
+    fputs(".Ss The table [" PQI_SECURITY_TABLE "]\nSecond names, for every command that has the "
+          "option.\n.Bl -tag -width Ds\n",
+          out);
+    for (size_t i = 0; pqi_security_alias(i) != NULL; i++) {
+        const pqi_alias *a = pqi_security_alias(i);
+        if (!pqi_security_alias_works(a)) {
+            continue;
+        }
+        if (a->key != NULL) {
+            fprintf(out, ".It Ic %s No = Ar %s , Ev %s\n", a->key, a->type, a->variable);
+        } else {
+            fprintf(out, ".It Ev %s No = Ar %s\n", a->variable, a->type);
+        }
+        write_string(out, a->help);
+    }
+    fputs(".El\n", out);
+}
+
 void pqi_man_config(FILE *out)
 {
     size_t count = 0;
@@ -236,6 +257,7 @@ void pqi_man_config(FILE *out)
         fprintf(out, "%s.Ic %s", i == 0 ? "The keys are\n" : " ,\n", pqi_config_common_key(i));
     }
     fputs(" .\n", out);
+    write_aliases(out);
     for (size_t i = 0; i < count; i++) {
         if (pqi_config_has_table(commands[i])) {
             write_table(out, commands[i]);

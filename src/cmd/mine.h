@@ -7,12 +7,13 @@
 #include "cmd/security_options.h"
 
 typedef struct pqi_mine_options {
-    pqi_login_list login; /* checked; empty with bench */
-    const char *name;     /* pqi_miner_name_ok; NULL: that of the host */
-    pqi_dir dir;          /* memory of --tofu, identity */
-    bool identity;        /* the one in |dir| is shown to nodes that ask */
-    uint64_t threads;     /* 0: one per processor */
-    uint64_t max_blocks;  /* 0: no end */
+    pqi_login_list login;        /* checked; empty with bench */
+    const char *name;            /* pqi_miner_name_ok; NULL: that of the host */
+    pqi_dir dir;                 /* memory of --tofu, identity */
+    bool identity;               /* the one in |dir| is shown to nodes that ask */
+    const char *passphrase_file; /* of |identity|; NULL: its keys are not encrypted */
+    uint64_t threads;            /* 0: one per processor */
+    uint64_t max_blocks;         /* 0: no end */
     pqi_security_options security;
     pqi_endpoint admin;
     bool bench;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cmd/amnesia.h"
 #include "cmd/mine.h"
+#include "cmd/passphrase_option.h"
 
 #define THREADS_MAX 1024
 #define BENCH_SECONDS_MAX 3600
@@ -103,6 +104,7 @@ static const pqi_option mine_table[] = {
      .help = "Show the identity in --dir to a node that asks for a certificate, and prove it; made "
              "there on first use.  Its fingerprint ('pqlink fingerprint') goes into the node's "
              "file of --clients."},
+    PQI_OPTION_PASSPHRASE(pqi_mine_options, passphrase_file),
     {.name = "threads",
      .kind = PQI_OPTION_NUMBER,
      .at = PQI_AT(pqi_mine_options, threads, uint64_t),
@@ -174,7 +176,7 @@ static const pqi_option mine_table[] = {
 
 static pql_status amnesia_check(const pqi_mine_options *o, pql_error *err)
 {
-    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir};
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir, o->passphrase_file};
     if (o->security.amnesia && o->login.tofu) {
         return pqi_fail(err, PQL_E_USAGE,
                         "--amnesia and --tofu contradict each other: nothing would be remembered, "
@@ -199,6 +201,11 @@ static pql_status mine_check(const void *options, pql_error *err)
     }
     if (o->login.count == 0) {
         return pqi_fail(err, PQL_E_USAGE, "Option --node URL is required (or --bench).");
+    }
+    if (o->passphrase_file != NULL && !o->identity) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--passphrase-file is about the keys of --identity: give that too, or "
+                        "leave it out.");
     }
     pql_status status = amnesia_check(o, err);
     if (status == PQL_OK && o->security.pq_authentication) {

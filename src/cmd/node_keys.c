@@ -23,6 +23,7 @@ pql_status pqi_node_keys_open(pqi_node_keys *keys, const pqi_node_options *optio
 {
     const pqi_signer_opts opts = {.dir = options->dir.text,
                                   .must_exist = must_exist,
+                                  .passphrase_file = options->passphrase_file,
                                   .roles = PQI_SIGNER_SERVER,
                                   .channels = channels_for(options->workers)};
     pql_status status =

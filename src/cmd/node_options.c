@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cmd/amnesia.h"
 #include "cmd/node.h"
+#include "cmd/passphrase_option.h"
 
 #include <string.h>
 
@@ -145,6 +146,7 @@ static const pqi_option node_table[] = {
                               "The certificates of --clients have to be ML-DSA then, official "
                               "miners are not served, and sources cannot be official nodes."),
     PQI_OPTION_KEY_ROTATION_DAYS(pqi_node_options),
+    PQI_OPTION_PASSPHRASE(pqi_node_options, passphrase_file),
     PQI_OPTION_AMNESIA(pqi_node_options),
     {.name = "key-process",
      .kind = PQI_OPTION_FLAG,
@@ -282,17 +284,18 @@ static pql_status node_check(const void *options, pql_error *err)
                             "0.0.0.0 or [::]; names are for those who connect.");
         }
     }
-    if (o->allow_v1 && o->security.policy == PQL_POLICY_PQ_ONLY) {
+    if (o->allow_v1 && pql_policy_needs_pq(o->security.policy)) {
         return pqi_fail(err, PQL_E_USAGE,
-                        "--allow-v1 and --policy pq-only contradict each other: official miners "
-                        "have no ML-KEM.  Leave one of them out.");
+                        "--allow-v1 and --policy %s contradict each other: official miners "
+                        "have no ML-KEM.  Leave one of them out.",
+                        pql_policy_name(o->security.policy));
     }
     if (o->allow_v1 && o->clients_file != NULL) {
         return pqi_fail(err, PQL_E_USAGE,
                         "--clients and --allow-v1 contradict each other: those official miners can "
                         "prove nothing, so everybody would get in.  Leave one of them out.");
     }
-    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir};
+    const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir, o->passphrase_file};
     pql_status status = pqi_amnesia_check(&o->security, &files, err);
     if (status == PQL_OK) {
         status = key_process_check(o, err);

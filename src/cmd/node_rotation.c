@@ -194,7 +194,7 @@ static bool is_successor(const pqi_rotation *old, const pqi_rotation *new)
 static pql_status read_again(pqi_node_rotation *r, pql_error *err)
 {
     pqi_rotation all;
-    pql_status status = pqi_rotation_load(&all, r->dir, err);
+    pql_status status = pqi_rotation_load(&all, r->dir, &r->keys, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -242,7 +242,7 @@ static pql_status do_typed(const pqi_node_rotation *r, uint64_t now_unix, bool *
     pql_status status = PQL_OK;
     if (all->next != NULL && all->plan.switch_at != 0 && now_unix >= all->plan.switch_at) {
         *changed = true;
-        status = pqi_rotation_switch(r->dir, now_unix, all, err);
+        status = pqi_rotation_switch(r->dir, &r->keys, now_unix, all, err);
     } else if (all->next == NULL && all->previous != NULL && all->plan.drop_at != 0 &&
                now_unix >= all->plan.drop_at) {
         *changed = true;
@@ -261,7 +261,7 @@ static pql_status prepare_by_age(const pqi_node_rotation *r, uint64_t now_unix, 
                                         pqi_identity_is_self_signed(all->current, PQL_LEAF_PQ),
                                     .plan = pqi_age_plan(all, r->days, now_unix),
                                     .expected = all};
-    return pqi_rotation_prepare(r->dir, &opts, err);
+    return pqi_rotation_prepare(r->dir, &r->keys, &opts, err);
 }
 
 static pql_status do_step(const pqi_node_rotation *r, pqi_age_action action, uint64_t now_unix,
@@ -269,7 +269,7 @@ static pql_status do_step(const pqi_node_rotation *r, pqi_age_action action, uin
 {
     const pqi_rotation *all = &r->in_use;
     if (action == PQI_AGE_SWITCH) {
-        return pqi_rotation_switch(r->dir, now_unix, all, err);
+        return pqi_rotation_switch(r->dir, &r->keys, now_unix, all, err);
     }
     if (action == PQI_AGE_DROP) {
         return pqi_rotation_finish(r->dir, all, err);
@@ -392,13 +392,14 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
 
 /* ---- Start and end ---- */
 
-pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
-                                  uint64_t now, pql_error *err)
+pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir,
+                                  const pqi_identity_keys *keys, uint64_t now_unix, uint64_t now,
+                                  pql_error *err)
 {
-    *r = (pqi_node_rotation){.dir = dir, .opened = true};
+    *r = (pqi_node_rotation){.dir = dir, .keys = *keys, .opened = true};
     (void)pqi_age_clock_look(&r->clock, now_unix, now);
     (void)pthread_mutex_init(&r->lock, NULL);
-    pql_status status = pqi_rotation_load(&r->in_use, dir, err);
+    pql_status status = pqi_rotation_load(&r->in_use, dir, &r->keys, err);
     bool changed = true;
     while (status == PQL_OK && changed) { /* a switch and its end may both be over */
         pql_error failure = {0};

@@ -27,6 +27,7 @@ typedef struct pqi_node_rotation {
     pql_context *ctx;          /* borrowed; NULL before the start */
     pqi_node_service *service; /* borrowed */
     pqi_node_metrics *metrics; /* borrowed */
+    pqi_identity_keys keys;    /* how they are read; its text is borrowed */
     pqi_rotation in_use;
     pthread_mutex_t lock; /* around changes of |in_use|, for the status */
     bool opened;
@@ -38,11 +39,13 @@ typedef struct pqi_node_rotation {
     pqi_age_step expected; /* what comes next by age; changed under |lock| too */
 } pqi_node_rotation;
 
-/* Reads the identities in |dir|, which stays borrowed, and does what was due while no node ran;
- * what of that cannot be done is logged and tried again later, as in a running node.  |now_unix|:
- * seconds; |now|: monotonic ns.  pqi_node_rotation_close undoes it, also after a failure. */
-pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir, uint64_t now_unix,
-                                  uint64_t now, pql_error *err);
+/* Reads the identities in |dir|, which stays borrowed as the text in |keys| does, and does what was
+ * due while no node ran; what of that cannot be done is logged and tried again later, as in a
+ * running node.  |now_unix|: seconds; |now|: monotonic ns.  pqi_node_rotation_close undoes it, also
+ * after a failure. */
+pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir,
+                                  const pqi_identity_keys *keys, uint64_t now_unix, uint64_t now,
+                                  pql_error *err);
 /* Replaces the post-quantum key when it is |days| in use; 0: not.  Any time after open, by the
  * thread of the ticks, the next of which acts on it. */
 void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days);

@@ -4,6 +4,7 @@
 #include "base/values.h"
 #include "cmd/config.h"
 #include "cmd/option_value.h"
+#include "cmd/security_alias.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -86,7 +87,7 @@ static void describe_place(const parse *p, const pqi_option *o, char out[PLACE_S
     switch (s->layer) {
     case PQI_LAYER_FILE:
         pqi_config_name(key, o->name);
-        (void)snprintf(out, PLACE_SIZE, "%s", key);
+        (void)snprintf(out, PLACE_SIZE, "%s", s->alias != NULL ? s->alias : key);
         break;
     case PQI_LAYER_ENV:
         (void)snprintf(out, PLACE_SIZE, "the environment variable %s", s->env);
@@ -375,18 +376,22 @@ static pql_status put_file(const parse *p, const pqi_option *o, const pqi_conf *
     return status;
 }
 
-/* Gives a value to an option that did not stand on the command line. */
-static pql_status fill_absent(const parse *p, const pqi_option *o, const pqi_conf *conf)
+/* The value comes from another name of the option. */
+static pql_status put_alias(const parse *p, const pqi_option *o, const pqi_alias_answer *said)
 {
     pqi_setting *s = setting_of(p, o);
-    const char *value = env_value(p, o, s->env);
-    const pqi_conf_entry *entry = conf != NULL ? pqi_config_find(conf, p->command, o) : NULL;
-    if (value != NULL) {
-        return put_env(p, o, value);
-    }
-    if (entry != NULL) {
-        return put_file(p, o, conf, entry);
-    }
+    s->layer = said->layer;
+    s->alias = said->name;
+    s->line = said->line;
+    s->column = said->column;
+    (void)snprintf(s->env, sizeof(s->env), "%s", said->layer == PQI_LAYER_ENV ? said->name : "");
+    return put(p, o, said->value, strlen(said->value));
+}
+
+/* The value that nobody gave. */
+static pql_status put_default(const parse *p, const pqi_option *o)
+{
+    pqi_setting *s = setting_of(p, o);
     if (o->required && !p->from->optional) {
         return pqi_fail(p->err, PQL_E_USAGE, "Option --%s %s is required.", o->name, o->arg);
     }
@@ -403,6 +408,36 @@ static pql_status fill_absent(const parse *p, const pqi_option *o, const pqi_con
     return PQL_OK;
 }
 
+/* Gives a value to an option that did not stand on the command line; and looks at every name of
+ * one that did, because names that contradict each other are a mistake wherever they stand. */
+static pql_status fill_option(const parse *p, const pqi_option *o, const pqi_conf *conf, bool typed)
+{
+    char variable[PQI_ENV_NAME_SIZE] = "";
+    pqi_alias_answer said;
+    const char *value = env_value(p, o, variable);
+    const pqi_conf_entry *entry = conf != NULL ? pqi_config_find(conf, p->command, o) : NULL;
+    const pqi_alias_question question = {.command = p->command,
+                                         .option = o,
+                                         .conf = conf,
+                                         .env = p->from->env,
+                                         .typed = typed,
+                                         .own_variable = variable,
+                                         .own_env = value,
+                                         .own_entry = entry};
+    const pql_status status = pqi_security_alias_find(&said, &question, p->err);
+    if (status != PQL_OK || typed) {
+        return status;
+    }
+    if (said.value != NULL) {
+        return put_alias(p, o, &said);
+    }
+    if (value != NULL) {
+        memcpy(setting_of(p, o)->env, variable, sizeof(variable));
+        return put_env(p, o, value);
+    }
+    return entry != NULL ? put_file(p, o, conf, entry) : put_default(p, o);
+}
+
 static pql_status fill_rest(const parse *p, const pqi_conf *conf)
 {
     for (size_t i = 0; i < p->command->option_count; i++) {
@@ -411,7 +446,7 @@ static pql_status fill_rest(const parse *p, const pqi_conf *conf)
         if (typed && o->kind == PQI_OPTION_DIR) {
             ((pqi_dir *)((char *)p->out + o->at))->typed = true;
         }
-        const pql_status status = typed ? PQL_OK : fill_absent(p, o, conf);
+        const pql_status status = fill_option(p, o, conf, typed);
         if (status != PQL_OK) {
             return status;
         }
@@ -432,6 +467,9 @@ static pql_status fill_from_layers(const parse *p)
     }
     if (status == PQL_OK) {
         status = fill_rest(p, conf);
+    }
+    if (status == PQL_OK && !p->from->unchecked && !p->command->no_config) {
+        status = pqi_security_alias_check_links(p->command, conf, p->from->env, p->err);
     }
     pqi_conf_free(conf);
     return status;
@@ -469,8 +507,9 @@ static void tell_places(const parse *p, pql_error *err)
             continue;
         }
         if (s->layer == PQI_LAYER_FILE) {
-            (void)snprintf(end, room, "  --%s stands in %s:%u:%u.", o->name, p->settings->file,
-                           s->line, s->column);
+            (void)snprintf(end, room, "  --%s stands in %s:%u:%u%s%s.", o->name, p->settings->file,
+                           s->line, s->column, s->alias != NULL ? " as " : "",
+                           s->alias != NULL ? s->alias : "");
         } else if (s->layer == PQI_LAYER_ENV) {
             (void)snprintf(end, room, "  --%s comes from the environment variable %s.", o->name,
                            s->env);

@@ -44,6 +44,9 @@ typedef enum pqi_layer {
 typedef struct pqi_setting {
     pqi_layer layer;
     char env[PQI_ENV_NAME_SIZE]; /* ENV: the variable */
+    const char *alias;           /* FILE, ENV: the name in [security], or the variable, by which
+                                    the value came to the option (cmd/security_alias.h); static;
+                                    NULL: by its own */
     unsigned line;               /* FILE */
     unsigned column;             /* FILE */
     char **values;               /* owned texts; of a flag "true" or "false" */
@@ -62,8 +65,8 @@ void pqi_settings_free(pqi_settings *settings);
 /* Fills |out|, a struct of command->options_size bytes, which it first zeroes, and |settings|,
  * which must be empty.  Order of precedence: command line, environment (first
  * PQLINK_COMMAND_OPTION, then option->env), the command's table of the file, its table [common],
- * default.  A value of a higher layer replaces all those of the lower ones.  Then calls
- * command->check.
+ * default; and on the levels of environment and file the aliases of cmd/security_alias.h.  A value
+ * of a higher layer replaces all those of the lower ones.  Then calls command->check.
  *
  * When --help or -h is among the options, *help is true, PQL_OK is returned, and |out| must not be
  * used.  Any error but of reading a file is PQL_E_USAGE with a sentence that names the option, and

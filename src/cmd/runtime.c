@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cmd/status_json.h"
 #include "crypto/self_test.h"
 #include "miner/pow.h"
 
@@ -133,7 +134,19 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
 static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
 {
     const pqi_runtime *rt = user;
-    return rt->status(rt->status_user, out, err);
+    pql_status status = rt->status(rt->status_user, out, err);
+    if (status == PQL_OK) {
+        status = pqi_status_json_add(out, "open_links", pqi_link_table_links_json(rt->table), err);
+    }
+    if (status == PQL_OK) {
+        status =
+            pqi_status_json_add(out, "downgrades", pqi_link_table_downgrades_json(rt->table), err);
+    }
+    if (status == PQL_OK) {
+        status =
+            pqi_status_json_add(out, "handshakes", pqi_link_table_handshakes_json(rt->table), err);
+    }
+    return status;
 }
 
 static pql_status self_test(pqi_runtime *rt, pql_error *err)
@@ -166,6 +179,12 @@ pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
     if (status == PQL_OK) {
         pqi_health_register(rt->health, rt->metrics);
         status = pqi_pq_metrics_new(&rt->links, rt->metrics, CRYPTO_VERSION, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_link_table_new(&rt->table, err);
+    }
+    if (status == PQL_OK) {
+        pqi_pq_metrics_keep_links(rt->links, rt->table);
     }
     return status;
 }
@@ -200,6 +219,7 @@ void pqi_runtime_close(pqi_runtime *rt)
 {
     pqi_admin_stop(rt->admin);
     pqi_pq_metrics_free(rt->links);
+    pqi_link_table_free(rt->table);
     pqi_metrics_free(rt->metrics);
     pqi_health_free(rt->health);
     *rt = (pqi_runtime){0};

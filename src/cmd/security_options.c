@@ -1,4 +1,22 @@
 #include "cmd/security_options.h"
 
-const char *const pqi_policy_names[] = {"hybrid", "off", "pq-only", NULL};
+#include "base/log.h"
+#include "cmd/config_reload.h"
+
+#include <limits.h>
+
+const char *const pqi_policy_names[] = {"hybrid",       "off",           "pq-only",
+                                        "cnsa-2.0",     "hybrid-2026",   "off-2026",
+                                        "pq-only-2026", "cnsa-2.0-2026", NULL};
 const char *const pqi_authentication_names[] = {"any", "ml-dsa", NULL};
+
+void pqi_security_log(const char *service, const pqi_security_options *options)
+{
+    char from[PATH_MAX + PQI_ENV_NAME_SIZE];
+    pqi_config_started_place(from, sizeof(from), "policy");
+    pqi_log(PQI_LOG_INFO, service, "security", PQI_STR("policy", pql_policy_name(options->policy)),
+            PQI_STR("policy_from", from),
+            PQI_STR("authentication", pqi_authentication_names[options->pq_authentication]),
+            PQI_BOOL("amnesia", options->amnesia),
+            PQI_U64("key_rotation_days", options->key_rotation_days));
+}

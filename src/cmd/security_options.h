@@ -23,6 +23,11 @@ extern const char *const pqi_authentication_names[];
 /* Most days between two rotations by age. */
 #define PQI_KEY_ROTATION_DAYS_MAX 3650
 
+/* Says in the log of |service| how well links are protected: the event security, with policy, where
+ * that comes from, authentication, amnesia, and days between rotations.  The thread that runs the
+ * command. */
+void pqi_security_log(const char *service, const pqi_security_options *options);
+
 /* Entries of an option table for the members of |security| (pqi_security_options) of the options
  * struct |s|. */
 #define PQI_OPTION_POLICY(s)                                                                       \
@@ -34,7 +39,8 @@ extern const char *const pqi_authentication_names[];
      .fallback = "hybrid",                                                                         \
      .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
              "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
-             "classical only."}
+             "classical only, cnsa-2.0 is ML-KEM-1024 with ML-DSA-87 on both sides and AES-256.  " \
+             "A name with a year stays what it is."}
 /* |note| is what that means for the command: a string literal of sentences. */
 #define PQI_OPTION_AUTHENTICATION(s, note)                                                         \
     {.name = "authentication",                                                                     \

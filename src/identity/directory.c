@@ -53,6 +53,22 @@ static pql_status fail_too_long(pql_error *err, const char *dir)
     return pqi_fail(err, PQL_E_USAGE, "The directory name %.64s... is too long.", dir);
 }
 
+/* The passphrase of |keys| into |text|; *out then points there, and is NULL when there is none. */
+static pql_status read_passphrase(pqi_passphrase *text, const pqi_identity_keys *keys,
+                                  const pqi_passphrase **out, pql_error *err)
+{
+    *text = (pqi_passphrase){.len = 0};
+    *out = NULL;
+    if (keys == NULL || keys->passphrase_file == NULL) {
+        return PQL_OK;
+    }
+    const pql_status status = pqi_passphrase_read(text, keys->passphrase_file, err);
+    if (status == PQL_OK) {
+        *out = text;
+    }
+    return status;
+}
+
 /* ---- reading ---- */
 
 /* Neither "." nor "..". */
@@ -119,46 +135,96 @@ static pql_status read_member(const char *path, mode_t forbidden, const char *re
     return status == PQL_E_LIMIT ? pqi_fail(err, PQL_E_IDENTITY, "%s is too long.", path) : status;
 }
 
-/* With keys elsewhere the file of the key is not even opened. */
-static pql_status load_public(const char *cert_path, pql_leaf which, pqi_leaf *leaf, pql_error *err)
+/* A file that was read, and the place of its path. */
+typedef struct member {
+    char path[PATH_MAX];
+    uint8_t *data;
+    size_t len;
+} member;
+
+static pqi_leaf_file file_of(const member *m)
 {
-    uint8_t *cert = NULL;
-    size_t cert_len = 0;
-    pql_status status = read_member(cert_path, OTHERS_WRITE, "644", &cert, &cert_len, err);
-    if (status == PQL_OK) {
-        status = pqi_leaf_read_public(leaf, which, cert, cert_len, cert_path, err);
-    }
-    pqi_secret_free(cert, cert_len);
-    return status;
+    return (pqi_leaf_file){.data = m->data, .len = m->len, .name = m->path};
 }
 
-static pql_status load_leaf(const char *path, pql_leaf which, pqi_leaf *leaf, pql_error *err)
+static void clear_member(member *m)
 {
-    char key_path[PATH_MAX];
-    char cert_path[PATH_MAX];
-    uint8_t *key = NULL;
-    uint8_t *cert = NULL;
-    size_t key_len = 0;
-    size_t cert_len = 0;
-    if (!join(key_path, path, files[which].key) || !join(cert_path, path, files[which].cert)) {
+    pqi_secret_free(m->data, m->len);
+    m->data = NULL;
+}
+
+static pql_status read_key(member *m, const char *path, pql_leaf which, pql_error *err)
+{
+    if (!join(m->path, path, files[which].key)) {
         return fail_too_long(err, path);
     }
-    if (pqi_keys_holder() != NULL) {
-        return load_public(cert_path, which, leaf, err);
+    return read_member(m->path, OTHERS_ANY, "600", &m->data, &m->len, err);
+}
+
+static pql_status read_cert(member *m, const char *path, pql_leaf which, pql_error *err)
+{
+    if (!join(m->path, path, files[which].cert)) {
+        return fail_too_long(err, path);
     }
-    pql_status status = read_member(key_path, OTHERS_ANY, "600", &key, &key_len, err);
+    return read_member(m->path, OTHERS_WRITE, "644", &m->data, &m->len, err);
+}
+
+static pql_status load_leaf(const char *path, pql_leaf which, const pqi_passphrase *passphrase,
+                            pqi_leaf *leaf, pql_error *err)
+{
+    member key = {.data = NULL};
+    member cert = {.data = NULL};
+    pql_status status = read_key(&key, path, which, err);
     if (status == PQL_OK) {
-        status = read_member(cert_path, OTHERS_WRITE, "644", &cert, &cert_len, err);
+        status = read_cert(&cert, path, which, err);
     }
     if (status == PQL_OK) {
-        status = pqi_leaf_read(leaf, which, key, key_len, key_path, cert, cert_len, cert_path, err);
+        const pqi_leaf_file key_file = file_of(&key);
+        const pqi_leaf_file cert_file = file_of(&cert);
+        status = pqi_leaf_read(leaf, which, &key_file, passphrase, &cert_file, err);
     }
-    pqi_secret_free(key, key_len);
-    pqi_secret_free(cert, cert_len);
+    clear_member(&key);
+    clear_member(&cert);
     return status;
 }
 
-pql_status pqi_identity_load(const char *dir, const char *name, pqi_leaf leaves[2], pql_error *err)
+static pql_status load_cert(const char *path, pql_leaf which, pqi_leaf *leaf, pql_error *err)
+{
+    member cert = {.data = NULL};
+    pql_status status = read_cert(&cert, path, which, err);
+    if (status == PQL_OK) {
+        const pqi_leaf_file file = file_of(&cert);
+        status = pqi_leaf_read_cert(leaf, which, &file, err);
+    }
+    clear_member(&cert);
+    return status;
+}
+
+static pql_status load_certs(const char *path, pqi_leaf leaves[2], pql_error *err)
+{
+    const pql_status status = load_cert(path, PQL_LEAF_PQ, &leaves[PQL_LEAF_PQ], err);
+    return status == PQL_OK ? load_cert(path, PQL_LEAF_CLASSICAL, &leaves[PQL_LEAF_CLASSICAL], err)
+                            : status;
+}
+
+static pql_status load_leaves(const char *path, const pqi_identity_keys *keys, pqi_leaf leaves[2],
+                              pql_error *err)
+{
+    pqi_passphrase text;
+    const pqi_passphrase *passphrase = NULL;
+    pql_status status = read_passphrase(&text, keys, &passphrase, err);
+    if (status == PQL_OK) {
+        status = load_leaf(path, PQL_LEAF_PQ, passphrase, &leaves[PQL_LEAF_PQ], err);
+    }
+    if (status == PQL_OK) {
+        status = load_leaf(path, PQL_LEAF_CLASSICAL, passphrase, &leaves[PQL_LEAF_CLASSICAL], err);
+    }
+    pqi_passphrase_wipe(&text);
+    return status;
+}
+
+pql_status pqi_identity_load(const char *dir, const char *name, const pqi_identity_keys *keys,
+                             pqi_leaf leaves[2], pql_error *err)
 {
     char path[PATH_MAX];
     if (!join(path, dir, name)) {
@@ -166,15 +232,39 @@ pql_status pqi_identity_load(const char *dir, const char *name, pqi_leaf leaves[
     }
     pql_status status = check_directory(path, err);
     if (status == PQL_OK) {
-        status = load_leaf(path, PQL_LEAF_PQ, &leaves[PQL_LEAF_PQ], err);
-    }
-    if (status == PQL_OK) {
-        status = load_leaf(path, PQL_LEAF_CLASSICAL, &leaves[PQL_LEAF_CLASSICAL], err);
+        const bool elsewhere = pqi_keys_holder() != NULL; /* the keys' files are not even opened */
+        status = elsewhere || (keys != NULL && keys->left_out)
+                     ? load_certs(path, leaves, err)
+                     : load_leaves(path, keys, leaves, err);
     }
     if (status != PQL_OK) {
         pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
         pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);
     }
+    return status;
+}
+
+const char *pqi_identity_key_name(pql_leaf leaf)
+{
+    return files[leaf].key;
+}
+
+pql_status pqi_identity_key_read(const char *dir, const char *name, pql_leaf leaf, uint8_t **pem,
+                                 size_t *len, pql_error *err)
+{
+    member key = {.data = NULL};
+    char path[PATH_MAX];
+    *pem = NULL;
+    *len = 0;
+    if (!join(path, dir, name)) {
+        return fail_too_long(err, dir);
+    }
+    pql_status status = check_directory(path, err);
+    if (status == PQL_OK) {
+        status = read_key(&key, path, leaf, err);
+    }
+    *pem = key.data;
+    *len = key.len;
     return status;
 }
 
@@ -191,13 +281,13 @@ static pql_status write_member(const char *directory, const char *name, const ui
 }
 
 static pql_status write_leaf(const char *directory, pql_leaf which, const pqi_leaf *leaf,
-                             pql_error *err)
+                             const pqi_passphrase *passphrase, pql_error *err)
 {
     uint8_t *key = NULL;
     uint8_t *cert = NULL;
     size_t key_len = 0;
     size_t cert_len = 0;
-    pql_status status = pqi_key_to_pem(leaf->key, &key, &key_len, err);
+    pql_status status = pqi_key_file_encode(leaf->key, passphrase, &key, &key_len, err);
     if (status == PQL_OK) {
         status = pqi_leaf_cert_to_pem(leaf, &cert, &cert_len, err);
     }
@@ -259,14 +349,29 @@ static pql_status sync_directory(const char *path, pql_error *err)
     return ok ? PQL_OK : pqi_fail_errno(err, PQL_E_IO, saved, "Cannot sync the directory %s", path);
 }
 
+static pql_status write_leaves(const char *temporary, const pqi_identity_keys *keys,
+                               const pqi_leaf leaves[2], pql_error *err)
+{
+    pqi_passphrase text;
+    const pqi_passphrase *passphrase = NULL;
+    pql_status status = read_passphrase(&text, keys, &passphrase, err);
+    if (status == PQL_OK) {
+        status = write_leaf(temporary, PQL_LEAF_PQ, &leaves[PQL_LEAF_PQ], passphrase, err);
+    }
+    if (status == PQL_OK) {
+        status =
+            write_leaf(temporary, PQL_LEAF_CLASSICAL, &leaves[PQL_LEAF_CLASSICAL], passphrase, err);
+    }
+    pqi_passphrase_wipe(&text);
+    return status;
+}
+
 /* Fills the temporary directory and puts it in place. */
 static pql_status fill_and_rename(const char *dir, const char *temporary, const char *path,
-                                  const pqi_leaf leaves[2], pql_error *err)
+                                  const pqi_identity_keys *keys, const pqi_leaf leaves[2],
+                                  pql_error *err)
 {
-    pql_status status = write_leaf(temporary, PQL_LEAF_PQ, &leaves[PQL_LEAF_PQ], err);
-    if (status == PQL_OK) {
-        status = write_leaf(temporary, PQL_LEAF_CLASSICAL, &leaves[PQL_LEAF_CLASSICAL], err);
-    }
+    pql_status status = write_leaves(temporary, keys, leaves, err);
     if (status == PQL_OK) {
         status = sync_directory(temporary, err);
     }
@@ -301,8 +406,9 @@ static pql_status make_temporary(const char *dir, char temporary[PATH_MAX], int 
                     "Cannot lock a new directory in %s. A local file system is needed there.", dir);
 }
 
-pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf leaves[2],
-                              const pqi_identity_note *note, pql_error *err)
+pql_status pqi_identity_store(const char *dir, const char *name, const pqi_identity_keys *keys,
+                              const pqi_leaf leaves[2], const pqi_identity_note *note,
+                              pql_error *err)
 {
     char path[PATH_MAX];
     char temporary[PATH_MAX];
@@ -321,7 +427,7 @@ pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf 
                           : write_member(temporary, note->file, (const uint8_t *)note->text,
                                          strlen(note->text), CERT_MODE, err);
     if (status == PQL_OK) {
-        status = fill_and_rename(dir, temporary, path, leaves, err);
+        status = fill_and_rename(dir, temporary, path, keys, leaves, err);
     }
     if (status != PQL_OK) {
         remove_directory(temporary); /* gone already when only the last sync failed */
@@ -420,6 +526,16 @@ pql_status pqi_identity_remove(const char *dir, const char *name, pql_error *err
     remove_directory(temporary);
     (void)close(fd);
     return status;
+}
+
+pql_status pqi_identity_key_write(const char *dir, const char *name, pql_leaf leaf,
+                                  const uint8_t *pem, size_t len, pql_error *err)
+{
+    char path[PATH_MAX];
+    if (!join(path, dir, name)) {
+        return fail_too_long(err, dir);
+    }
+    return write_member(path, files[leaf].key, pem, len, KEY_MODE, err);
 }
 
 pql_status pqi_identity_note_read(const char *dir, const char *name, const char *file,

@@ -1,6 +1,6 @@
 /* Identities on disk, each in a directory of its own: all four files or none.
  *
- *   pq-key.pem         0600  PKCS#8 private key, ML-DSA (seed form)
+ *   pq-key.pem         0600  PKCS#8 private key, ML-DSA (seed form), encrypted or not: key_file.h
  *   pq-cert.pem        0644  X.509 leaf certificate
  *   classical-key.pem  0600  PKCS#8 private key, ECDSA P-256 (or what was imported: see key.h)
  *   classical-cert.pem 0644  X.509 leaf certificate
@@ -22,9 +22,23 @@
 #define PQI_IDENTITY_NOTE_MAX 512
 
 /* Reads DIR/|name| into two empty leaves (PQL_LEAF_PQ, PQL_LEAF_CLASSICAL), which stay empty on
- * failure.  PQL_E_NOT_FOUND: there is no such directory, or it is empty; PQL_E_IDENTITY: it is not
- * whole, not ours alone, or not fit for use; PQL_E_IO. */
-pql_status pqi_identity_load(const char *dir, const char *name, pqi_leaf leaves[2], pql_error *err);
+ * failure.  |keys| here and below: NULL, they are not encrypted.  PQL_E_NOT_FOUND: there is no such
+ * directory, or it is empty; PQL_E_IDENTITY: it is not whole, not ours alone, or not fit for use;
+ * also the errors of pqi_passphrase_read; PQL_E_IO. */
+pql_status pqi_identity_load(const char *dir, const char *name, const pqi_identity_keys *keys,
+                             pqi_leaf leaves[2], pql_error *err);
+
+/* The file of a key, such as "pq-key.pem"; a static string. */
+const char *pqi_identity_key_name(pql_leaf leaf);
+
+/* Writes the file of a key in DIR/|name| anew, durably and in one step, with the mode of keys. */
+pql_status pqi_identity_key_write(const char *dir, const char *name, pql_leaf leaf,
+                                  const uint8_t *pem, size_t len, pql_error *err);
+
+/* Reads the file of a key in DIR/|name| as it is; others must not be able to read it.  *pem is the
+ * caller's: pqi_secret_free(*pem, *len).  Errors as of pqi_identity_load. */
+pql_status pqi_identity_key_read(const char *dir, const char *name, pql_leaf leaf, uint8_t **pem,
+                                 size_t *len, pql_error *err);
 
 /* A note and the file that it is in. */
 typedef struct pqi_identity_note {
@@ -35,8 +49,9 @@ typedef struct pqi_identity_note {
 /* Writes the leaves, and |note| unless it is NULL, to a temporary directory in DIR, syncs, and
  * renames it to DIR/|name|: a crash leaves all or nothing.  PQL_E_EXISTS when another process was
  * first (nothing was changed); PQL_E_IO, PQL_E_USAGE. */
-pql_status pqi_identity_store(const char *dir, const char *name, const pqi_leaf leaves[2],
-                              const pqi_identity_note *note, pql_error *err);
+pql_status pqi_identity_store(const char *dir, const char *name, const pqi_identity_keys *keys,
+                              const pqi_leaf leaves[2], const pqi_identity_note *note,
+                              pql_error *err);
 
 /* Removes temporary directories that a crash left in DIR.  Those of processes that are still at
  * work hold a lock and stay.  Failures are ignored: the next start tries again. */

@@ -38,12 +38,14 @@ static pql_status make_leaves(pqi_leaf leaves[2], const pql_identity_opts *opts,
 }
 
 /* Reads the current identity of DIR, whatever rotation is under way there. */
-static pql_status load_current(pql_identity *id, const char *dir, pql_error *err)
+static pql_status load_current(pql_identity *id, const char *dir, const pql_identity_opts *opts,
+                               pql_error *err)
 {
     int fd = -1;
     pql_status status = pqi_rotation_enter(dir, false, &fd, err);
     if (status == PQL_OK) {
-        status = pqi_identity_load(dir, PQI_IDENTITY_CURRENT, id->leaves, err);
+        const pqi_identity_keys keys = {.passphrase_file = opts->passphrase_file};
+        status = pqi_identity_load(dir, PQI_IDENTITY_CURRENT, &keys, id->leaves, err);
         (void)close(fd);
     }
     return status;
@@ -58,7 +60,8 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
         char since[PQI_IDENTITY_NOTE_MAX];
         pqi_rotation_since_format(pqi_clock_unix_ms() / MS_PER_SEC, since, sizeof(since));
         const pqi_identity_note note = {.file = PQI_IDENTITY_SINCE, .text = since};
-        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, id->leaves, &note, err);
+        const pqi_identity_keys keys = {.passphrase_file = opts->passphrase_file};
+        status = pqi_identity_store(dir, PQI_IDENTITY_CURRENT, &keys, id->leaves, &note, err);
     }
     if (status == PQL_OK) {
         id->created = true;
@@ -70,14 +73,14 @@ static pql_status create(pql_identity *id, const char *dir, const pql_identity_o
     pqi_error_clear(err);
     pqi_leaf_clear(&id->leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&id->leaves[PQL_LEAF_CLASSICAL]);
-    return load_current(id, dir, err);
+    return load_current(id, dir, opts, err);
 }
 
 static pql_status load_or_create(pql_identity *id, const char *dir, const pql_identity_opts *opts,
                                  pql_error *err)
 {
     pqi_identity_sweep(dir);
-    const pql_status status = load_current(id, dir, err);
+    const pql_status status = load_current(id, dir, opts, err);
     if (status == PQL_OK && opts->must_create) {
         return pqi_fail(err, PQL_E_EXISTS,
                         "There is an identity in %s already. Move %s/identity away to make a new "

@@ -28,11 +28,11 @@ static EVP_PKEY *public_key_of(CRYPTO_BUFFER *buffer)
 }
 
 /* Fills what follows from key and certificate; false when they do not make a leaf. */
-static bool complete(pqi_leaf *leaf, pql_leaf which)
+static bool complete(pqi_leaf *leaf, const EVP_PKEY *key, pql_leaf which)
 {
     const uint8_t *der = CRYPTO_BUFFER_data(leaf->cert);
     const size_t len = CRYPTO_BUFFER_len(leaf->cert);
-    leaf->kind = pqi_key_kind_of(leaf->key, which);
+    leaf->kind = pqi_key_kind_of(key, which);
     return leaf->kind != NULL && pqi_fingerprints_of_der(der, len, &leaf->of_cert, &leaf->of_spki);
 }
 
@@ -52,7 +52,7 @@ pql_status pqi_leaf_certify(pqi_leaf *leaf, pql_leaf which, EVP_PKEY *key, bool 
     if (key != NULL) {
         leaf->cert = pqi_certificate_make(key, compact ? PQI_ISSUER_THROW_AWAY : PQI_ISSUER_SELF);
     }
-    if (leaf->key == NULL || leaf->cert == NULL || !complete(leaf, which) ||
+    if (leaf->key == NULL || leaf->cert == NULL || !complete(leaf, leaf->key, which) ||
         !key_fits_certificate(leaf)) {
         pqi_leaf_clear(leaf);
         ERR_clear_error();
@@ -104,6 +104,8 @@ typedef struct form_names {
     const char *cert;
 } form_names;
 
+static const form_names pem_form = {"PKCS#8 private key in PEM", "X.509 certificate in PEM"};
+
 static pql_status check(pqi_leaf *leaf, pql_leaf which, const form_names *form,
                         const char *key_name, const char *cert_name, pql_error *err)
 {
@@ -117,7 +119,7 @@ static pql_status check(pqi_leaf *leaf, pql_leaf which, const form_names *form,
                             ? "ML-DSA"
                             : "ECDSA P-256, ECDSA P-384, Ed25519 or RSA of 2048 bits or more");
     }
-    if (leaf->cert == NULL || !complete(leaf, which)) {
+    if (leaf->cert == NULL || !complete(leaf, leaf->key, which)) {
         return pqi_fail(err, PQL_E_IDENTITY, "%s is not one %s. Restore it from a backup.",
                         cert_name, form->cert);
     }
@@ -141,34 +143,33 @@ static pql_status check_or_clear(pqi_leaf *leaf, pql_leaf which, const form_name
     return status;
 }
 
-pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
-                         const char *key_name, const uint8_t *cert_pem, size_t cert_len,
-                         const char *cert_name, pql_error *err)
+pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const pqi_leaf_file *key,
+                         const pqi_passphrase *passphrase, const pqi_leaf_file *cert,
+                         pql_error *err)
 {
-    static const form_names pem = {"PKCS#8 private key in PEM", "X.509 certificate in PEM"};
-    leaf->key = pqi_key_from_pem(key_pem, key_len);
-    leaf->cert = cert_from_pem(cert_pem, cert_len);
-    return check_or_clear(leaf, which, &pem, key_name, cert_name, err);
+    const pql_status status =
+        pqi_key_file_decode(&leaf->key, key->data, key->len, passphrase, key->name, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    leaf->cert = cert_from_pem(cert->data, cert->len);
+    return check_or_clear(leaf, which, &pem_form, key->name, cert->name, err);
 }
 
-pql_status pqi_leaf_read_public(pqi_leaf *leaf, pql_leaf which, const uint8_t *cert_pem,
-                                size_t cert_len, const char *cert_name, pql_error *err)
+pql_status pqi_leaf_read_cert(pqi_leaf *leaf, pql_leaf which, const pqi_leaf_file *cert,
+                              pql_error *err)
 {
-    leaf->cert = cert_from_pem(cert_pem, cert_len);
+    leaf->cert = cert_from_pem(cert->data, cert->len);
     EVP_PKEY *key = leaf->cert != NULL ? public_key_of(leaf->cert) : NULL;
-    leaf->kind = key != NULL ? pqi_key_kind_of(key, which) : NULL;
+    const bool ok = key != NULL && complete(leaf, key, which);
     EVP_PKEY_free(key);
-    ERR_clear_error();
-    if (leaf->kind != NULL &&
-        pqi_fingerprints_of_der(CRYPTO_BUFFER_data(leaf->cert), CRYPTO_BUFFER_len(leaf->cert),
-                                &leaf->of_cert, &leaf->of_spki)) {
+    if (ok) {
         return PQL_OK;
     }
     pqi_leaf_clear(leaf);
-    return pqi_fail(err, PQL_E_IDENTITY,
-                    "%s is not one X.509 certificate in PEM with a key of the kind that belongs "
-                    "there. Restore it from a backup.",
-                    cert_name);
+    ERR_clear_error();
+    return pqi_fail(err, PQL_E_IDENTITY, "%s is not one %s. Restore it from a backup.", cert->name,
+                    pem_form.cert);
 }
 
 pql_status pqi_leaf_read_der(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_der, size_t key_len,

@@ -3,12 +3,13 @@
 #define PQI_IDENTITY_LEAF_H
 
 #include "identity/key.h"
+#include "identity/key_file.h"
 
 #include <openssl/pool.h>
 
 /* All zero is an empty leaf. */
 typedef struct pqi_leaf {
-    EVP_PKEY *key;            /* owned; NULL: another process has it (elsewhere.h) */
+    EVP_PKEY *key;            /* owned; NULL after pqi_leaf_read_cert */
     CRYPTO_BUFFER *cert;      /* owned; DER */
     const pqi_key_kind *kind; /* static */
     pql_fingerprint of_cert;
@@ -28,16 +29,25 @@ pql_status pqi_leaf_certify(pqi_leaf *leaf, pql_leaf which, EVP_PKEY *key, bool 
 /* Makes the empty |leaf| share the key and certificate of |from|. */
 void pqi_leaf_copy(pqi_leaf *leaf, const pqi_leaf *from);
 
-/* Reads a leaf from its two PEM texts.  |key_name| and |cert_name| are the files' names for the
- * sentence.  |leaf| must be empty, and stays so on failure.  PQL_E_IDENTITY: not PEM, trailing
- * data, an algorithm that does not belong here, or a key that does not fit its certificate. */
-pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_pem, size_t key_len,
-                         const char *key_name, const uint8_t *cert_pem, size_t cert_len,
-                         const char *cert_name, pql_error *err);
+/* A file of a leaf, and its name for the sentence. */
+typedef struct pqi_leaf_file {
+    const uint8_t *data;
+    size_t len;
+    const char *name;
+} pqi_leaf_file;
 
-/* Reads a leaf whose key another process holds: the certificate alone. */
-pql_status pqi_leaf_read_public(pqi_leaf *leaf, pql_leaf which, const uint8_t *cert_pem,
-                                size_t cert_len, const char *cert_name, pql_error *err);
+/* Reads a leaf from its two PEM texts, the key with |passphrase| (NULL: it is not encrypted).
+ * |leaf| must be empty, and stays so on failure.  PQL_E_IDENTITY: not PEM, trailing data, an
+ * algorithm that does not belong here, a key that does not fit its certificate, or as
+ * pqi_key_file_decode has it. */
+pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const pqi_leaf_file *key,
+                         const pqi_passphrase *passphrase, const pqi_leaf_file *cert,
+                         pql_error *err);
+
+/* Reads the certificate alone: the leaf has no key then.  It is good for being shown to people, or
+ * to peers when another process has the key (elsewhere.h). */
+pql_status pqi_leaf_read_cert(pqi_leaf *leaf, pql_leaf which, const pqi_leaf_file *cert,
+                              pql_error *err);
 
 /* The same from DER; the key in any form that pqi_key_from_der knows. */
 pql_status pqi_leaf_read_der(pqi_leaf *leaf, pql_leaf which, const uint8_t *key_der, size_t key_len,

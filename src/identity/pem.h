@@ -8,6 +8,7 @@
 
 /* The labels of the files of an identity. */
 #define PQI_PEM_KEY "PRIVATE KEY"
+#define PQI_PEM_ENCRYPTED_KEY "ENCRYPTED PRIVATE KEY"
 #define PQI_PEM_CERTIFICATE "CERTIFICATE"
 
 /* Reads exactly one block with |label| that starts at the first byte

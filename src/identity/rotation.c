@@ -232,18 +232,20 @@ uint64_t pqi_rotation_mark(const char *dir)
     return digest;
 }
 
-static pql_status load_one(pql_identity **out, const char *dir, const char *name, pql_error *err)
+static pql_status load_one(pql_identity **out, const char *dir, const char *name,
+                           const pqi_identity_keys *keys, pql_error *err)
 {
     pqi_leaf leaves[2] = {{0}, {0}};
-    const pql_status status = pqi_identity_load(dir, name, leaves, err);
+    const pql_status status = pqi_identity_load(dir, name, keys, leaves, err);
     return status == PQL_OK ? pqi_identity_of_leaves(out, leaves, err) : status;
 }
 
 /* The two that are not in use.  Nobody is to be kept from starting by them without being told how
  * to get rid of them. */
-static pql_status load_next(pqi_rotation *out, const char *dir, pql_error *err)
+static pql_status load_next(pqi_rotation *out, const char *dir, const pqi_identity_keys *keys,
+                            pql_error *err)
 {
-    pql_status status = load_one(&out->next, dir, PQI_IDENTITY_NEXT, err);
+    pql_status status = load_one(&out->next, dir, PQI_IDENTITY_NEXT, keys, err);
     if (status == PQL_OK) {
         status = read_plan(&out->plan, dir, PQI_IDENTITY_NEXT, err);
     }
@@ -253,9 +255,10 @@ static pql_status load_next(pqi_rotation *out, const char *dir, pql_error *err)
                                                "cancel' drops it)");
 }
 
-static pql_status load_previous(pqi_rotation *out, const char *dir, pql_error *err)
+static pql_status load_previous(pqi_rotation *out, const char *dir, const pqi_identity_keys *keys,
+                                pql_error *err)
 {
-    const pql_status status = load_one(&out->previous, dir, PQI_IDENTITY_PREVIOUS, err);
+    const pql_status status = load_one(&out->previous, dir, PQI_IDENTITY_PREVIOUS, keys, err);
     if (status != PQL_OK) {
         return pqi_fail_context(err, status,
                                 "The previous identity cannot be used ('pqlink rotate finish' "
@@ -268,9 +271,10 @@ static pql_status load_previous(pqi_rotation *out, const char *dir, pql_error *e
 }
 
 /* Under the lock. */
-static pql_status load_all(pqi_rotation *out, const char *dir, pql_error *err)
+static pql_status load_all(pqi_rotation *out, const char *dir, const pqi_identity_keys *keys,
+                           pql_error *err)
 {
-    pql_status status = load_one(&out->current, dir, PQI_IDENTITY_CURRENT, err);
+    pql_status status = load_one(&out->current, dir, PQI_IDENTITY_CURRENT, keys, err);
     if (status == PQL_E_NOT_FOUND) {
         return pqi_fail(err, PQL_E_IDENTITY,
                         "There is no identity in %s. Make one with 'pqlink keygen', or "
@@ -279,15 +283,16 @@ static pql_status load_all(pqi_rotation *out, const char *dir, pql_error *err)
     }
     out->since = read_since(dir, PQI_IDENTITY_CURRENT);
     if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_NEXT)) {
-        status = load_next(out, dir, err);
+        status = load_next(out, dir, keys, err);
     }
     if (status == PQL_OK && pqi_identity_is_there(dir, PQI_IDENTITY_PREVIOUS)) {
-        status = load_previous(out, dir, err);
+        status = load_previous(out, dir, keys, err);
     }
     return status;
 }
 
-pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, pql_error *err)
+pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, const pqi_identity_keys *keys,
+                             pql_error *err)
 {
     int fd = -1;
     *out = (pqi_rotation){0};
@@ -300,7 +305,7 @@ pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, pql_error *err)
     if (status != PQL_OK) {
         return status;
     }
-    status = load_all(out, dir, err);
+    status = load_all(out, dir, keys, err);
     out->mark = pqi_rotation_mark(dir);
     (void)close(fd);
     if (status != PQL_OK) {
@@ -338,8 +343,8 @@ static pql_status make_leaf(pqi_leaf *leaf, const pqi_leaf *old, pql_leaf which,
 }
 
 /* Makes the next identity from |old| and stores it.  Under the lock. */
-static pql_status make_next(const char *dir, const pqi_leaf old[2], const pqi_rotation_opts *opts,
-                            pql_error *err)
+static pql_status make_next(const char *dir, const pqi_identity_keys *keys, const pqi_leaf old[2],
+                            const pqi_rotation_opts *opts, pql_error *err)
 {
     pqi_leaf leaves[2] = {{0}, {0}};
     pqi_rotation_plan plan = opts->plan;
@@ -354,7 +359,7 @@ static pql_status make_next(const char *dir, const pqi_leaf old[2], const pqi_ro
                            PQL_LEAF_CLASSICAL, opts->classical, opts, err);
     }
     if (status == PQL_OK) {
-        status = pqi_identity_store(dir, PQI_IDENTITY_NEXT, leaves, &note, err);
+        status = pqi_identity_store(dir, PQI_IDENTITY_NEXT, keys, leaves, &note, err);
     }
     pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);
@@ -396,8 +401,7 @@ static pql_status check_free(const char *dir, pql_error *err)
     return PQL_OK;
 }
 
-/* Keys that another user makes, such as root, could not be read by the node that is to use them. */
-static pql_status check_owner(const char *dir, pql_error *err)
+pql_status pqi_rotation_check_owner(const char *dir, pql_error *err)
 {
     struct stat st;
     char path[PATH_MAX];
@@ -433,7 +437,8 @@ static pql_status check_expected(const pqi_rotation *all, const pqi_rotation *ex
                     "status'.");
 }
 
-pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err)
+pql_status pqi_rotation_prepare(const char *dir, const pqi_identity_keys *keys,
+                                const pqi_rotation_opts *opts, pql_error *err)
 {
     if (pqi_keys_holder() != NULL) {
         return pqi_fail(err, PQL_E_STATE,
@@ -449,18 +454,18 @@ pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, 
     if (status != PQL_OK) {
         return status;
     }
-    status = check_owner(dir, err);
+    status = pqi_rotation_check_owner(dir, err);
     if (status == PQL_OK) {
         status = check_free(dir, err);
     }
     if (status == PQL_OK) {
-        status = load_all(&now, dir, err);
+        status = load_all(&now, dir, keys, err);
     }
     if (status == PQL_OK) {
         status = check_expected(&now, opts->expected, err);
     }
     if (status == PQL_OK) {
-        status = make_next(dir, pqi_identity_leaves(now.current), opts, err);
+        status = make_next(dir, keys, pqi_identity_leaves(now.current), opts, err);
     }
     pqi_rotation_clear(&now);
     (void)close(fd);
@@ -487,8 +492,8 @@ static pql_status decide(const char *dir, const pqi_rotation *all, uint64_t now,
     return status == PQL_OK ? write_plan(dir, PQI_IDENTITY_NEXT, &plan, err) : status;
 }
 
-pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation *expected,
-                               pql_error *err)
+pql_status pqi_rotation_switch(const char *dir, const pqi_identity_keys *keys, uint64_t now,
+                               const pqi_rotation *expected, pql_error *err)
 {
     pqi_rotation all = {0};
     int fd = -1;
@@ -496,7 +501,7 @@ pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation
     if (status != PQL_OK) {
         return status;
     }
-    status = load_all(&all, dir, err); /* what cannot be used must not be taken */
+    status = load_all(&all, dir, keys, err); /* what cannot be used must not be taken */
     if (status == PQL_OK && all.next == NULL) {
         status = pqi_fail(err, PQL_E_NOT_FOUND,
                           "No next identity is prepared in %s: run 'pqlink rotate prepare'.", dir);
@@ -525,7 +530,7 @@ pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation
 static pql_status check_still(const char *dir, const pqi_rotation *expected, pql_error *err)
 {
     pqi_rotation all = {0};
-    pql_status status = load_all(&all, dir, err);
+    pql_status status = load_all(&all, dir, &(pqi_identity_keys){.left_out = true}, err);
     if (status == PQL_OK) {
         status = check_expected(&all, expected, err);
     }

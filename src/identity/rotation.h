@@ -16,7 +16,7 @@
 #ifndef PQI_IDENTITY_ROTATION_H
 #define PQI_IDENTITY_ROTATION_H
 
-#include "base/error.h"
+#include "identity/passphrase.h"
 
 #include <pqlink/identity.h>
 
@@ -50,10 +50,12 @@ typedef struct pqi_rotation {
  * for looking often and reading seldom.  Takes no lock and opens no file. */
 uint64_t pqi_rotation_mark(const char *dir);
 
-/* Reads all that is in DIR at one moment.  On success the identities are owned by the caller
- * (pqi_rotation_clear, or taken out one by one); on failure *out is empty.  Errors are those of
- * pql_identity_open with must_exist, for any of the three. */
-pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, pql_error *err);
+/* Reads all that is in DIR at one moment; |keys| as in pqi_identity_load, here and below.  On
+ * success the identities are owned by the caller (pqi_rotation_clear, or taken out one by one); on
+ * failure *out is empty.  Errors are those of pql_identity_open with must_exist, for any of the
+ * three. */
+pql_status pqi_rotation_load(pqi_rotation *out, const char *dir, const pqi_identity_keys *keys,
+                             pql_error *err);
 void pqi_rotation_clear(pqi_rotation *rotation);
 
 /* How the next identity differs from the current one. */
@@ -71,14 +73,15 @@ typedef struct pqi_rotation_opts {
  * kept; PQL_E_USAGE: no leaf would change, or the plan is out of bounds; PQL_E_IDENTITY: there is
  * none, it is not fit for use, or it belongs to another user; PQL_E_STATE: not as expected;
  * PQL_E_IO, PQL_E_CRYPTO.  After a failure nothing has changed. */
-pql_status pqi_rotation_prepare(const char *dir, const pqi_rotation_opts *opts, pql_error *err);
+pql_status pqi_rotation_prepare(const char *dir, const pqi_identity_keys *keys,
+                                const pqi_rotation_opts *opts, pql_error *err);
 
 /* Takes the next identity at |now| (seconds since 1970).  |expected|: what the caller decided by;
  * if identities or plan are others meanwhile, PQL_E_STATE, and nothing has changed.  NULL: whatever
  * is there.  PQL_E_NOT_FOUND: none is prepared; PQL_E_IDENTITY: it is not fit for use, nothing has
  * changed; PQL_E_IO: either nothing has changed or the next that opens DIR completes it. */
-pql_status pqi_rotation_switch(const char *dir, uint64_t now, const pqi_rotation *expected,
-                               pql_error *err);
+pql_status pqi_rotation_switch(const char *dir, const pqi_identity_keys *keys, uint64_t now,
+                               const pqi_rotation *expected, pql_error *err);
 
 /* Gives another plan to the next identity, or else to the previous one, as |expected| has them,
  * which must not be NULL here.  PQL_E_STATE: as of a switch; PQL_E_USAGE: the plan is out of
@@ -102,6 +105,10 @@ pql_status pqi_rotation_finish(const char *dir, const pqi_rotation *expected, pq
  * holder finds one of the states above.  PQL_E_NOT_FOUND: there is no DIR; PQL_E_IDENTITY: there is
  * a next or a previous identity but no current one; PQL_E_IO; *fd is then -1. */
 pql_status pqi_rotation_enter(const char *dir, bool alone, int *fd, pql_error *err);
+
+/* Keys that another user writes, such as root, could not be read by the node that is to use them:
+ * PQL_E_IDENTITY when the current identity belongs to another user than ours. */
+pql_status pqi_rotation_check_owner(const char *dir, pql_error *err);
 
 /* The plan as the text of its file, and back: lines "name number"; by_age only when it is not 0.
  * Reading refuses what is not exactly that (PQL_E_IDENTITY, *out zeroed).  Pure. */

@@ -236,7 +236,8 @@ static pql_status make_connect(pqi_connect **out, pql_context *ctx, const char *
                                const pql_peer *peer, const pql_connect_opts *opts, pql_error *err)
 {
     const pql_alpn alpn = {opts->alpn, PQL_LEAF_PQ};
-    const pqi_quic_tls_opts tls = {.policy = ctx->opts.policy,
+    const pqi_quic_tls_opts tls = {.policy = (pql_policy)atomic_load(&ctx->policy),
+                                   .newest_policy = &ctx->policy,
                                    .keylog = ctx->keylog_fd >= 0 ? pqi_debug_keylog : NULL,
                                    .keylog_user = ctx,
                                    .alpn = &alpn,

@@ -40,6 +40,9 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
 {
     *out = NULL;
     pqi_error_clear(err);
+    if ((unsigned)opts->policy >= PQL_POLICY_COUNT) {
+        return pqi_fail(err, PQL_E_USAGE, "There is no policy number %u.", (unsigned)opts->policy);
+    }
     if (opts->workers > WORKERS_MAX) {
         return pqi_fail(err, PQL_E_USAGE, "At most %d workers are possible.", WORKERS_MAX);
     }
@@ -48,6 +51,7 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a context.");
     }
     ctx->opts = *opts;
+    atomic_init(&ctx->policy, (unsigned)opts->policy);
     (void)pthread_mutex_init(&ctx->lock, NULL);
     ctx->worker_count = opts->workers != 0 ? opts->workers : default_workers();
     ctx->workers = calloc(ctx->worker_count, sizeof(*ctx->workers));
@@ -111,8 +115,9 @@ pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current, pql
     if (current == NULL) {
         return pqi_fail(err, PQL_E_USAGE, "A context needs an identity to change to.");
     }
-    const pqi_tls_change change = {.current = current, .other = other};
     (void)pthread_mutex_lock(&ctx->lock);
+    const pqi_tls_change change = {
+        .current = current, .other = other, .policy = (pql_policy)atomic_load(&ctx->policy)};
     const pql_status status = prepare_all(ctx, &change, err);
     end_preparation(ctx, status == PQL_OK);
     if (status == PQL_OK) {
@@ -121,6 +126,11 @@ pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current, pql
     }
     (void)pthread_mutex_unlock(&ctx->lock);
     return status;
+}
+
+pql_policy pql_context_policy(const pql_context *ctx)
+{
+    return (pql_policy)atomic_load(&ctx->policy);
 }
 
 unsigned pql_context_workers(const pql_context *ctx)
@@ -200,6 +210,38 @@ void pql_context_drain(pql_context *ctx, uint64_t grace_ms)
         (void)nanosleep(&step, NULL);
     }
     on_every_worker(ctx, close_links, NULL);
+}
+
+static void enforce_policy(pql_context *ctx, unsigned worker, const void *arg)
+{
+    (void)arg;
+    for (pqi_port *port = ctx->workers[worker].ports; port != NULL; port = port->next) {
+        if (pqi_quic_endpoint_enforce(port->endpoint) > 0) {
+            pqi_port_kick(port);
+        }
+    }
+}
+
+pql_status pql_context_set_policy(pql_context *ctx, pql_policy policy, pql_error *err)
+{
+    pqi_error_clear(err);
+    if ((unsigned)policy >= PQL_POLICY_COUNT) {
+        return pqi_fail(err, PQL_E_USAGE, "There is no policy number %u.", (unsigned)policy);
+    }
+    (void)pthread_mutex_lock(&ctx->lock);
+    const pqi_tls_change change = {
+        .current = ctx->opts.identity, .other = ctx->other_identity, .policy = policy};
+    const pql_status status = prepare_all(ctx, &change, err);
+    if (status == PQL_OK) {
+        atomic_store(&ctx->policy, (unsigned)policy);
+    }
+    end_preparation(ctx, status == PQL_OK);
+    (void)pthread_mutex_unlock(&ctx->lock);
+    if (status == PQL_OK) {
+        /* What completes from here on is judged by the new policy; what was complete is found. */
+        on_every_worker(ctx, enforce_policy, NULL);
+    }
+    return status;
 }
 
 static void close_port(pqi_port *port, uint64_t now)

@@ -57,6 +57,7 @@ typedef struct pqi_context_worker {
 
 struct pql_context {
     pql_context_opts opts;
+    atomic_uint policy; /* pql_policy; the newest; opts.policy is the first */
     unsigned worker_count;
     pqi_context_worker *workers;
     pthread_mutex_t lock; /* identities and the list of listeners; never held while waiting */

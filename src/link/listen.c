@@ -185,7 +185,8 @@ static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pq
     pql_context *ctx = listener->ctx;
     (void)pthread_mutex_lock(&ctx->lock);
     const pqi_quic_tls_opts tls = {.server = true,
-                                   .policy = ctx->opts.policy,
+                                   .policy = (pql_policy)atomic_load(&ctx->policy),
+                                   .newest_policy = &ctx->policy,
                                    .keylog = ctx->keylog_fd >= 0 ? pqi_debug_keylog : NULL,
                                    .keylog_user = ctx,
                                    .identity = ctx->opts.identity,
@@ -292,7 +293,8 @@ pql_status pql_listener_set_clients(pql_listener *listener, const pql_peer *clie
         return pqi_fail(err, PQL_E_USAGE, "Nothing says which clients may connect.");
     }
     (void)pthread_mutex_lock(&ctx->lock);
-    const pqi_tls_change change = {ctx->opts.identity, ctx->other_identity, clients};
+    const pqi_tls_change change = {ctx->opts.identity, ctx->other_identity, clients,
+                                   (pql_policy)atomic_load(&ctx->policy)};
     const pql_status status = pqi_quic_tls_prepare(listener->tls, &change, &next, err);
     if (status == PQL_OK) {
         pqi_quic_tls_publish(listener->tls, next);

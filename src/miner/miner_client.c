@@ -160,7 +160,7 @@ static pql_status start_link(pqi_miner_client *c, pqi_client_link *l, pql_error 
     const pql_connect_opts opts = {.alpn = pqi_miner_alpn(login->opts.dialect),
                                    .pq_authentication =
                                        c->opts.pq_authentication ||
-                                       (pq1 && c->opts.links.policy != PQL_POLICY_OFF),
+                                       (pq1 && pql_policy_wants_pq(c->opts.links.policy)),
                                    .identity = c->opts.identity,
                                    .handlers = &pqi_client_handlers,
                                    .user = l,

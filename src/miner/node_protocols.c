@@ -23,7 +23,7 @@ size_t pqi_node_protocols(const pqi_node_service_opts *opts, pql_alpn alpn[PQI_M
 bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialect)
 {
     /* Official programs have neither ML-KEM nor a certificate of their own. */
-    const bool classical = opts->policy != PQL_POLICY_PQ_ONLY && !opts->pq_authentication;
+    const bool classical = !pql_policy_needs_pq(opts->policy) && !opts->pq_authentication;
     switch (dialect) {
     case PQI_MINER_V2:
         return classical && opts->tokens != NULL && (opts->clients == NULL || opts->token_required);
@@ -37,7 +37,7 @@ bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialec
 static const char no_v1[] = "A miner before v4 (quantus-miner) was refused, because it sends no "
                             "token: start the node with --allow-v1, or update the miner.";
 static const char no_ml_kem[] = "An official miner was refused: it has no ML-KEM, "
-                                "and the policy of the node is pq-only.";
+                                "and the policy of the node (pq-only or cnsa-2.0) requires it.";
 
 static const char no_certificate[] =
     "An official miner was refused: the node lets in listed client "
@@ -50,10 +50,10 @@ static const char no_ml_dsa[] =
 
 size_t pqi_node_refusals(pqi_node_service *s)
 {
-    const char *nobody = s->opts.policy == PQL_POLICY_PQ_ONLY ? no_ml_kem
-                         : s->opts.pq_authentication          ? no_ml_dsa
-                         : s->opts.clients != NULL            ? no_certificate
-                                                              : NULL;
+    const char *nobody = pql_policy_needs_pq(s->opts.policy) ? no_ml_kem
+                         : s->opts.pq_authentication         ? no_ml_dsa
+                         : s->opts.clients != NULL           ? no_certificate
+                                                             : NULL;
     size_t count = 0;
     if (!pqi_node_serves(&s->opts, PQI_MINER_V2) && nobody != NULL) {
         s->refusals[count++] = (pql_alpn_refusal){pqi_miner_alpn(PQI_MINER_V2), nobody};

@@ -568,7 +568,7 @@ static void link_open(pql_link *link, void *user)
     pqi_miner_dialect dialect = PQI_MINER_PQ1;
     (void)pqi_miner_dialect_find(alpn, strlen(alpn), &dialect);
     if (dialect == PQI_MINER_PQ1 && !pql_link_posture(link)->pq_key_exchange &&
-        s->opts.policy != PQL_POLICY_OFF) {
+        pql_policy_wants_pq(s->opts.policy)) {
         /* The profile promises ML-KEM, whatever else the policy would tolerate. */
         pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
         pqi_node_log_refused(s, link, needs_pq);

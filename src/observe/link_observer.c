@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "observe/link_table.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -122,6 +123,7 @@ static void log_failure(const pql_link_info *link, const pql_close *failure)
 
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
+    pqi_link_table_handshake(pqi_pq_metrics_link_table(user), link, failure, pqi_clock_unix_ms());
     /* Clients say themselves why they have no link; that a known node turned classical is worth a
      * line of its own. */
     if (failure != NULL && (link->server || link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED)) {
@@ -145,6 +147,7 @@ static void on_handshake(const pql_link_info *link, const pql_close *failure, vo
 
 static void on_link_change(const pql_link_info *link, const pql_close *why, void *user)
 {
+    pqi_link_table_change(pqi_pq_metrics_link_table(user), link, why, pqi_clock_unix_ms());
     const pql_posture *posture = link->posture;
     const pqi_label_transport transport = transport_of(posture);
     const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));

@@ -40,6 +40,7 @@ struct pqi_pq_metrics {
     pqi_family *datagrams;
     pqi_family *rejects;
     pqi_family *answers;
+    struct pqi_link_table *table; /* borrowed; NULL: none */
 };
 
 /* A key exchange has a group, a signature has a signature algorithm; the rest is no series. */
@@ -313,4 +314,14 @@ void pqi_pq_metrics_reject(pqi_pq_metrics *m, pqi_label_reject reason)
     if (m != NULL) {
         pqi_counter_add(pqi_counter_at(m->rejects, reason), 1);
     }
+}
+
+void pqi_pq_metrics_keep_links(pqi_pq_metrics *m, struct pqi_link_table *table)
+{
+    m->table = table;
+}
+
+struct pqi_link_table *pqi_pq_metrics_link_table(const pqi_pq_metrics *m)
+{
+    return m == NULL ? NULL : m->table;
 }

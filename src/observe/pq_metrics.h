@@ -128,6 +128,7 @@ pqi_label_signature pqi_label_signature_of(uint16_t tls_scheme);
 pqi_label_posture pqi_label_posture_of(pqi_label_group group);
 
 typedef struct pqi_pq_metrics pqi_pq_metrics;
+struct pqi_link_table;
 
 /* Registers all series in |registry|, with value 0.  |crypto_version| is the crypto library's
  * version text for pqlink_build_info, NULL for "unknown".  *out is to be freed by the caller.
@@ -172,5 +173,10 @@ void pqi_pq_metrics_bytes(pqi_pq_metrics *m, pqi_label_transport transport,
 void pqi_pq_metrics_datagrams(pqi_pq_metrics *m, pqi_label_direction direction, uint64_t count);
 void pqi_pq_metrics_answers(pqi_pq_metrics *m, pqi_label_answer answer, uint64_t count);
 void pqi_pq_metrics_reject(pqi_pq_metrics *m, pqi_label_reject reason);
+
+/* A table of links that pqi_link_observer keeps beside the counts; NULL, as at first: none.
+ * Borrowed; set before the first link. */
+void pqi_pq_metrics_keep_links(pqi_pq_metrics *m, struct pqi_link_table *table);
+struct pqi_link_table *pqi_pq_metrics_link_table(const pqi_pq_metrics *m);
 
 #endif

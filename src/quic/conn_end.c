@@ -11,6 +11,8 @@
  * measure a very long round trip. */
 #define LINGER_PTO 3
 #define LINGER_MAX (10 * PQI_NS_PER_SEC)
+/* A sentence of our own about the peer's close, in front of what the peer said. */
+#define SENTENCE_SIZE 400
 
 void pqi_conn_not_half_open(pqi_quic_conn *conn)
 {
@@ -137,6 +139,10 @@ void pqi_conn_finish(pqi_quic_conn *conn, uint64_t now)
         conn->events->stream_closed(conn->streams, 0);
         pqi_stream_free(conn->streams);
     }
+    if (conn->state == CONN_HANDSHAKE) {
+        conn->posture.peer_groups = conn->peer.groups;
+        conn->posture.peer_signatures = conn->peer.signatures;
+    }
     conn->events->closed(conn, &conn->close);
     remember_cids(conn);
     release_engine(conn);
@@ -226,20 +232,18 @@ static pql_status status_of_peer_code(uint64_t code)
 
 /* A sentence of our own for the peer's transport error code.  The peer's text, where it sent one,
  * comes after it: on its own it often says no more than "handshake failed". */
-static void explain_peer_code(pql_close *close, bool by_server)
+static void explain_peer_code(const pqi_quic_conn *conn, pql_close *close)
 {
     char words[sizeof(close->reason)];
-    char sentence[256];
+    char sentence[SENTENCE_SIZE];
     const unsigned alert =
         (close->code & ~UINT64_C(0xff)) == NGTCP2_CRYPTO_ERROR ? (unsigned)(close->code & 0xff) : 0;
     if (close->status == PQL_OK) {
         return;
     }
     if (close->status == PQL_E_POLICY) {
-        (void)snprintf(sentence, sizeof(sentence),
-                       "The peer found no key exchange or signature that both sides allow (TLS "
-                       "alert %u): compare the policies of both.",
-                       alert);
+        pqi_quic_tls_explain_alert(conn->endpoint->opts.tls, conn->ssl, alert,
+                                   conn->state == CONN_OPEN, sentence, sizeof(sentence));
     } else if (close->status == PQL_E_REFUSED) {
         (void)snprintf(sentence, sizeof(sentence), "The peer takes no more links at the moment.");
     } else if (alert == SSL_AD_NO_APPLICATION_PROTOCOL) {
@@ -252,7 +256,7 @@ static void explain_peer_code(pql_close *close, bool by_server)
                        "The peer lets in clients with a certificate only, and none was shown (TLS "
                        "alert %u).",
                        alert);
-    } else if (alert == SSL_AD_UNKNOWN_CA && by_server) {
+    } else if (alert == SSL_AD_UNKNOWN_CA && !conn->server) {
         (void)snprintf(sentence, sizeof(sentence),
                        "The peer ended the handshake with TLS alert %u (%s): if it lets in listed "
                        "miners only, give its operator this miner's fingerprint ('pqlink "
@@ -289,7 +293,7 @@ static void closed_by_peer(pqi_quic_conn *conn, uint64_t now)
         conn->close.status = ccerr->error_code == 0 ? PQL_OK : PQL_E_CLOSED;
     } else {
         conn->close.status = status_of_peer_code(ccerr->error_code);
-        explain_peer_code(&conn->close, !conn->server);
+        explain_peer_code(conn, &conn->close);
     }
     pqi_conn_finish(conn, now);
 }

@@ -249,6 +249,21 @@ void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, con
     }
 }
 
+size_t pqi_quic_endpoint_enforce(pqi_quic_endpoint *endpoint)
+{
+    size_t count = 0;
+    for (pqi_quic_conn *conn = endpoint->conns; conn != NULL; conn = conn->next) {
+        pql_error err;
+        if (conn->state == CONN_OPEN &&
+            pqi_quic_tls_keeps(endpoint->opts.tls, &conn->posture, &err) != PQL_OK) {
+            pqi_conn_abort(conn, PQL_E_POLICY, NGTCP2_CRYPTO_ERROR | pqi_trust_alert(PQL_E_POLICY),
+                           err.message);
+            count++;
+        }
+    }
+    return count;
+}
+
 void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now)
 {
     now = pqi_endpoint_time(endpoint, now);

@@ -162,6 +162,11 @@ bool pqi_quic_endpoint_empty(const pqi_quic_endpoint *endpoint);
 /* Asks every connection to close. */
 void pqi_quic_endpoint_close_all(pqi_quic_endpoint *endpoint, uint64_t code, const char *reason);
 
+/* Asks every connection whose posture the newest policy does not allow to close: its owner hears
+ * PQL_E_POLICY, its peer the alert insufficient_security.  Connections in their handshake are
+ * judged when that is complete.  Their number. */
+size_t pqi_quic_endpoint_enforce(pqi_quic_endpoint *endpoint);
+
 /* Ends every connection at once without a word on the wire; each gets its closed event. */
 void pqi_quic_endpoint_abandon(pqi_quic_endpoint *endpoint, uint64_t now);
 

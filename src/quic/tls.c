@@ -49,12 +49,32 @@ static void collect_chain(const SSL *ssl, pqi_chain *chain)
     chain->count = count;
 }
 
+pqi_policy_use pqi_tls_newest_use(const pqi_quic_tls *tls, const pqi_policy_use *began)
+{
+    pqi_policy_use use = *began;
+    if (tls->newest_policy != NULL) {
+        use.policy = (pql_policy)atomic_load(tls->newest_policy);
+    }
+    return use;
+}
+
+static const pqi_policy_use *began_with(const pqi_quic_tls *tls, const SSL *ssl)
+{
+    return tls->use.server ? pqi_tls_server_use(ssl) : &tls->use;
+}
+
+/* ML-KEM was wanted only where it was so at the beginning, when groups were offered, and still is.
+ */
 static pqi_key_exchange key_exchange(const pqi_quic_tls *tls, const SSL *ssl)
 {
+    const pqi_policy_use *began = began_with(tls, ssl);
     if (pql_group_is_pq(SSL_get_group_id(ssl))) {
         return PQI_KEX_HYBRID;
     }
-    return tls->use.policy == PQL_POLICY_OFF ? PQI_KEX_UNWANTED : PQI_KEX_CLASSICAL;
+    return pql_policy_wants_pq(began->policy) &&
+                   pql_policy_wants_pq(pqi_tls_newest_use(tls, began).policy)
+               ? PQI_KEX_CLASSICAL
+               : PQI_KEX_UNWANTED;
 }
 
 static const pqi_trust *trust_of(const pqi_quic_tls *tls, const SSL *ssl)
@@ -70,17 +90,14 @@ enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *out_alert)
     pqi_chain chain = {0};
     collect_chain(ssl, &chain);
     (void)pqi_chain_know(&chain);
-    const pqi_key_exchange kex = key_exchange(tls, ssl);
-    if (tls->use.policy == PQL_POLICY_PQ_ONLY && kex != PQI_KEX_HYBRID) {
+    const pql_policy newest = pqi_tls_newest_use(tls, began_with(tls, ssl)).policy;
+    if (pqi_policy_check_group(newest, SSL_get_group_id(ssl), &peer->refusal) != PQL_OK) {
         *out_alert = SSL_AD_INSUFFICIENT_SECURITY;
-        pqi_fail(&peer->refusal, PQL_E_POLICY,
-                 "The peer chose the classical group %s, and the policy is pq-only.",
-                 pql_group_name(SSL_get_group_id(ssl)));
         return ssl_verify_invalid;
     }
     const pql_status status =
         pqi_trust_check(trust_of(tls, ssl), &chain, peer->host, peer->host_port, peer->now_unix,
-                        kex, &peer->how, &peer->refusal);
+                        key_exchange(tls, ssl), &peer->how, &peer->refusal);
     peer->downgraded = status == PQL_E_POLICY;
     if (status != PQL_OK) {
         *out_alert = pqi_trust_alert(status);
@@ -109,10 +126,12 @@ static pql_status copy_alpn(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pq
         tls->alpn_len += len + 1;
         tls->alpn_leaf[i] = opts->alpn[i].leaf;
     }
+    tls->alpn_count = opts->alpn_count;
     return PQL_OK;
 }
 
-pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
+pql_status pqi_tls_new_context(pqi_quic_tls *tls, const pqi_policy_use *use, SSL_CTX **out,
+                               pql_error *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     if (ctx == NULL) {
@@ -127,12 +146,12 @@ pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err)
     if (tls->keylog != NULL) {
         SSL_CTX_set_keylog_callback(ctx, log_key);
     }
-    const int quic = tls->use.server ? ngtcp2_crypto_boringssl_configure_server_context(ctx)
-                                     : ngtcp2_crypto_boringssl_configure_client_context(ctx);
+    const int quic = use->server ? ngtcp2_crypto_boringssl_configure_server_context(ctx)
+                                 : ngtcp2_crypto_boringssl_configure_client_context(ctx);
     if (quic != 0) {
         return pqi_fail(err, PQL_E_CRYPTO, "The TLS library refused its QUIC configuration.");
     }
-    return pqi_policy_apply(&tls->use, ctx, err);
+    return pqi_policy_apply(use, ctx, err);
 }
 
 /* The hint of a client without pins: what it remembers of this peer.  0: nothing. */
@@ -209,7 +228,8 @@ static pql_status setup_own_leaf(pqi_quic_tls *tls, const pql_identity *identity
     }
     tls->own_scheme = pqi_identity_scheme(identity, PQL_LEAF_PQ);
     SSL_CTX_set_cert_cb(tls->client, note_own_scheme, tls);
-    return pqi_identity_use(identity, PQL_LEAF_PQ, tls->client, err);
+    const pql_status status = pqi_policy_check_own(tls->use.policy, tls->own_scheme, err);
+    return status == PQL_OK ? pqi_identity_use(identity, PQL_LEAF_PQ, tls->client, err) : status;
 }
 
 /* Sessions of another policy, protocol, requirement or trust are never offered. */
@@ -245,7 +265,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     const pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
     uint8_t key[PQI_SESSION_KEY_LEN];
     if (!peer->settled || SSL_SESSION_is_resumable(session) != 1 ||
-        (tls->use.policy != PQL_POLICY_OFF && !pql_group_is_pq(SSL_get_group_id(ssl)))) {
+        (pql_policy_wants_pq(tls->use.policy) && !pql_group_is_pq(SSL_get_group_id(ssl)))) {
         return 0;
     }
     session_key(tls, peer, key);
@@ -284,8 +304,11 @@ static void setup_resumption(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts)
 static pql_status setup_client(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err)
 {
     pql_status status = pqi_trust_new(&tls->trust, opts->peer, err);
+    if (status == PQL_OK && opts->peer->ca_file != NULL) {
+        status = pqi_policy_check_authority(opts->policy, err);
+    }
     if (status == PQL_OK) {
-        status = pqi_tls_new_context(tls, &tls->client, err);
+        status = pqi_tls_new_context(tls, &tls->use, &tls->client, err);
     }
     if (status != PQL_OK) {
         return status;
@@ -309,6 +332,7 @@ pql_status pqi_quic_tls_new(pqi_quic_tls **out, const pqi_quic_tls_opts *opts, p
                                 .quic = true,
                                 .server = opts->server,
                                 .pq_authentication = opts->pq_authentication};
+    tls->newest_policy = opts->newest_policy;
     tls->keylog = opts->keylog;
     tls->keylog_user = opts->keylog_user;
     if (opts->memory != NULL) {
@@ -404,10 +428,30 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
     posture->resumed = SSL_session_reused(ssl) == 1;
     posture->trust = peer->how;
     posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
-    posture->own_signature = peer->own_scheme;
-    const pql_status status = pqi_policy_judge(&tls->use, posture, err);
+    posture->own_signature =
+        tls->use.server && posture->resumed ? peer->resumed_scheme : peer->own_scheme;
+    posture->peer_groups = peer->groups;
+    posture->peer_signatures = peer->signatures;
+    const pqi_policy_use *began = began_with(tls, ssl);
+    pql_status status = pqi_policy_judge(began, posture, err);
+    if (status == PQL_OK) {
+        const pqi_policy_use newest = pqi_tls_newest_use(tls, began);
+        status = pqi_policy_keeps(&newest, posture, err);
+    }
     if (tls->use.server && peer->compat && posture->downgrade == PQL_DOWNGRADE_PEER_CLASSICAL) {
         posture->downgrade = PQL_DOWNGRADE_COMPAT;
     }
     return status;
+}
+
+pql_status pqi_quic_tls_keeps(const pqi_quic_tls *tls, const pql_posture *posture, pql_error *err)
+{
+    const pqi_policy_use newest = pqi_tls_newest_use(tls, &tls->use);
+    return pqi_policy_keeps(&newest, posture, err);
+}
+
+void pqi_quic_tls_explain_alert(const pqi_quic_tls *tls, const SSL *ssl, unsigned alert, bool open,
+                                char *out, size_t size)
+{
+    pqi_policy_explain_alert(out, size, began_with(tls, ssl), alert, open);
 }

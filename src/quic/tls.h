@@ -14,6 +14,8 @@
 
 #include <openssl/ssl.h>
 
+#include <stdatomic.h>
+
 #define PQI_TLS_ALPN_MAX 8
 
 /* A configuration, shared by threads.  A client's is immutable; a listener's can be given other
@@ -26,6 +28,9 @@ typedef struct pqi_tls_generation pqi_tls_generation;
 typedef struct pqi_quic_tls_opts {
     bool server;
     pql_policy policy;
+    /* What |policy| has been replaced by meanwhile, a pql_policy; borrowed.  A handshake ends by
+     * the newest one.  NULL: nothing replaces it. */
+    const atomic_uint *newest_policy;
     const pql_identity *identity; /* server: needed; client: shown when asked for, NULL: none is;
                                      used up by the call */
     const pql_identity *other_identity; /* server: see pqi_tls_change; NULL: none */
@@ -56,11 +61,13 @@ typedef struct pqi_tls_change {
     const pql_identity *other; /* of a rotation's other side, or NULL: shown to a client whose hint
                                   (tls_hint.h) names its leaf and not that of |current| */
     const pql_peer *clients;   /* NULL: as before */
+    pql_policy policy;
 } pqi_tls_change;
 
 /* Server: gets another generation ready, without any effect yet.  All that |change| holds is used
- * up by the call.  Any thread, one at a time for each listener.  PQL_E_IDENTITY, PQL_E_USAGE,
- * PQL_E_IO, PQL_E_NOMEM, PQL_E_CRYPTO; *out is then NULL. */
+ * up by the call.  Any thread, one at a time for each listener.  PQL_E_POLICY (it does not go with
+ * the identity or the clients), PQL_E_IDENTITY, PQL_E_USAGE, PQL_E_IO, PQL_E_NOMEM, PQL_E_CRYPTO;
+ * *out is then NULL. */
 pql_status pqi_quic_tls_prepare(pqi_quic_tls *tls, const pqi_tls_change *change,
                                 pqi_tls_generation **out, pql_error *err);
 
@@ -85,6 +92,8 @@ typedef struct pqi_quic_tls_peer {
     pql_fingerprint shown_cert, shown_spki;
     bool settled; /* client: pqi_quic_tls_settle was content; sessions may be kept */
     uint8_t resumed_leaf[PQL_SHA256_SIZE]; /* server: of the session that was resumed */
+    uint16_t resumed_scheme;               /* the same: what its key signed with */
+    uint32_t groups, signatures;           /* server: as pql_posture.peer_groups and the next */
     uint16_t own_scheme; /* signature scheme that we prove our key with; 0: none yet */
     bool compat;         /* server: the protocol has the classical leaf */
     uint8_t *hint;       /* while a ClientHello is written, see tls.c */
@@ -105,9 +114,17 @@ pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic
  * a rotation its next one may then be shown another leaf (tls_memory.h). */
 void pqi_quic_tls_refused(const SSL *ssl, const pqi_quic_tls_peer *peer);
 
-/* Fills |posture| from a finished handshake and judges it by the policy: PQL_OK or PQL_E_POLICY. */
+/* Fills |posture| from a finished handshake and judges it by the policy that it began with and by
+ * the newest one: PQL_OK or PQL_E_POLICY. */
 pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
                                 const pqi_quic_tls_peer *peer, pql_posture *posture,
                                 pql_error *err);
+
+/* Judges a live link by the newest policy: PQL_OK or PQL_E_POLICY. */
+pql_status pqi_quic_tls_keeps(const pqi_quic_tls *tls, const pql_posture *posture, pql_error *err);
+
+/* What the peer's alert 40 or 71 means for this side: pqi_policy_explain_alert. */
+void pqi_quic_tls_explain_alert(const pqi_quic_tls *tls, const SSL *ssl, unsigned alert, bool open,
+                                char *out, size_t size);
 
 #endif

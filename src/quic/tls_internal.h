@@ -21,6 +21,9 @@ struct pqi_tls_generation {
     SSL_CTX *ctx[2][2]; /* by tls_whose and pql_leaf; TLS_OTHER: NULL when there is none */
     uint16_t scheme[2][2];
     pql_fingerprint of_cert[2][2], of_spki[2][2];
+    pqi_policy_use use;
+    uint32_t groups;         /* of the policy, as a set */
+    bool clients_by_ca;      /* |clients| are those of a file of authorities */
     pqi_trust *clients;      /* owned; NULL: no certificate is asked for */
     pqi_leaf_memory *memory; /* only with TLS_OTHER; shared by generations of the same leaves */
 };
@@ -33,7 +36,9 @@ typedef struct tls_slot {
 } tls_slot;
 
 struct pqi_quic_tls {
-    pqi_policy_use use;
+    pqi_policy_use use; /* of a listener without the policy: its generations have it */
+    const atomic_uint
+        *newest_policy;  /* borrowed; NULL: none replaces the one that was begun with */
     SSL_CTX *client;     /* client only */
     tls_slot *slot;      /* server only; owned */
     pqi_trust *trust;    /* client only */
@@ -41,7 +46,7 @@ struct pqi_quic_tls {
     pql_leaf alpn_leaf[PQI_TLS_ALPN_MAX];
     uint32_t uncertified;                /* server: as in pql_listen_opts */
     uint8_t alpn[PQI_TLS_ALPN_WIRE_MAX]; /* each name behind its length, in order of preference */
-    size_t alpn_len;
+    size_t alpn_len, alpn_count;
     const pql_alpn_refusal *refusals; /* server: borrowed */
     size_t refusal_count;
     uint8_t hint[PQI_TLS_HINT_SIZE]; /* client: see tls_hint.h */
@@ -56,7 +61,10 @@ struct pqi_quic_tls {
 };
 
 /* tls.c: what both roles have in common.  *out is set also on failure, to be freed. */
-pql_status pqi_tls_new_context(pqi_quic_tls *tls, SSL_CTX **out, pql_error *err);
+pql_status pqi_tls_new_context(pqi_quic_tls *tls, const pqi_policy_use *use, SSL_CTX **out,
+                               pql_error *err);
+/* What |began| is by the newest policy. */
+pqi_policy_use pqi_tls_newest_use(const pqi_quic_tls *tls, const pqi_policy_use *began);
 /* SSL ex data: the pqi_quic_tls_peer. */
 pqi_quic_tls_peer *pqi_tls_peer_of(const SSL *ssl);
 
@@ -64,6 +72,8 @@ pqi_quic_tls_peer *pqi_tls_peer_of(const SSL *ssl);
 enum ssl_verify_result_t pqi_tls_verify(SSL *ssl, uint8_t *alert);
 
 /* tls_server.c */
+/* What the session's generation is for. */
+const pqi_policy_use *pqi_tls_server_use(const SSL *ssl);
 /* Whom the session's generation trusts as clients. */
 const pqi_trust *pqi_tls_server_clients(const SSL *ssl);
 pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts, pql_error *err);

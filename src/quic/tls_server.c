@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "identity/identity.h"
+#include "policy/offer.h"
 #include "quic/tls_internal.h"
 
 #include <pthread.h>
@@ -12,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 8446, 4.2.3: the signature_algorithms extension. */
-#define EXTENSION_SIGNATURES 13
 /* RFC 7301: the ALPN extension. */
 #define EXTENSION_ALPN 16
 /* As much of a stranger's protocol name as a log line shows, and a NUL. */
 #define OFFERED_SIZE 33
+/* Names of offered groups or signatures that a sentence has room for. */
+#define OFFER_TEXT_SIZE 160
 
 static int generation_index = -1; /* SSL ex data: the generation that it began with */
 static pthread_once_t generation_index_once = PTHREAD_ONCE_INIT;
@@ -82,6 +83,12 @@ const pqi_trust *pqi_tls_server_clients(const SSL *ssl)
 {
     const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
     return generation->clients;
+}
+
+const pqi_policy_use *pqi_tls_server_use(const SSL *ssl)
+{
+    const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
+    return &generation->use;
 }
 
 /* ---- choosing the leaf ---- */
@@ -177,31 +184,48 @@ static tls_whose choose_whose(const pqi_tls_generation *generation, const SSL_CL
     return peer->other_leaf ? TLS_OTHER : TLS_CURRENT;
 }
 
-/* True when the client can verify a signature of |scheme|. */
-static bool scheme_offered(const SSL_CLIENT_HELLO *hello, uint16_t scheme)
+/* What the client can do, whatever comes of it. */
+static void read_offer(const SSL_CLIENT_HELLO *hello, pqi_quic_tls_peer *peer)
 {
     const uint8_t *list = NULL;
     size_t len = 0;
-    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_SIGNATURES, &list, &len) != 1) {
-        return false;
+    if (SSL_early_callback_ctx_extension_get(hello, PQI_EXTENSION_GROUPS, &list, &len) == 1) {
+        peer->groups = pqi_offer_groups(list, len);
     }
-    pqi_reader r;
-    pqi_reader_init(&r, list, len);
-    (void)pqi_read_u16(&r); /* the length of what follows */
-    while (pqi_reader_left(&r) >= sizeof(scheme)) {
-        if (pqi_read_u16(&r) == scheme) {
-            return true;
-        }
+    if (SSL_early_callback_ctx_extension_get(hello, PQI_EXTENSION_SIGNATURES, &list, &len) == 1) {
+        peer->signatures = pqi_offer_signatures(list, len);
     }
-    return false;
+}
+
+/* Why a client will be refused with handshake_failure, before the library finds that out. */
+static void note_mismatch(const pqi_tls_generation *generation, pqi_quic_tls_peer *peer)
+{
+    char offered[OFFER_TEXT_SIZE];
+    char needed[OFFER_TEXT_SIZE];
+    if (peer->groups != 0 && (peer->groups & generation->groups) == 0) {
+        pqi_offer_write_groups(offered, sizeof(offered), peer->groups);
+        pqi_offer_write_groups(needed, sizeof(needed), generation->groups);
+        (void)pqi_fail(&peer->refusal, PQL_E_POLICY,
+                       "The client offers the key exchanges %s, and the policy %s takes %s only. "
+                       "Update the client, or change the policy of one side.",
+                       offered, pql_policy_name(generation->use.policy), needed);
+    } else if (peer->signatures != 0 &&
+               (peer->signatures & pqi_offer_signature_bit(peer->own_scheme)) == 0) {
+        pqi_offer_write_signatures(offered, sizeof(offered), peer->signatures);
+        (void)pqi_fail(&peer->refusal, PQL_E_POLICY,
+                       "The client can verify %s, and the certificate of this protocol has a key "
+                       "for %s. Update the client.",
+                       offered, pql_signature_name(peer->own_scheme));
+    }
 }
 
 /* Without a protocol in common no leaf is ever shown.  It is one that the client can verify, so
  * that the handshake fails at the protocol and with its alert, 120 (RFC 9001, 8.1), not before. */
-static pql_leaf leaf_of_nobody(const pqi_tls_generation *generation, const SSL_CLIENT_HELLO *hello)
+static pql_leaf leaf_of_nobody(const pqi_tls_generation *generation, const pqi_quic_tls_peer *peer)
 {
-    return scheme_offered(hello, generation->scheme[TLS_CURRENT][PQL_LEAF_PQ]) ? PQL_LEAF_PQ
-                                                                               : PQL_LEAF_CLASSICAL;
+    const uint16_t scheme = generation->scheme[TLS_CURRENT][PQL_LEAF_PQ];
+    return (peer->signatures & pqi_offer_signature_bit(scheme)) != 0 ? PQL_LEAF_PQ
+                                                                     : PQL_LEAF_CLASSICAL;
 }
 
 static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
@@ -210,10 +234,11 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
     const pqi_tls_generation *generation = SSL_get_ex_data(hello->ssl, generation_index);
     pqi_quic_tls_peer *peer = pqi_tls_peer_of(hello->ssl);
     const int protocol = protocol_of(tls, hello);
+    read_offer(hello, peer);
     /* The certificate follows from the protocol name, so that a pinned peer sees the same
      * fingerprint whatever its library learns one day. */
     const pql_leaf leaf =
-        protocol >= 0 ? tls->alpn_leaf[protocol] : leaf_of_nobody(generation, hello);
+        protocol >= 0 ? tls->alpn_leaf[protocol] : leaf_of_nobody(generation, peer);
     const tls_whose whose = choose_whose(generation, hello, leaf, peer);
     if (SSL_set_SSL_CTX(hello->ssl, generation->ctx[whose][leaf]) == NULL) {
         return ssl_select_cert_error;
@@ -223,7 +248,11 @@ static enum ssl_select_cert_result_t select_leaf(const SSL_CLIENT_HELLO *hello)
     }
     peer->own_scheme = generation->scheme[whose][leaf];
     peer->compat = leaf == PQL_LEAF_CLASSICAL;
-    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+    if (protocol >= 0) {
+        note_mismatch(generation, peer);
+    }
+    return pqi_policy_prefer_ciphers(generation->use.policy, hello) ? ssl_select_cert_success
+                                                                    : ssl_select_cert_error;
 }
 
 void pqi_tls_server_took(const SSL *ssl, const pqi_quic_tls_peer *peer)
@@ -279,16 +308,17 @@ static int seal_ticket(SSL *ssl, uint8_t *out, size_t *out_len, size_t size, con
     const pqi_quic_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     const pqi_tls_generation *generation = SSL_get_ex_data(ssl, generation_index);
     const pqi_quic_tls_peer *peer = pqi_tls_peer_of(ssl);
-    pqi_ticket_facts facts = {.policy = tls->use.policy, .group = SSL_get_group_id(ssl)};
+    const bool resumed = SSL_session_reused(ssl) == 1;
+    pqi_ticket_facts facts = {.policy = generation->use.policy,
+                              .group = SSL_get_group_id(ssl),
+                              .signature = resumed ? peer->resumed_scheme : peer->own_scheme};
     tls_whose whose;
     pql_leaf leaf;
     if (!leaf_shown(ssl, generation, &whose, &leaf)) {
         return 0;
     }
     /* Whose key was proven: on a resumed link it is not that of the leaf of today. */
-    memcpy(facts.leaf,
-           SSL_session_reused(ssl) == 1 ? peer->resumed_leaf
-                                        : generation->of_cert[whose][leaf].sha256,
+    memcpy(facts.leaf, resumed ? peer->resumed_leaf : generation->of_cert[whose][leaf].sha256,
            sizeof(facts.leaf));
     return pqi_ticket_seal(tls->ticket_secret, peer->now_unix, &facts, session, len, out, size,
                            out_len)
@@ -315,6 +345,13 @@ static bool leaf_is_ours(const SSL *ssl, const pqi_ticket_facts *facts)
     return false;
 }
 
+static bool strong_enough(const pqi_quic_tls *tls, const SSL *ssl, const pqi_ticket_facts *facts)
+{
+    const pqi_policy_use *began = pqi_tls_server_use(ssl);
+    return pqi_ticket_strong_enough(facts, began->policy) &&
+           pqi_ticket_strong_enough(facts, pqi_tls_newest_use(tls, began).policy);
+}
+
 /* What cannot be resumed costs the client a full handshake, and nothing else. */
 static enum ssl_ticket_aead_result_t open_ticket(SSL *ssl, uint8_t *out, size_t *out_len,
                                                  size_t size, const uint8_t *ticket, size_t len)
@@ -324,10 +361,11 @@ static enum ssl_ticket_aead_result_t open_ticket(SSL *ssl, uint8_t *out, size_t 
     pqi_ticket_facts facts;
     if (!pqi_ticket_open(tls->ticket_secret, peer->now_unix, ticket, len, &facts, out, size,
                          out_len) ||
-        !pqi_ticket_strong_enough(&facts, tls->use.policy) || !leaf_is_ours(ssl, &facts)) {
+        !strong_enough(tls, ssl, &facts) || !leaf_is_ours(ssl, &facts)) {
         return ssl_ticket_aead_ignore_ticket;
     }
     memcpy(peer->resumed_leaf, facts.leaf, sizeof(peer->resumed_leaf));
+    peer->resumed_scheme = facts.signature;
     return ssl_ticket_aead_success;
 }
 
@@ -348,14 +386,20 @@ static pql_status fill_leaf(pqi_quic_tls *tls, pqi_tls_generation *generation,
                             const pql_identity *id, tls_whose whose, pql_leaf leaf, pql_error *err)
 {
     SSL_CTX **ctx = &generation->ctx[whose][leaf];
-    pql_status status = pqi_tls_new_context(tls, ctx, err);
+    generation->scheme[whose][leaf] = pqi_identity_scheme(id, leaf);
+    pql_status status =
+        leaf == PQL_LEAF_PQ
+            ? pqi_policy_check_own(generation->use.policy, generation->scheme[whose][leaf], err)
+            : PQL_OK;
+    if (status == PQL_OK) {
+        status = pqi_tls_new_context(tls, &generation->use, ctx, err);
+    }
     if (status == PQL_OK) {
         status = pqi_identity_use(id, leaf, *ctx, err);
     }
     if (status != PQL_OK) {
         return status;
     }
-    generation->scheme[whose][leaf] = pqi_identity_scheme(id, leaf);
     pql_identity_fingerprint(id, leaf, PQL_FINGERPRINT_CERT, &generation->of_cert[whose][leaf]);
     pql_identity_fingerprint(id, leaf, PQL_FINGERPRINT_SPKI, &generation->of_spki[whose][leaf]);
     SSL_CTX_set_select_certificate_cb(*ctx, select_leaf);
@@ -375,6 +419,13 @@ static pql_status fill_clients(const pqi_quic_tls *tls, pqi_tls_generation *gene
                                const pql_peer *clients, pql_error *err)
 {
     const pqi_tls_generation *present = atomic_load(&tls->slot->present);
+    generation->clients_by_ca = clients != NULL   ? clients->ca_file != NULL
+                                : present != NULL ? present->clients_by_ca
+                                                  : false;
+    if (generation->clients_by_ca &&
+        pqi_policy_check_authority(generation->use.policy, err) != PQL_OK) {
+        return PQL_E_POLICY;
+    }
     if (clients != NULL) {
         const pql_status status = pqi_trust_new_clients(&generation->clients, clients, err);
         if (status == PQL_OK) {
@@ -400,11 +451,31 @@ static pql_status fill_memory(const pqi_quic_tls *tls, pqi_tls_generation *gener
                : pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
 }
 
+/* No protocol may promise a leaf that the policy forbids to show. */
+static pql_status check_leaves(const pqi_quic_tls *tls, pql_policy policy, pql_error *err)
+{
+    for (size_t i = 0; i < tls->alpn_count; i++) {
+        if (tls->alpn_leaf[i] == PQL_LEAF_CLASSICAL && pql_policy_needs_pq_authentication(policy)) {
+            return pqi_fail(err, PQL_E_POLICY,
+                            "The policy %s does not go with a protocol that has the classical "
+                            "certificate. Do without that protocol, or choose another policy.",
+                            pql_policy_name(policy));
+        }
+    }
+    return PQL_OK;
+}
+
 static pql_status fill(pqi_quic_tls *tls, pqi_tls_generation *generation,
                        const pqi_tls_change *change, pql_error *err)
 {
     const pql_identity *const whose[] = {change->current, change->other};
-    pql_status status = fill_clients(tls, generation, change->clients, err);
+    generation->use = tls->use;
+    generation->use.policy = change->policy;
+    generation->groups = pqi_policy_groups(change->policy);
+    pql_status status = check_leaves(tls, change->policy, err);
+    if (status == PQL_OK) {
+        status = fill_clients(tls, generation, change->clients, err);
+    }
     for (int i = TLS_CURRENT; i <= TLS_OTHER; i++) {
         for (int leaf = PQL_LEAF_PQ; whose[i] != NULL && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
             if (status == PQL_OK) {
@@ -449,7 +520,7 @@ pql_status pqi_tls_server_setup(pqi_quic_tls *tls, const pqi_quic_tls_opts *opts
     if (tls->slot == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory making a TLS configuration.");
     }
-    const pqi_tls_change change = {opts->identity, opts->other_identity, opts->peer};
+    const pqi_tls_change change = {opts->identity, opts->other_identity, opts->peer, opts->policy};
     const pql_status status = pqi_quic_tls_prepare(tls, &change, &first, err);
     atomic_store(&tls->slot->present, first);
     return status;

@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "policy/policy.h"
 
 #include <openssl/aead.h>
 #include <openssl/err.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2 /* 1 had no signature */
 #define PERIOD_LEN 4
 #define NONCE_LEN 12
 #define TAG_LEN 16
@@ -47,6 +48,7 @@ static void write_facts(pqi_writer *w, const pqi_ticket_facts *facts)
 {
     pqi_write_u8(w, (uint8_t)facts->policy);
     pqi_write_u16(w, facts->group);
+    pqi_write_u16(w, facts->signature);
     pqi_write_bytes(w, facts->leaf, sizeof(facts->leaf));
 }
 
@@ -100,9 +102,10 @@ static bool take_apart(const uint8_t *plain, size_t len, pqi_ticket_facts *facts
     pqi_reader_init(&r, plain, len);
     const uint8_t policy = pqi_read_u8(&r);
     facts->group = pqi_read_u16(&r);
+    facts->signature = pqi_read_u16(&r);
     (void)pqi_read_copy(&r, facts->leaf, sizeof(facts->leaf));
     const size_t session_len = pqi_reader_left(&r);
-    if (!pqi_reader_ok(&r) || policy > PQL_POLICY_PQ_ONLY || session_len > size) {
+    if (!pqi_reader_ok(&r) || policy >= PQL_POLICY_COUNT || session_len > size) {
         return false;
     }
     facts->policy = (pql_policy)policy;
@@ -153,21 +156,10 @@ bool pqi_ticket_open(const uint8_t secret[PQI_TICKET_SECRET_LEN], int64_t now_un
     return ok;
 }
 
-static unsigned strictness(pql_policy policy)
-{
-    switch (policy) {
-    case PQL_POLICY_OFF:
-        return 0;
-    case PQL_POLICY_HYBRID:
-        return 1;
-    case PQL_POLICY_PQ_ONLY:
-        break;
-    }
-    return 2;
-}
-
 bool pqi_ticket_strong_enough(const pqi_ticket_facts *facts, pql_policy policy)
 {
-    return strictness(facts->policy) >= strictness(policy) &&
-           (policy == PQL_POLICY_OFF || pql_group_is_pq(facts->group));
+    return pqi_policy_row_of(facts->policy)->kind >= pqi_policy_row_of(policy)->kind &&
+           (!pql_policy_wants_pq(policy) || pql_group_is_pq(facts->group)) &&
+           pqi_policy_check_group(policy, facts->group, NULL) == PQL_OK &&
+           pqi_policy_check_own(policy, facts->signature, NULL) == PQL_OK;
 }

@@ -19,12 +19,13 @@
 #define PQI_TICKET_PERIOD 21600 /* seconds: 6 hours */
 /* What a ticket is longer than the session in it. */
 #define PQI_TICKET_OVERHEAD (1 + 4 + 12 + PQI_TICKET_FACTS_LEN + 16)
-#define PQI_TICKET_FACTS_LEN (1 + 2 + PQL_SHA256_SIZE)
+#define PQI_TICKET_FACTS_LEN (1 + 2 + 2 + PQL_SHA256_SIZE)
 
 /* What was true of the session that a ticket was made for. */
 typedef struct pqi_ticket_facts {
     pql_policy policy;             /* the listener's */
     uint16_t group;                /* key exchange */
+    uint16_t signature;            /* scheme that the listener proved its key with */
     uint8_t leaf[PQL_SHA256_SIZE]; /* certificate that the listener showed */
 } pqi_ticket_facts;
 
@@ -41,7 +42,8 @@ bool pqi_ticket_open(const uint8_t secret[PQI_TICKET_SECRET_LEN], int64_t now_un
                      size_t size, size_t *out_len);
 
 /* True when a listener under |policy| may resume a session of which |facts| are true: it was made
- * under a policy that is at least as strict, and has ML-KEM unless the policy is off. */
+ * under a policy that is at least as strict, has ML-KEM unless the policy is off, and both key
+ * exchange and signature are such as the policy asks for. */
 bool pqi_ticket_strong_enough(const pqi_ticket_facts *facts, pql_policy policy);
 
 #endif

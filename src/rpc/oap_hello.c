@@ -38,10 +38,10 @@ static uint8_t sig_of(uint16_t scheme)
 
 pqi_oap_posture pqi_oap_posture_of(pql_policy policy, const pql_posture *posture, bool server)
 {
-    static const uint8_t modes[] = {[PQL_POLICY_HYBRID] = PQI_OAP_MODE_HYBRID,
-                                    [PQL_POLICY_OFF] = PQI_OAP_MODE_OFF,
-                                    [PQL_POLICY_PQ_ONLY] = PQI_OAP_MODE_PQ_ONLY};
-    return (pqi_oap_posture){.mode = modes[policy],
+    const pqi_oap_mode mode = pql_policy_needs_pq(policy)   ? PQI_OAP_MODE_PQ_ONLY
+                              : pql_policy_wants_pq(policy) ? PQI_OAP_MODE_HYBRID
+                                                            : PQI_OAP_MODE_OFF;
+    return (pqi_oap_posture){.mode = (uint8_t)mode,
                              .kex = kex_of(posture),
                              .sig =
                                  sig_of(server ? posture->own_signature : posture->peer_signature)};

@@ -18,6 +18,7 @@
 
 struct pqi_signer_keys {
     const char *dir;
+    pqi_identity_keys how;
     unsigned roles;
     pthread_rwlock_t lock; /* around |all| */
     pqi_rotation all;
@@ -27,15 +28,16 @@ struct pqi_signer_keys {
     pqi_log_quota quota;
 };
 
-pql_status pqi_signer_keys_open(pqi_signer_keys **out, const char *dir, unsigned roles,
-                                pql_error *err)
+pql_status pqi_signer_keys_open(pqi_signer_keys **out, const char *dir, const char *passphrase_file,
+                                unsigned roles, pql_error *err)
 {
     *out = NULL;
     pqi_signer_keys *keys = calloc(1, sizeof(*keys));
     if (keys == NULL) {
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening the keys.");
     }
-    const pql_status status = pqi_rotation_load(&keys->all, dir, err);
+    keys->how.passphrase_file = passphrase_file;
+    const pql_status status = pqi_rotation_load(&keys->all, dir, &keys->how, err);
     if (status != PQL_OK) {
         free(keys);
         return status;
@@ -66,7 +68,7 @@ static void read_again(pqi_signer_keys *keys)
 {
     pqi_rotation fresh;
     pql_error err = {0};
-    if (pqi_rotation_load(&fresh, keys->dir, &err) != PQL_OK) {
+    if (pqi_rotation_load(&fresh, keys->dir, &keys->how, &err) != PQL_OK) {
         pqi_log(PQI_LOG_ERROR, SERVICE, "keys_not_read", PQI_STR("reason", err.message));
         return;
     }

@@ -8,11 +8,12 @@
 
 typedef struct pqi_signer_keys pqi_signer_keys;
 
-/* Reads the identities in |dir|, which is borrowed, and never writes there.  |roles|: whose
+/* Reads the identities in |dir|, and never writes there; with |passphrase_file| (NULL: they are not
+ * encrypted) each time that it does.  Both are borrowed.  |roles|: whose
  * CertificateVerify may be signed, pqi_signer_role or-ed together.  The errors of
  * pqi_rotation_load, PQL_E_NOMEM; *out is then NULL. */
-pql_status pqi_signer_keys_open(pqi_signer_keys **out, const char *dir, unsigned roles,
-                                pql_error *err);
+pql_status pqi_signer_keys_open(pqi_signer_keys **out, const char *dir, const char *passphrase_file,
+                                unsigned roles, pql_error *err);
 /* Wipes the keys.  NULL is a no-op. */
 void pqi_signer_keys_free(pqi_signer_keys *keys);
 

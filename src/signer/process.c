@@ -97,7 +97,8 @@ static pql_status begin(long parent, pql_error *err)
 
 static pql_status make_identity(const pqi_signer_opts *opts, pql_error *err)
 {
-    const pql_identity_opts how = {.must_exist = opts->must_exist};
+    const pql_identity_opts how = {.must_exist = opts->must_exist,
+                                   .passphrase_file = opts->passphrase_file};
     pql_identity *id = NULL;
     const pql_status status = pql_identity_open(&id, opts->dir, &how, err);
     if (status == PQL_OK && pql_identity_created(id)) {
@@ -132,7 +133,7 @@ static pql_status lock_in(const pqi_signer_opts *opts, channel *channels, unsign
                           pql_error *err)
 {
     bool files = false;
-    pql_status status = pqi_sandbox_files(opts->dir, &files, err);
+    pql_status status = pqi_sandbox_files(opts->dir, opts->passphrase_file, &files, err);
     if (status == PQL_OK && !files) {
         pqi_log(PQI_LOG_WARN, SERVICE, "landlock_missing",
                 PQI_STR("reason", "The kernel has no Landlock for us, so the key process could "
@@ -152,7 +153,7 @@ static pql_status open_all(const pqi_signer_opts *opts, channel *channels, unsig
         status = make_identity(opts, err);
     }
     if (status == PQL_OK) {
-        status = pqi_signer_keys_open(keys, opts->dir, opts->roles, err);
+        status = pqi_signer_keys_open(keys, opts->dir, opts->passphrase_file, opts->roles, err);
     }
     for (unsigned i = 0; i < count; i++) {
         channels[i].keys = *keys;

@@ -27,10 +27,10 @@ static int make_ruleset(void)
     return (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 }
 
-static bool allow_reading(int ruleset, const char *dir)
+static bool allow_reading(int ruleset, const char *path, uint64_t access)
 {
-    struct landlock_path_beneath_attr attr = {.allowed_access = ACCESS_READ};
-    attr.parent_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct landlock_path_beneath_attr attr = {.allowed_access = access};
+    attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (attr.parent_fd < 0) {
         return false;
     }
@@ -40,7 +40,7 @@ static bool allow_reading(int ruleset, const char *dir)
     return ok;
 }
 
-pql_status pqi_sandbox_files(const char *dir, bool *done, pql_error *err)
+pql_status pqi_sandbox_files(const char *dir, const char *file, bool *done, pql_error *err)
 {
     const int ruleset = make_ruleset();
     *done = false;
@@ -48,7 +48,9 @@ pql_status pqi_sandbox_files(const char *dir, bool *done, pql_error *err)
         return PQL_OK;
     }
     *done = ruleset >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-            allow_reading(ruleset, dir) && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+            allow_reading(ruleset, dir, ACCESS_READ) &&
+            (file == NULL || allow_reading(ruleset, file, LANDLOCK_ACCESS_FS_READ_FILE)) &&
+            syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     const int saved = errno;
     if (ruleset >= 0) {
         (void)close(ruleset);

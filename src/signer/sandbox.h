@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-/* From now on this thread, and those that it starts, open nothing but what lies below |dir|, to
- * read it (Landlock).  *done is false, with PQL_OK, where the kernel has no Landlock or does not
- * let us use it: then pqi_sandbox_calls alone is in force.  PQL_E_STATE. */
-pql_status pqi_sandbox_files(const char *dir, bool *done, pql_error *err);
+/* From now on this thread, and those that it starts, open nothing but what lies below |dir|, and
+ * |file| (NULL: none), to read it (Landlock).  *done is false, with PQL_OK, where the kernel has no
+ * Landlock or does not let us use it: then pqi_sandbox_calls alone is in force.  PQL_E_STATE. */
+pql_status pqi_sandbox_files(const char *dir, const char *file, bool *done, pql_error *err);
 
 /* From now on all threads of this process have but a few system calls (seccomp): no sockets, no
  * other processes, nothing opened for writing.  What a rotation would change in the directory fails

@@ -15,9 +15,10 @@
 #define PQI_SIGNER_CHANNELS_MAX 64
 
 typedef struct pqi_signer_opts {
-    const char *dir;   /* of the identity */
-    bool must_exist;   /* make none */
-    unsigned roles;    /* pqi_signer_role or-ed: whose handshakes are signed */
+    const char *dir;             /* of the identity */
+    bool must_exist;             /* make none */
+    const char *passphrase_file; /* of the keys; NULL: they are not encrypted */
+    unsigned roles;              /* pqi_signer_role or-ed: whose handshakes are signed */
     unsigned channels; /* signatures at once, one thread each; 1 to PQI_SIGNER_CHANNELS_MAX */
 } pqi_signer_opts;
 

@@ -77,6 +77,33 @@ printf '[common]\npolicy = "strong"\n' >"$conf"
 expect 2 config check "$conf"
 contains "$dir/err" "$conf:2:10: The value 'strong' of policy does not fit"
 
+# Names of other programs: they count where they stand, and contradictions are found with both places.
+printf '[security]\npq_only = true\n' >"$conf"
+expect 0 config check "$conf"
+expect 0 config show --config "$conf" node
+contains "$dir/out" "# $conf:2 [security] pq_only"
+PQ_ONLY=no PQ_HYBRID=0 "$PQLINK" config show --config "$conf" mine >"$dir/out" 2>"$dir/err" || fail "config show"
+contains "$dir/out" 'policy = "off" '
+contains "$dir/out" '# environment PQ_HYBRID'
+PQ_HYBRID=0 "$PQLINK" node --config "$conf" --dir "$dir/never" >"$dir/out" 2>"$dir/err" &&
+    fail "a node starts with settings that contradict each other"
+contains "$dir/err" "pqlink: $conf:2:11: pq_only = true and PQ_HYBRID=0 in the environment contradict each other"
+[ ! -e "$dir/never" ] || fail "something was made before the settings were checked"
+PQ_HYBRID=0
+export PQ_HYBRID
+expect 2 config check "$conf"
+contains "$dir/err" 'PQ_HYBRID=0 in the environment contradict'
+unset PQ_HYBRID
+printf '[security]\npq_only = true\n[common]\npolicy = "hybrid"\n' >"$conf"
+expect 2 config check "$conf"
+contains "$dir/err" "$conf:2:11: pq_only = true and policy = \"hybrid\" in $conf:4:10 contradict each other"
+printf '[security]\npq_sign_algo = "slh-dsa"\n[node]\n' >"$conf"
+expect 2 config check "$conf"
+contains "$dir/err" "$conf:2:16: pq_sign_algo = \"slh-dsa\": no TLS has SLH-DSA certificates"
+printf '[security]\npq_onli = true\n' >"$conf"
+expect 2 config check "$conf"
+contains "$dir/err" "$conf:2:1: The table [security] has no key 'pq_onli'; did you mean 'pq_only'?"
+
 # A file that is named must be there; one that nobody named need not.
 expect 2 fingerprint --config "$dir/missing.conf"
 contains "$dir/err" "$dir/missing.conf"

@@ -37,7 +37,7 @@ bash_completes() {
     [ "$got" = "$wanted" ] || fail "bash completes '$*' to '$got' instead of '$wanted'"
 }
 if command -v bash >/dev/null; then
-    bash_completes "keygen" ke
+    bash_completes "keygen" keyg
     bash_completes "pow" po
     bash_completes "hash check" pow ""
     bash_completes "--mining-hash" pow hash --m

@@ -7,7 +7,8 @@ source_root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 # No test reads the settings of whoever runs it.
-for variable in $(env | sed -n 's/^\(PQLINK_[A-Z0-9_]*\)=.*/\1/p'); do
+for variable in $(env | sed -n 's/^\(PQLINK_[A-Z0-9_]*\)=.*/\1/p') \
+    PQ_HYBRID PQ_ONLY PQ_SIGN_ALGO KEY_ROTATION_DAYS MICRO_PERSIST; do
     case $variable in
     PQLINK_DEPS | PQLINK_CACHE | PQLINK_MIRROR | PQLINK_PEERS) ;; # of the build
     *) unset "$variable" ;;

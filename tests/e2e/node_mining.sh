@@ -20,6 +20,9 @@ grep -qE '^pqlink_miner_results_total\{.*result="accepted".*\} [3-9]' "$dir/metr
     fail "the accepted results were not counted"
 contains "$dir/metrics" 'qpow_metrics{data_group="chain_height"}'
 curl -sS "http://127.0.0.1:$admin_port/status" >"$dir/status"
+contains "$dir/status" '"open_links":{"open":0,"opened":1,"hybrid":0,"pq":0,"classical":0,"list":[]}'
+contains "$dir/status" '"downgrades":{"count":0,"last":[]}'
+contains "$dir/status" '"handshakes":{"completed":1,'
 height=$(sed -n 's/.*"height":\([0-9]*\).*/\1/p' "$dir/status")
 [ "$height" -ge 3 ] || fail "the chain stands at $height"
 

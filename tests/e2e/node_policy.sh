@@ -13,7 +13,7 @@ expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blo
 start_node classical $easy --policy off
 expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
     --policy pq-only --log-format json
-contains "$dir/err" 'compare the policies'
+contains "$dir/err" 'set the policy to hybrid on this side'
 wait_for "$dir/classical.log" '"event":"handshake_failed"'
 grep -F '"event":"handshake_failed"' "$dir/classical.log" | grep -q '"corr_id":[1-9]' ||
     fail "the line of the failed handshake does not name its link"

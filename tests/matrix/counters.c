@@ -1,10 +1,17 @@
 #include "matrix/counters.h"
 
-#include "test.h"
-
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+static void must(bool holds, const char *sentence)
+{
+    if (!holds) {
+        (void)fprintf(stderr, "counters: %s\n", sentence);
+        abort();
+    }
+}
 
 static bool differs_from_run_to_run(const char *name)
 {
@@ -43,15 +50,16 @@ void counters_take(counters *out, pqi_metrics *registry)
     pqi_buf text = {0};
     char *rest = NULL;
     out->count = 0;
-    assert_int_equal(pqi_metrics_write(registry, PQI_METRICS_PROMETHEUS, &text, NULL), PQL_OK);
-    assert_true(pqi_buf_append(&text, "", 1));
+    must(pqi_metrics_write(registry, PQI_METRICS_PROMETHEUS, &text, NULL) == PQL_OK &&
+             pqi_buf_append(&text, "", 1),
+         "the series could not be written");
     for (char *line = strtok_r((char *)text.data, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         const char *value = strrchr(line, ' ');
         if (line[0] == '#' || value == NULL || differs_from_run_to_run(line)) {
             continue;
         }
-        assert_true(out->count < COUNTERS_MAX);
+        must(out->count < COUNTERS_MAX, "there are more series than COUNTERS_MAX");
         shorten(out->series[out->count].name, sizeof(out->series[0].name), line,
                 (size_t)(value - line));
         out->series[out->count++].value = strtoll(value + 1, NULL, 10);
@@ -63,14 +71,14 @@ void counters_moved(const counters *before, const counters *after, char *out, si
 {
     size_t n = 0;
     (void)snprintf(out, size, "-");
-    assert_int_equal(before->count, after->count);
+    must(before->count == after->count, "not of one registry");
     for (size_t i = 0; i < after->count; i++) {
         const long long moved = after->series[i].value - before->series[i].value;
         if (moved != 0) {
             n += (size_t)snprintf(out + n, size - n, "%s%s", n == 0 ? "" : " ",
                                   after->series[i].name);
             n += (size_t)(moved == 1 ? 0 : snprintf(out + n, size - n, "%+lld", moved));
-            assert_true(n < size);
+            must(n < size, "more moved than there is room for");
         }
     }
 }

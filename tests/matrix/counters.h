@@ -1,4 +1,5 @@
-/* Which series of a registry have moved, as matrix.tsv writes it. */
+/* Which series of a registry have moved, as matrix.tsv writes it.  What goes wrong here is a fault
+ * of the test, and ends it. */
 #ifndef PQI_TESTS_MATRIX_COUNTERS_H
 #define PQI_TESTS_MATRIX_COUNTERS_H
 

@@ -17,9 +17,10 @@
 #define SOCKET_BUFFER (1 << 20)
 /* RFC 9000, 17.2: a long header is the first byte, four of the version, then two connection IDs,
  * each behind its length. */
-#define LONG_HEADER 0x80
 #define VERSION_END 5
-#define ZERO_RTT_FIRST_BYTE 0xd0 /* long header, fixed bit, type 1 */
+#define TYPE_MASK 0xf0
+#define INITIAL 0xc0  /* long header, fixed bit, type 0 */
+#define ZERO_RTT 0xd0 /* type 1 */
 #define EARLY_PAYLOAD 200
 #define TWO_BYTE_LENGTH 0x4000 /* RFC 9000, 16 */
 
@@ -46,10 +47,10 @@ static void send_to(int from, const struct sockaddr_in *to, const uint8_t *data,
 }
 
 /* A packet of early data of the connection that the ClientHello in |hello| begins; 0 when |hello|
- * has no long header. */
+ * is no Initial packet. */
 static size_t early_packet(const uint8_t *hello, size_t len, uint8_t *out)
 {
-    if (len < VERSION_END + 1 || (hello[0] & LONG_HEADER) == 0) {
+    if (len < VERSION_END + 1 || (hello[0] & TYPE_MASK) != INITIAL) {
         return 0;
     }
     const size_t source_id = VERSION_END + 1 + (size_t)hello[VERSION_END];
@@ -58,7 +59,7 @@ static size_t early_packet(const uint8_t *hello, size_t len, uint8_t *out)
     }
     const size_t head = source_id + 1 + hello[source_id];
     memcpy(out, hello, head);
-    out[0] = ZERO_RTT_FIRST_BYTE;
+    out[0] = ZERO_RTT;
     const unsigned length = TWO_BYTE_LENGTH | EARLY_PAYLOAD;
     out[head] = (uint8_t)(length >> 8);
     out[head + 1] = (uint8_t)length;
@@ -70,9 +71,10 @@ static void pass_to_server(middle *m, size_t len)
 {
     uint8_t early[DATAGRAM_MAX];
     const struct sockaddr_in server = loopback(atomic_load(&m->server));
-    const size_t early_len =
-        atomic_exchange(&m->early_data, false) ? early_packet(m->data, len, early) : 0;
+    /* What still comes of the link before has no Initial packets. */
+    const size_t early_len = atomic_load(&m->early_data) ? early_packet(m->data, len, early) : 0;
     if (early_len > 0) {
+        atomic_store(&m->early_data, false);
         send_to(m->to_server, &server, early, early_len);
         send_to(m->to_server, &server, m->data, len);
         send_to(m->to_server, &server, early, early_len);

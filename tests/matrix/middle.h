@@ -1,5 +1,5 @@
-/* A man in the middle of one client and one server on this machine.  The client knows one address,
- * whoever the server behind it is, and finds its tickets by it; and packets can be put between. */
+/* A man in the middle of one client and one server on this machine, who puts packets of his own
+ * between theirs. */
 #ifndef PQI_TESTS_MATRIX_MIDDLE_H
 #define PQI_TESTS_MATRIX_MIDDLE_H
 

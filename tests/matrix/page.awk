@@ -27,8 +27,9 @@ END {
     print "A link under the same two policies before it has brought the client its tickets.\n"
     table("resumed", 0)
     print "## Tickets of another policy\n"
-    print "The server's policy has changed since the ticket was given; *ticket of* names the policies of then, client's"
-    print "first. A ticket of a weaker policy costs the client a full handshake and is never resumed.\n"
+    print "The policies of running contexts have changed since the ticket was given (`pql_context_set_policy`); *ticket of*"
+    print "names those of then, client's first. A server resumes no session of a weaker policy, and a client offers only"
+    print "sessions of the policy that it has now; either costs a full handshake.\n"
     table("resumed", 1)
     print "## 0-RTT\n"
     print "Early data is not built: our clients send none, and our tickets allow none. In these links somebody else's packets"

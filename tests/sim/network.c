@@ -429,11 +429,13 @@ bool sim_tls(const sim_opts *opts, pqi_quic_tls **client, pqi_quic_tls **server)
     static const pql_alpn server_alpn[] = {{"sim/1", PQL_LEAF_PQ}, {"sim-old", PQL_LEAF_CLASSICAL}};
     const pql_alpn client_alpn = {opts->client_alpn != NULL ? opts->client_alpn : "sim/1",
                                   PQL_LEAF_PQ};
+    /* The classical leaf may not be shown under every policy. */
+    const bool pq_leaves = pql_policy_needs_pq_authentication(opts->server_policy);
     pqi_quic_tls_opts server_opts = {.server = true,
                                      .policy = opts->server_policy,
                                      .identity = opts->identity,
                                      .alpn = server_alpn,
-                                     .alpn_count = 2};
+                                     .alpn_count = pq_leaves ? 1 : 2};
     pqi_quic_tls_opts client_opts = {
         .policy = opts->client_policy, .alpn = &client_alpn, .alpn_count = 1, .peer = opts->peer};
     *client = NULL;

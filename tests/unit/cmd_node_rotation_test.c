@@ -22,6 +22,7 @@ typedef struct scene {
     pql_context *ctx;
     pqi_node_service *service;
     pqi_node_rotation r;
+    pqi_identity_keys keys;
     uint64_t now; /* monotonic */
 } scene;
 
@@ -63,7 +64,7 @@ static void prepare_with(const scene *s, uint64_t switch_at, uint64_t keep)
 {
     pql_error err = {0};
     const pqi_rotation_opts opts = {.pq = true, .plan = {.switch_at = switch_at, .keep = keep}};
-    must(pqi_rotation_prepare(s->dir, &opts, &err), &err);
+    must(pqi_rotation_prepare(s->dir, NULL, &opts, &err), &err);
 }
 
 static void prepare(const scene *s)
@@ -75,7 +76,7 @@ static void prepare(const scene *s)
 static void start(scene *s, uint64_t now_unix)
 {
     pql_error err = {0};
-    must(pqi_node_rotation_open(&s->r, s->dir, now_unix, s->now, &err), &err);
+    must(pqi_node_rotation_open(&s->r, s->dir, &s->keys, now_unix, s->now, &err), &err);
     const pql_context_opts opts = {.identity = s->r.in_use.current, .workers = 1};
     must(pql_context_new(&s->ctx, &opts, &err), &err);
     must(pqi_node_service_new(&s->service, &(pqi_node_service_opts){.source = NULL}, &err), &err);
@@ -171,7 +172,7 @@ static void an_overlap_that_ended_meanwhile_is_ended_at_start(void **state)
     scene *s = *state;
     make_identity(s);
     prepare(s);
-    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NULL, NOW, NULL, NULL), PQL_OK);
     start(s, NOW + KEEP);
     assert_null(s->r.in_use.previous);
 }
@@ -182,11 +183,11 @@ static void a_switch_by_hand_is_followed_also_when_all_of_it_was_missed(void **s
     make_identity(s);
     start(s, NOW);
     prepare(s);
-    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NULL, NOW, NULL, NULL), PQL_OK);
     (void)look(s, NOW);
     assert_non_null(s->r.in_use.previous);
     pqi_rotation disk;
-    assert_int_equal(pqi_rotation_load(&disk, s->dir, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_load(&disk, s->dir, NULL, NULL), PQL_OK);
     assert_true(pqi_rotation_same(s->r.in_use.current, disk.current));
     pqi_rotation_clear(&disk);
 }
@@ -244,7 +245,7 @@ static void a_due_switch_that_fails_at_start_keeps_no_node_from_serving(void **s
     prepare(s);
     pqi_identity_move(s->dir, PQI_IDENTITY_NEXT, "kept", NULL);
     prepare(s);
-    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NULL, NOW, NULL, NULL), PQL_OK);
     pqi_identity_move(s->dir, "kept", PQI_IDENTITY_NEXT,
                       NULL); /* in the way of identity-previous */
     start(s, SWITCH_AT);
@@ -283,7 +284,7 @@ static void the_end_of_an_old_overlap_does_not_end_a_new_one(void **state)
     const uint64_t due = s->r.in_use.plan.drop_at;
     assert_int_equal(pqi_rotation_finish(s->dir, NULL, NULL), PQL_OK);
     prepare_with(s, 0, LATER);
-    assert_int_equal(pqi_rotation_switch(s->dir, due - 1, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NULL, due - 1, NULL, NULL), PQL_OK);
     (void)look(s, due);
     assert_true(pqi_identity_is_there(s->dir, PQI_IDENTITY_PREVIOUS));
     assert_non_null(s->r.in_use.previous);
@@ -442,8 +443,8 @@ static void the_age_goes_on_over_a_rotation_that_keeps_the_key(void **state)
     scene *s = *state;
     start_by_age(s, NOW - DAY, NOW);
     const pqi_rotation_opts opts = {.pq = true, .keep_key = true, .plan = {.keep = KEEP}};
-    assert_int_equal(pqi_rotation_prepare(s->dir, &opts, NULL), PQL_OK);
-    assert_int_equal(pqi_rotation_switch(s->dir, NOW, NULL, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_prepare(s->dir, NULL, &opts, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(s->dir, NULL, NOW, NULL, NULL), PQL_OK);
     (void)look(s, NOW);
     assert_non_null(s->r.in_use.previous);
     assert_true(s->r.in_use.since == NOW - DAY);

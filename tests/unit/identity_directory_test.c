@@ -334,7 +334,7 @@ static void the_loser_of_a_race_changes_nothing(void **state)
     assert_int_equal(pqi_leaf_make(&leaves[PQL_LEAF_PQ], PQL_LEAF_PQ, &opts, &err), PQL_OK);
     assert_int_equal(pqi_leaf_make(&leaves[PQL_LEAF_CLASSICAL], PQL_LEAF_CLASSICAL, &opts, &err),
                      PQL_OK);
-    assert_int_equal(pqi_identity_store(p->dir, PQI_IDENTITY_CURRENT, leaves, NULL, &err),
+    assert_int_equal(pqi_identity_store(p->dir, PQI_IDENTITY_CURRENT, NULL, leaves, NULL, &err),
                      PQL_E_EXISTS);
     pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);
     pqi_leaf_clear(&leaves[PQL_LEAF_CLASSICAL]);

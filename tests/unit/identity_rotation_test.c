@@ -35,7 +35,7 @@ static pqi_rotation load(const char *dir)
 {
     pqi_rotation all;
     pql_error err = {0};
-    must(pqi_rotation_load(&all, dir, &err), &err);
+    must(pqi_rotation_load(&all, dir, NULL, &err), &err);
     return all;
 }
 
@@ -50,7 +50,7 @@ static void make_identity(const char *dir)
 static void prepare_with(const char *dir, const pqi_rotation_opts *opts)
 {
     pql_error err = {0};
-    must(pqi_rotation_prepare(dir, opts, &err), &err);
+    must(pqi_rotation_prepare(dir, NULL, opts, &err), &err);
 }
 
 /* An identity with another one prepared; answers what was there right then. */
@@ -64,7 +64,7 @@ static pqi_rotation make_prepared(const char *dir)
 static void switch_now(const char *dir)
 {
     pql_error err = {0};
-    must(pqi_rotation_switch(dir, NOW, NULL, &err), &err);
+    must(pqi_rotation_switch(dir, NULL, NOW, NULL, &err), &err);
 }
 
 static bool is_there(const char *dir, const char *name)
@@ -193,7 +193,7 @@ static void what_was_prepared_is_not_prepared_again(void **state)
     const char *dir = *state;
     pqi_rotation before = make_prepared(dir);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_EXISTS);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, &err), PQL_E_EXISTS);
     assert_non_null(strstr(err.message, "rotate cancel"));
     assert_not_switched(dir, &before);
     pqi_rotation_clear(&before);
@@ -205,7 +205,7 @@ static void nothing_is_prepared_while_an_overlap_lasts(void **state)
     pqi_rotation before = make_prepared(dir);
     switch_now(dir);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_EXISTS);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, &err), PQL_E_EXISTS);
     assert_non_null(strstr(err.message, "rotate finish"));
     assert_switched(dir, &before);
     pqi_rotation_clear(&before);
@@ -217,19 +217,19 @@ static void a_plan_out_of_bounds_is_refused(void **state)
     make_identity(dir);
     pqi_rotation_opts opts = pq_only;
     opts.plan.keep = 0;
-    assert_int_equal(pqi_rotation_prepare(dir, &opts, NULL), PQL_E_USAGE);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &opts, NULL), PQL_E_USAGE);
     opts.plan.keep = PQI_ROTATION_KEEP_MAX + 1;
-    assert_int_equal(pqi_rotation_prepare(dir, &opts, NULL), PQL_E_USAGE);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &opts, NULL), PQL_E_USAGE);
     opts = pq_only;
     opts.pq = false;
-    assert_int_equal(pqi_rotation_prepare(dir, &opts, NULL), PQL_E_USAGE);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &opts, NULL), PQL_E_USAGE);
     assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
 
 static void nothing_is_prepared_where_there_is_no_identity(void **state)
 {
     const char *dir = *state;
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, NULL), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, NULL), PQL_E_IDENTITY);
     assert_false(is_there(dir, PQI_IDENTITY_CURRENT));
     assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
@@ -275,7 +275,7 @@ static void what_is_not_there_cannot_be_switched_cancelled_or_finished(void **st
 {
     const char *dir = *state;
     make_identity(dir);
-    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL, NULL), PQL_E_NOT_FOUND);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, NULL, NULL), PQL_E_NOT_FOUND);
     assert_int_equal(pqi_rotation_cancel(dir, NULL), PQL_E_NOT_FOUND);
     assert_int_equal(pqi_rotation_finish(dir, NULL, NULL), PQL_E_NOT_FOUND);
 }
@@ -286,14 +286,14 @@ static void a_switch_by_a_plan_that_was_changed_meanwhile_changes_nothing(void *
     pqi_rotation before = make_prepared(dir);
     assert_int_equal(pqi_rotation_cancel(dir, NULL), PQL_OK);
     prepare_with(dir, &pq_only); /* the same plan, for another identity */
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &before, NULL), PQL_E_STATE);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, &before, NULL), PQL_E_STATE);
     pqi_rotation now = load(dir);
     assert_true(pqi_rotation_same(now.current, before.current));
     assert_non_null(now.next);
     now.plan.switch_at++; /* the same identity, at another time */
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &now, NULL), PQL_E_STATE);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, &now, NULL), PQL_E_STATE);
     now.plan.switch_at--;
-    assert_int_equal(pqi_rotation_switch(dir, NOW, &now, NULL), PQL_OK);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, &now, NULL), PQL_OK);
     pqi_rotation_clear(&now);
     pqi_rotation_clear(&before);
 }
@@ -416,9 +416,9 @@ static void kill_a_rotator(const char *dir, unsigned turn)
     const pid_t child = fork();
     if (child == 0) {
         for (uint64_t i = 0;; i++) {
-            (void)pqi_rotation_switch(dir, NOW, NULL, NULL);
+            (void)pqi_rotation_switch(dir, NULL, NOW, NULL, NULL);
             (void)pqi_rotation_finish(dir, NULL, NULL);
-            (void)pqi_rotation_prepare(dir, &pq_only, NULL);
+            (void)pqi_rotation_prepare(dir, NULL, &pq_only, NULL);
         }
     }
     assert_true(child > 0);
@@ -448,7 +448,7 @@ static void assert_identity_error(const char *dir, const char *words)
 {
     pqi_rotation all;
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_load(&all, dir, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_load(&all, dir, NULL, &err), PQL_E_IDENTITY);
     assert_null(all.current);
     assert_non_null(strstr(err.message, words));
 }
@@ -474,7 +474,7 @@ static void a_next_identity_that_is_not_whole_is_never_switched_to(void **state)
     pqi_rotation before = make_prepared(dir);
     assert_int_equal(unlink(in_dir(dir, PQI_IDENTITY_NEXT "/pq-key.pem")), 0);
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_switch(dir, NOW, NULL, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_switch(dir, NULL, NOW, NULL, &err), PQL_E_IDENTITY);
     assert_non_null(strstr(err.message, "pq-key.pem"));
     assert_non_null(strstr(err.message, "rotate cancel"));
     pql_identity *id = NULL; /* the one in use is untouched */
@@ -520,7 +520,7 @@ static void keys_are_not_made_for_a_directory_of_another_user(void **state)
         skip();
     }
     pql_error err = {0};
-    assert_int_equal(pqi_rotation_prepare(dir, &pq_only, &err), PQL_E_IDENTITY);
+    assert_int_equal(pqi_rotation_prepare(dir, NULL, &pq_only, &err), PQL_E_IDENTITY);
     assert_non_null(strstr(err.message, "sudo -u"));
     assert_false(is_there(dir, PQI_IDENTITY_NEXT));
 }
@@ -534,7 +534,7 @@ static void a_directory_that_is_being_changed_is_waited_for(void **state)
     const pid_t child = fork(); /* its copy of fd shares the lock, and closes with it */
     if (child == 0) {
         (void)close(fd);
-        _exit(pqi_rotation_switch(dir, NOW, NULL, NULL) == PQL_OK ? 0 : 1);
+        _exit(pqi_rotation_switch(dir, NULL, NOW, NULL, NULL) == PQL_OK ? 0 : 1);
     }
     struct stat st;
     assert_int_equal(stat(in_dir(dir, PQI_IDENTITY_NEXT), &st), 0);

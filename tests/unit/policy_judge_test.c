@@ -10,7 +10,8 @@ static const pqi_policy_use client_hybrid = {.policy = PQL_POLICY_HYBRID, .quic 
 
 static pql_posture posture(uint16_t group, uint16_t peer_signature)
 {
-    return (pql_posture){.tls_version = 0x0304, .group = group, .peer_signature = peer_signature};
+    return (pql_posture){
+        .tls_version = 0x0304, .group = group, .peer_signature = peer_signature, .cipher = 0x1302};
 }
 
 static void pq_only_refuses_a_classical_group_and_names_it(void **state)
@@ -131,12 +132,13 @@ static void names_are_those_of_the_registries(void **state)
 static void a_policy_is_read_by_its_name_only(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < PQL_POLICY_COUNT; i++) {
         pql_policy p = (pql_policy)99;
         assert_int_equal(pql_policy_parse(&p, pql_policy_name((pql_policy)i), NULL), PQL_OK);
         assert_int_equal(p, i);
     }
-    static const char *const bad[] = {"", "Hybrid", "pqonly", "pq-only ", "unknown"};
+    static const char *const bad[] = {"",        "Hybrid", "pqonly",       "pq-only ",
+                                      "unknown", "cnsa",   "cnsa-2.0-2027"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         pql_policy p = PQL_POLICY_OFF;
         assert_int_equal(pql_policy_parse(&p, bad[i], NULL), PQL_E_USAGE);

@@ -1,12 +1,15 @@
 /* Every policy against every other, in a real handshake, judged on both sides. */
 #include "test.h"
 
+#include "base/cursor.h"
 #include "handshake.h"
 
 #include <stdio.h>
 
 #define X25519 0x001d
 #define X25519MLKEM768 0x11ec
+#define SECP384R1MLKEM1024 0x11ed
+#define MLKEM1024 0x0202
 #define REFUSED 0
 
 /* The longest ClientHello that two QUIC Initial packets of 1,200 bytes carry, after headers,
@@ -77,24 +80,32 @@ static outcome connect_uses(const pqi_policy_use *client_use, const pqi_policy_u
     return o;
 }
 
-/* [client][server], indexed by pql_policy: hybrid, off, pq-only. */
-static const uint16_t expected_group[3][3] = {
-    {X25519MLKEM768, X25519, X25519MLKEM768},
-    {X25519, X25519, REFUSED},
-    {X25519MLKEM768, REFUSED, X25519MLKEM768},
+/* [client][server], indexed by pql_policy: hybrid, off, pq-only, cnsa-2.0. */
+#define WORDS 4u
+static const uint16_t expected_group[WORDS][WORDS] = {
+    {X25519MLKEM768, X25519, X25519MLKEM768, REFUSED},
+    {X25519, X25519, REFUSED, REFUSED},
+    {X25519MLKEM768, REFUSED, X25519MLKEM768, SECP384R1MLKEM1024},
+    {REFUSED, REFUSED, SECP384R1MLKEM1024, MLKEM1024},
 };
+
+/* The enum has the words first and then, in the same order, what they mean in 2026. */
+static unsigned word_of(pql_policy policy)
+{
+    return (unsigned)policy % WORDS;
+}
 
 static pql_downgrade expected_downgrade(pql_policy policy, uint16_t group)
 {
-    return policy == PQL_POLICY_HYBRID && group == X25519 ? PQL_DOWNGRADE_PEER_CLASSICAL
-                                                          : PQL_DOWNGRADE_NONE;
+    return word_of(policy) == PQL_POLICY_HYBRID && group == X25519 ? PQL_DOWNGRADE_PEER_CLASSICAL
+                                                                   : PQL_DOWNGRADE_NONE;
 }
 
 static void assert_cell(pql_policy client, pql_policy server, bool quic)
 {
     const pqi_policy_use client_use = {.policy = client, .quic = quic};
     const pqi_policy_use server_use = {.policy = server, .quic = quic, .server = true};
-    const uint16_t group = expected_group[client][server];
+    const uint16_t group = expected_group[word_of(client)][word_of(server)];
     const outcome o = connect_uses(&client_use, &server_use, PQL_LEAF_PQ);
     assert_int_equal(o.done, group != REFUSED);
     if (!o.done) {
@@ -105,7 +116,7 @@ static void assert_cell(pql_policy client, pql_policy server, bool quic)
     assert_int_equal(o.client.cipher, 0x1302);
     assert_int_equal(o.client_verdict, PQL_OK);
     assert_int_equal(o.server_verdict, PQL_OK);
-    assert_int_equal(o.client.pq_key_exchange, group == X25519MLKEM768);
+    assert_int_equal(o.client.pq_key_exchange, group != X25519);
     assert_true(o.client.pq_authentication);
     assert_true(o.server.pq_authentication);
     assert_int_equal(o.client.downgrade, expected_downgrade(client, group));
@@ -115,8 +126,8 @@ static void assert_cell(pql_policy client, pql_policy server, bool quic)
 static void every_pair_of_policies_meets_or_refuses_as_documented(void **state)
 {
     (void)state;
-    for (unsigned client = 0; client < 3; client++) {
-        for (unsigned server = 0; server < 3; server++) {
+    for (unsigned client = 0; client < PQL_POLICY_COUNT; client++) {
+        for (unsigned server = 0; server < PQL_POLICY_COUNT; server++) {
             assert_cell((pql_policy)client, (pql_policy)server, true);
             assert_cell((pql_policy)client, (pql_policy)server, false);
         }
@@ -140,7 +151,8 @@ static void a_server_takes_ml_kem_from_a_client_that_likes_x25519_better(void **
 
 static enum ssl_select_cert_result_t prefer_ciphers(const SSL_CLIENT_HELLO *hello)
 {
-    return pqi_policy_prefer_ciphers(hello) ? ssl_select_cert_success : ssl_select_cert_error;
+    return pqi_policy_prefer_ciphers(PQL_POLICY_HYBRID, hello) ? ssl_select_cert_success
+                                                               : ssl_select_cert_error;
 }
 
 /* The suite that a hybrid server uses with a client that likes |ciphers| in this order. */
@@ -207,7 +219,7 @@ static void tls_12_is_for_classical_peers_on_tcp_only(void **state)
 static void a_client_hello_fits_two_quic_datagrams(void **state)
 {
     (void)state;
-    for (unsigned policy = 0; policy < 3; policy++) {
+    for (unsigned policy = 0; policy < PQL_POLICY_COUNT; policy++) {
         const pqi_policy_use use = {.policy = (pql_policy)policy, .quic = true};
         SSL_CTX *ctx = handshake_config(&use, NULL, PQL_LEAF_PQ);
         SSL *ssl = SSL_new(ctx);
@@ -225,6 +237,68 @@ static void a_client_hello_fits_two_quic_datagrams(void **state)
     }
 }
 
+#define EXTENSION_KEY_SHARE 51
+
+typedef struct shares {
+    uint16_t *groups;
+    size_t count, most;
+} shares;
+
+static enum ssl_select_cert_result_t note_shares(const SSL_CLIENT_HELLO *hello)
+{
+    shares *s = SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
+    const uint8_t *data = NULL;
+    size_t len = 0;
+    pqi_reader r;
+    if (SSL_early_callback_ctx_extension_get(hello, EXTENSION_KEY_SHARE, &data, &len) != 1) {
+        return ssl_select_cert_success;
+    }
+    pqi_reader_init(&r, data, len);
+    (void)pqi_read_u16(&r);
+    while (pqi_reader_left(&r) > 0 && s->count < s->most) {
+        s->groups[s->count++] = pqi_read_u16(&r);
+        (void)pqi_read_bytes(&r, pqi_read_u16(&r));
+    }
+    return ssl_select_cert_success;
+}
+
+/* Groups of the key shares in a ClientHello of |policy|, in order; their number. */
+static size_t key_shares(pql_policy policy, uint16_t *groups, size_t most)
+{
+    const pqi_policy_use client_use = {.policy = policy, .quic = true};
+    const pqi_policy_use server_use = {.policy = policy, .quic = true, .server = true};
+    shares s = {groups, 0, most};
+    SSL_CTX *client_ctx = handshake_config(&client_use, NULL, PQL_LEAF_PQ);
+    SSL_CTX *server_ctx = handshake_config(&server_use, identity, PQL_LEAF_PQ);
+    SSL_CTX_set_app_data(server_ctx, &s);
+    SSL_CTX_set_select_certificate_cb(server_ctx, note_shares);
+    assert_true(connect_configs(client_ctx, &client_use, server_ctx, &server_use).done);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(server_ctx);
+    return s.count;
+}
+
+/* What each policy costs on the first flight, and which guess it makes. */
+static void a_client_sends_the_key_shares_that_its_policy_likes_best(void **state)
+{
+    (void)state;
+    static const struct {
+        pql_policy policy;
+        size_t count;
+        uint16_t groups[2];
+    } table[] = {{PQL_POLICY_HYBRID, 2, {X25519MLKEM768, X25519}},
+                 {PQL_POLICY_OFF, 1, {X25519}},
+                 {PQL_POLICY_PQ_ONLY, 1, {X25519MLKEM768}},
+                 {PQL_POLICY_CNSA_2_0, 1, {MLKEM1024}}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        uint16_t groups[4] = {0};
+        assert_int_equal(key_shares(table[i].policy, groups, 4), table[i].count);
+        for (size_t k = 0; k < table[i].count; k++) {
+            assert_int_equal(groups[k], table[i].groups[k]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +307,7 @@ int main(void)
         cmocka_unit_test(aes_128_is_for_clients_that_have_nothing_stronger),
         cmocka_unit_test(required_pq_authentication_refuses_a_classical_leaf),
         cmocka_unit_test(tls_12_is_for_classical_peers_on_tcp_only),
+        cmocka_unit_test(a_client_sends_the_key_shares_that_its_policy_likes_best),
         cmocka_unit_test(a_client_hello_fits_two_quic_datagrams),
     };
     return cmocka_run_group_tests(tests, make_identity, free_identity);

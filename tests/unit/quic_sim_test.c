@@ -311,6 +311,11 @@ static void policies_meet_as_the_table_says(void **state)
         {PQL_POLICY_PQ_ONLY, PQL_POLICY_OFF, false, false, false},
         {PQL_POLICY_PQ_ONLY, PQL_POLICY_HYBRID, true, true, false},
         {PQL_POLICY_PQ_ONLY, PQL_POLICY_PQ_ONLY, true, true, false},
+        {PQL_POLICY_HYBRID, PQL_POLICY_CNSA_2_0, false, false, false},
+        {PQL_POLICY_PQ_ONLY, PQL_POLICY_CNSA_2_0, true, true, false},
+        {PQL_POLICY_CNSA_2_0, PQL_POLICY_CNSA_2_0, true, true, false},
+        {PQL_POLICY_CNSA_2_0, PQL_POLICY_PQ_ONLY, true, true, false},
+        {PQL_POLICY_CNSA_2_0, PQL_POLICY_HYBRID, false, false, false},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         sim_opts opts = defaults();
@@ -326,6 +331,34 @@ static void policies_meet_as_the_table_says(void **state)
         } else {
             assert_int_equal(sim_client(s)->close.status, PQL_E_POLICY);
         }
+        sim_free(s);
+    }
+}
+
+/* ML-KEM-1024 has key shares of 1.6 kB: two of them would not fit a first flight of two datagrams,
+ * so one is sent, and another group costs a round trip. */
+static void cnsa_takes_one_round_trip_where_both_like_the_same_group(void **state)
+{
+    (void)state;
+    static const struct {
+        pql_policy client, server;
+        uint16_t group;
+        unsigned round_trips;
+    } table[] = {{PQL_POLICY_CNSA_2_0, PQL_POLICY_CNSA_2_0, 0x0202, 1},
+                 {PQL_POLICY_CNSA_2_0, PQL_POLICY_PQ_ONLY, 0x11ed, 2},
+                 {PQL_POLICY_PQ_ONLY, PQL_POLICY_CNSA_2_0, 0x11ed, 2}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        sim_opts opts = defaults();
+        opts.client_policy = table[i].client;
+        opts.server_policy = table[i].server;
+        sim *s = sim_new(&opts);
+        sim_run(s, 20 * SEC);
+        assert_int_equal(sim_client(s)->opened, 1);
+        assert_int_equal(sim_client(s)->posture.group, table[i].group);
+        assert_int_equal(sim_server(s)->posture.group, table[i].group);
+        assert_int_equal(sim_client(s)->posture.cipher, 0x1302);
+        assert_int_equal(sim_client(s)->posture.peer_signature, 0x0906);
+        assert_int_equal(sim_client(s)->posture.round_trips, table[i].round_trips);
         sim_free(s);
     }
 }
@@ -631,6 +664,7 @@ int main(void)
         cmocka_unit_test(an_unknown_protocol_is_refused_with_its_own_alert),
         cmocka_unit_test(the_protocol_name_decides_the_certificate),
         cmocka_unit_test(policies_meet_as_the_table_says),
+        cmocka_unit_test(cnsa_takes_one_round_trip_where_both_like_the_same_group),
         cmocka_unit_test(strangers_get_less_than_they_send),
         cmocka_unit_test(a_client_moves_to_another_address),
         cmocka_unit_test(a_handshake_through_a_blackhole_goes_on_after_it),

@@ -118,7 +118,9 @@ static void replace(pqi_quic_tls *server, const pql_identity *current, const pql
 {
     pqi_tls_generation *next = NULL;
     assert_int_equal(
-        pqi_quic_tls_prepare(server, &(pqi_tls_change){current, other, NULL}, &next, NULL), PQL_OK);
+        pqi_quic_tls_prepare(server, &(pqi_tls_change){current, other, NULL, PQL_POLICY_HYBRID},
+                             &next, NULL),
+        PQL_OK);
     pqi_quic_tls_publish(server, next);
 }
 

@@ -1,6 +1,7 @@
 /* A real key process: links are signed for, nothing else is, and its end is noticed. */
 #include "test.h"
 
+#include "base/file.h"
 #include "identity/elsewhere.h"
 #include "identity/identity.h"
 #include "identity/rotation.h"
@@ -26,11 +27,13 @@ typedef struct scene {
     char *dir;
     pqi_signer *signer;
     pql_identity *id; /* certificates alone */
+    const char *passphrase_file;
 } scene;
 
 static void start(scene *s, unsigned roles, unsigned channels)
 {
-    const pqi_signer_opts opts = {.dir = s->dir, .roles = roles, .channels = channels};
+    const pqi_signer_opts opts = {
+        .dir = s->dir, .passphrase_file = s->passphrase_file, .roles = roles, .channels = channels};
     pql_error err = {0};
     if (pqi_signer_start(&s->signer, &opts, &err) != PQL_OK) {
         fail_msg("%s", err.message);
@@ -173,9 +176,10 @@ static void no_key_is_made_here_while_it_runs(void **state)
     pql_identity *id = NULL;
     pql_error err = {0};
     const pqi_rotation_opts opts = {.pq = true, .plan = {.keep = 1}};
+    const pqi_identity_keys keys = {.passphrase_file = NULL};
     start(s, PQI_SIGNER_SERVER, 1);
     assert_int_equal(pql_identity_ephemeral(&id, NULL, &err), PQL_E_STATE);
-    assert_int_equal(pqi_rotation_prepare(s->dir, &opts, &err), PQL_E_STATE);
+    assert_int_equal(pqi_rotation_prepare(s->dir, &keys, &opts, &err), PQL_E_STATE);
     assert_non_null(strstr(err.message, "pqlink rotate prepare"));
 }
 
@@ -200,9 +204,10 @@ static void in_another_process(scene *s, bool switch_now)
     const pid_t pid = fork();
     if (pid == 0) {
         const pqi_rotation_opts opts = {.pq = true, .plan = {.keep = 1000}};
+        const pqi_identity_keys keys = {.passphrase_file = s->passphrase_file};
         pqi_keys_move_out(NULL);
-        const pql_status status = switch_now ? pqi_rotation_switch(s->dir, 1000, NULL, NULL)
-                                             : pqi_rotation_prepare(s->dir, &opts, NULL);
+        const pql_status status = switch_now ? pqi_rotation_switch(s->dir, &keys, 1000, NULL, NULL)
+                                             : pqi_rotation_prepare(s->dir, &keys, &opts, NULL);
         _exit(status == PQL_OK ? 0 : 1);
     }
     int status = 1;
@@ -210,15 +215,15 @@ static void in_another_process(scene *s, bool switch_now)
     assert_int_equal(status, 0);
 }
 
-static void a_key_that_came_with_a_rotation_signs_too(void **state)
+/* From the start over a next identity to the overlap after the switch. */
+static void sign_through_a_rotation(scene *s)
 {
-    scene *s = *state;
     uint8_t in[INPUT_LEN];
     pqi_rotation all;
     pql_error err = {0};
     start(s, PQI_SIGNER_SERVER, 2);
     in_another_process(s, false);
-    if (pqi_rotation_load(&all, s->dir, &err) != PQL_OK) {
+    if (pqi_rotation_load(&all, s->dir, NULL, &err) != PQL_OK) {
         fail_msg("%s", err.message);
     }
     assert_non_null(all.next);
@@ -231,6 +236,25 @@ static void a_key_that_came_with_a_rotation_signs_too(void **state)
     s->id = current;
     assert_int_equal(ask(s, PQL_LEAF_PQ, SSL_SIGN_MLDSA87, in, INPUT_LEN), PQI_SIGNER_SIGNED);
     pqi_rotation_clear(&all);
+}
+
+static void a_key_that_came_with_a_rotation_signs_too(void **state)
+{
+    sign_through_a_rotation(*state);
+}
+
+/* The key process reads the passphrase again for a key that it did not know at its start. */
+static void encrypted_keys_sign_and_rotate_too(void **state)
+{
+    scene *s = *state;
+    char file[PATH_MAX];
+    static const char passphrase[] = "correct horse battery staple\n";
+    (void)snprintf(file, sizeof(file), "%s.passphrase", s->dir);
+    assert_int_equal(pqi_file_write_atomic(file, passphrase, strlen(passphrase), 0600, NULL),
+                     PQL_OK);
+    s->passphrase_file = file;
+    sign_through_a_rotation(s);
+    assert_int_equal(remove(file), 0);
 }
 
 /* ---- links ---- */
@@ -389,6 +413,7 @@ int main(void)
         SCENE(no_key_is_made_here_while_it_runs),
         SCENE(a_directory_without_an_identity_is_an_error_of_the_start),
         SCENE(a_key_that_came_with_a_rotation_signs_too),
+        SCENE(encrypted_keys_sign_and_rotate_too),
         SCENE(links_open_with_either_leaf),
         SCENE(many_links_on_many_workers_share_few_channels),
         SCENE(a_client_shows_a_certificate_whose_key_is_elsewhere),
