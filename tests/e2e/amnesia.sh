@@ -6,6 +6,10 @@
 . "$(dirname "$0")/node_lib.sh"
 command -v strace >/dev/null || { echo "SKIPPED: strace is not installed"; exit 77; }
 strace -qq -o /dev/null true 2>/dev/null || { echo "SKIPPED: strace may not trace here"; exit 77; }
+if grep -q -e __asan_init -e __tsan_init "$PQLINK"; then
+    echo "SKIPPED: amnesia was not tested: a sanitizer's build locks no memory"
+    exit 77
+fi
 easy='--difficulty 20000 --block-time 1s'
 calls=open,openat,openat2,open_by_handle_at,creat,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir
 calls=$calls,mkdirat,link,linkat,symlink,symlinkat,mknod,mknodat,truncate,ftruncate,fallocate,chmod,fchmod
