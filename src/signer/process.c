@@ -161,20 +161,21 @@ static pql_status open_all(const pqi_signer_opts *opts, channel *channels, unsig
     return status == PQL_OK ? lock_in(opts, channels, count, err) : status;
 }
 
-void pqi_signer_process(const pqi_signer_opts *opts, const int *fds, unsigned count, long parent)
+void pqi_signer_process(const pqi_signer_opts *opts, const int *channels, unsigned count,
+                        long parent)
 {
-    static channel channels[PQI_SIGNER_CHANNELS_MAX];
+    static channel all[PQI_SIGNER_CHANNELS_MAX];
     const struct timespec look = {.tv_sec = LOOK_SECONDS};
     uint8_t hello[PQI_SIGNER_HELLO_MAX];
     pqi_signer_keys *keys = NULL;
     pql_error err = {0};
-    close_others(fds, count);
+    close_others(channels, count);
     for (unsigned i = 0; i < count; i++) {
-        channels[i].fd = fds[i];
+        all[i].fd = channels[i];
     }
-    const pql_status status = open_all(opts, channels, count, parent, &keys, &err);
+    const pql_status status = open_all(opts, all, count, parent, &keys, &err);
     const size_t len = pqi_signer_hello_write(hello, sizeof(hello), status, err.message);
-    if (send(fds[0], hello, len, MSG_NOSIGNAL) < 0 || status != PQL_OK) {
+    if (send(channels[0], hello, len, MSG_NOSIGNAL) < 0 || status != PQL_OK) {
         pqi_signer_keys_free(keys);
         end(EXIT_FAILURE);
     }

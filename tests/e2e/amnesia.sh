@@ -123,6 +123,15 @@ end second
 quiet second
 [ ! -e "$PQLINK_DIR" ] || fail "the directory that the environment names was made"
 
+# As the original has it.
+MICRO_PERSIST=0
+export MICRO_PERSIST
+begin original
+contains "$dir/original.log" '"event":"amnesia_on"'
+end original
+quiet original
+unset MICRO_PERSIST
+
 # ---- the look finds what there is ----
 
 begin control --dir "$dir/control-state"

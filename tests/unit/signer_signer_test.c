@@ -1,4 +1,5 @@
-/* A real key process: links are signed for, nothing else is, and its end is noticed. */
+/* A real key process: links are signed for, nothing else is, and its end is noticed.
+ * ctest labels: threads */
 #include "test.h"
 
 #include "base/file.h"
