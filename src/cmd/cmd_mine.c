@@ -245,11 +245,33 @@ static void announce(program *p)
             PQI_U64("admin_port", p->rt.admin == NULL ? 0 : pqi_admin_port(p->rt.admin)));
 }
 
+static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
+{
+    program *p = service;
+    const pql_status status = pqi_mine_service_set_policy(p->service, policy, err);
+    if (status == PQL_OK) {
+        atomic_store(&p->rt.policy, (unsigned)policy);
+    }
+    return status;
+}
+
+static void reload_settings(program *p)
+{
+    pqi_security_options security = p->options->security;
+    pqi_security_live live = {.set_policy = set_policy, .service = p};
+    const unsigned before = atomic_load(&p->rt.policy);
+    (void)pqi_config_reload("mine", &live);
+    security.policy = (pql_policy)atomic_load(&p->rt.policy);
+    if ((unsigned)security.policy != before) {
+        pqi_security_log("mine", &security);
+    }
+}
+
 static void reload(program *p)
 {
     pqi_mine_status status;
     pqi_manager_reloading(&p->manager, pqi_clock_monotonic());
-    pqi_config_reload("mine", p);
+    reload_settings(p);
     pqi_mine_service_status(p->service, &status);
     pqi_manager_ready(&p->manager, NULL, pqi_mine_state_name(&status));
 }

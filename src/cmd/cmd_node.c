@@ -51,11 +51,18 @@ typedef struct node {
     pqi_node_metrics *metrics;
     pqi_node_service *service;
     pqi_tokens *tokens;            /* NULL: official miners are not served */
+    bool official;                 /* nothing ruled them out at the start */
     pql_fingerprint classical_pin; /* that the file for official miners has */
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
     pqi_node_clients clients;
 } node;
+
+/* That of now. */
+static pql_policy policy_of(const node *n)
+{
+    return (pql_policy)atomic_load(&n->rt.policy);
+}
 
 static pql_status add_conditions(node *n, pql_error *err)
 {
@@ -260,10 +267,10 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
 }
 
-/* Why official miners cannot be served; NULL when they can. */
-static const char *official_obstacle(const pqi_node_options *options)
+/* Why official miners cannot be served under |policy|; NULL when they can. */
+static const char *official_obstacle(const pqi_node_options *options, pql_policy policy)
 {
-    if (pql_policy_needs_pq(options->security.policy)) {
+    if (pql_policy_needs_pq(policy)) {
         return "The policy requires ML-KEM, and official miners have none.";
     }
     if (options->security.pq_authentication) {
@@ -284,7 +291,8 @@ static const char *official_obstacle(const pqi_node_options *options)
 static void follow_rotation(node *n)
 {
     pql_error err = {0};
-    if (official_obstacle(n->options) == NULL && write_classical_pin(n, &err) != PQL_OK) {
+    if (n->official && official_obstacle(n->options, policy_of(n)) == NULL &&
+        write_classical_pin(n, &err) != PQL_OK) {
         pqi_log(PQI_LOG_ERROR, SERVICE, "pin_not_written",
                 PQI_STR("file", PQI_AUTH_FINGERPRINT_FILE), PQI_STR("reason", err.message));
     }
@@ -300,7 +308,8 @@ static pql_status open_tokens(node *n, pql_error *err)
             return status;
         }
     }
-    if (official_obstacle(n->options) != NULL) {
+    n->official = official_obstacle(n->options, n->options->security.policy) == NULL;
+    if (!n->official) {
         return PQL_OK;
     }
     const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
@@ -489,7 +498,7 @@ static void show_how_official(const node *n)
 /* Who is not served, and who may come in unasked: nobody should have to find that out. */
 static void shout_protocols(const node *n)
 {
-    const char *obstacle = official_obstacle(n->options);
+    const char *obstacle = official_obstacle(n->options, policy_of(n));
     if (obstacle != NULL) {
         pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off", PQI_STR("reason", obstacle));
     }
@@ -533,10 +542,54 @@ static uint64_t earliest(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* All or nothing: what miners get, and what is asked of the source. */
+static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
+{
+    node *n = service;
+    pql_status status = pql_context_set_policy(n->ctx, policy, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = pqi_node_upstream_set_policy(&n->upstream, policy, err);
+    if (status != PQL_OK) {
+        /* It was that of the listeners until now, so they take it. */
+        (void)pql_context_set_policy(n->ctx, policy_of(n), NULL);
+        return status;
+    }
+    atomic_store(&n->rt.policy, (unsigned)policy);
+    pqi_node_service_policy_changed(n->service);
+    return PQL_OK;
+}
+
+/* What holds now, and who is not served under it. */
+static void tell_policy(const node *n)
+{
+    pqi_security_options security = n->options->security;
+    const char *obstacle = official_obstacle(n->options, policy_of(n));
+    security.policy = policy_of(n);
+    pqi_security_log(SERVICE, &security);
+    if (obstacle == NULL && !n->official) {
+        obstacle = "The policy at the start ruled them out; a restart brings them back.";
+    }
+    if (obstacle != NULL) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "official_miners_off", PQI_STR("reason", obstacle));
+    }
+}
+
+static void reload_settings(node *n)
+{
+    pqi_security_live live = {.set_policy = set_policy, .service = n};
+    const pql_policy before = policy_of(n);
+    (void)pqi_config_reload(SERVICE, &live);
+    if (policy_of(n) != before) {
+        tell_policy(n);
+    }
+}
+
 static void reload(node *n)
 {
     pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
-    pqi_config_reload(SERVICE, n);
+    reload_settings(n);
     pqi_node_service_reload_tokens(n->service);
     pqi_node_rotation_reload(&n->rotation);
     pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);

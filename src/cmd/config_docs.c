@@ -34,8 +34,8 @@ const char pqi_config_about[] =
     " Everything else can be set, also what weakens a link, such as policy and allow_v1: see to it "
     "that nobody else can change the file.  One that its group or others may write to is refused.\n"
     "On SIGHUP a running node or miner reads the file again.  What can change in a running "
-    "program, today "
-    "log_level, does; what else has changed is listed in the log and needs a restart.  When "
+    "program, today log_level and policy, does; what else has changed is listed in the log and "
+    "needs a restart.  When "
     "anything in the file is wrong, nothing changes, and the log says what.";
 
 const char *pqi_config_type(const pqi_option *option)

@@ -44,6 +44,12 @@ pql_status pqi_node_upstream_failure(const pqi_node_upstream *u, pql_error *err)
     return u->source == NULL ? PQL_OK : pqi_upstream_failure(u->source, err);
 }
 
+pql_status pqi_node_upstream_set_policy(const pqi_node_upstream *u, pql_policy policy,
+                                        pql_error *err)
+{
+    return u->source == NULL ? PQL_OK : pqi_upstream_set_policy(u->source, policy, err);
+}
+
 pql_status pqi_node_upstream_status(const pqi_node_upstream *u, pqi_buf *out, pql_error *err)
 {
     if (u->source == NULL) {

@@ -23,6 +23,9 @@ pql_status pqi_node_upstream_open(pqi_node_upstream *u, const pqi_node_options *
                                   pqi_hybrid_marks *hybrid, pqi_runtime *rt, pql_error *err);
 /* As pqi_upstream_failure; PQL_OK without a source. */
 pql_status pqi_node_upstream_failure(const pqi_node_upstream *u, pql_error *err);
+/* As pqi_upstream_set_policy; PQL_OK without a source. */
+pql_status pqi_node_upstream_set_policy(const pqi_node_upstream *u, pql_policy policy,
+                                        pql_error *err);
 /* Adds the member "source" to the JSON of /status that |out| ends with: what gives the jobs.  Any
  * thread.  Errors: PQL_E_NOMEM. */
 pql_status pqi_node_upstream_status(const pqi_node_upstream *u, pqi_buf *out, pql_error *err);

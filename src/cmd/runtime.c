@@ -118,12 +118,12 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
     const pqi_runtime *rt = user;
     const pqi_pow_backend *backends[PQI_POW_BACKENDS_MAX];
     (void)pqi_pow_backends(backends);
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:[s, s, s], s:{s:b}}", "name", "pqlink",
-                  "version", PQLINK_VERSION, "policy", pql_policy_name(rt->policy), "built_with",
-                  "crypto", CRYPTO_VERSION, "quic", ngtcp2_version(0)->version_str, "pow",
-                  pqi_pow_backend_name(backends[0]), "algorithms", "X25519MLKEM768", "ML-DSA-87",
-                  "TLS_AES_256_GCM_SHA384", "features", "amnesia", (int)rt->amnesia);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:[s, s, s], s:{s:b}}", "name", "pqlink", "version",
+        PQLINK_VERSION, "policy", pql_policy_name((pql_policy)atomic_load(&rt->policy)),
+        "built_with", "crypto", CRYPTO_VERSION, "quic", ngtcp2_version(0)->version_str, "pow",
+        pqi_pow_backend_name(backends[0]), "algorithms", "X25519MLKEM768", "ML-DSA-87",
+        "TLS_AES_256_GCM_SHA384", "features", "amnesia", (int)rt->amnesia);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
@@ -168,7 +168,7 @@ static pql_status self_test(pqi_runtime *rt, pql_error *err)
 
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
-    *rt = (pqi_runtime){.policy = policy, .main = pthread_self()};
+    *rt = (pqi_runtime){.policy = (unsigned)policy, .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
     if (status == PQL_OK) {
         status = self_test(rt, err);

@@ -10,6 +10,7 @@
 #include <pqlink/link.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Sends log lines to standard error in the form that |options| asks for.  True when that is text on
@@ -42,8 +43,8 @@ typedef struct pqi_runtime {
     pqi_link_table *table; /* kept by the observer of |links| */
     pqi_health *health;
     pqi_admin *admin;
-    pql_policy policy;
-    bool amnesia; /* as /version says */
+    atomic_uint policy; /* the pql_policy of now, which /version shows; any thread */
+    bool amnesia;       /* as /version says */
     pqi_admin_json status;
     void *status_user;
     pthread_t main; /* the thread that opened it */

@@ -20,3 +20,9 @@ void pqi_security_log(const char *service, const pqi_security_options *options)
             PQI_BOOL("amnesia", options->amnesia),
             PQI_U64("key_rotation_days", options->key_rotation_days));
 }
+
+pql_status pqi_policy_change(void *user, const void *value, pql_error *err)
+{
+    const pqi_security_live *live = user;
+    return live->set_policy(live->service, *(const pql_policy *)value, err);
+}

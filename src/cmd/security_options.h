@@ -23,6 +23,16 @@ extern const char *const pqi_authentication_names[];
 /* Most days between two rotations by age. */
 #define PQI_KEY_ROTATION_DAYS_MAX 3650
 
+/* What a running command does when a security setting changes: the |user| of pqi_config_reload. */
+typedef struct pqi_security_live {
+    /* All or nothing, as pql_context_set_policy. */
+    pql_status (*set_policy)(void *service, pql_policy policy, pql_error *err);
+    void *service;
+} pqi_security_live;
+
+/* The pqi_option.change of --policy: |value| is a pql_policy, |user| a pqi_security_live. */
+pql_status pqi_policy_change(void *user, const void *value, pql_error *err);
+
 /* Says in the log of |service| how well links are protected: the event security, with policy, where
  * that comes from, authentication, amnesia, and days between rotations.  The thread that runs the
  * command. */
@@ -37,6 +47,7 @@ void pqi_security_log(const char *service, const pqi_security_options *options);
      .arg = "POLICY",                                                                              \
      .choices = pqi_policy_names,                                                                  \
      .fallback = "hybrid",                                                                         \
+     .change = pqi_policy_change,                                                                  \
      .help = "What may be negotiated: hybrid prefers X25519MLKEM768 and takes X25519 where the "   \
              "peer has nothing better, pq-only refuses a session without ML-KEM, off is "          \
              "classical only, cnsa-2.0 is ML-KEM-1024 with ML-DSA-87 on both sides and AES-256.  " \

@@ -56,6 +56,7 @@ struct pqi_miner_client {
     bool stopping, finishing, attend_posted;
     unsigned attempts; /* links that opened */
     bool ever_open[PQI_FAILOVER_NODES_MAX];
+    bool out_by_policy[PQI_FAILOVER_NODES_MAX]; /* what gave the node up was a policy */
     pqi_solution mailbox[PQI_CLIENT_MAILBOX];
     unsigned mail_count;
 

@@ -276,6 +276,11 @@ pql_status pqi_mine_service_start(pqi_mine_service **out, const pqi_mine_service
     return PQL_OK;
 }
 
+pql_status pqi_mine_service_set_policy(pqi_mine_service *s, pql_policy policy, pql_error *err)
+{
+    return pqi_miner_client_set_policy(s->client, policy, err);
+}
+
 void pqi_mine_service_stop(pqi_mine_service *s)
 {
     pthread_mutex_lock(&s->lock);

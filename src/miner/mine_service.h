@@ -80,6 +80,8 @@ pql_status pqi_mine_service_start(pqi_mine_service **out, const pqi_mine_service
 /* Ends hashing and the link in order and waits for the threads; no event comes after it.  The
  * status can still be asked.  Idempotent. */
 void pqi_mine_service_stop(pqi_mine_service *s);
+/* As pqi_miner_client_set_policy. */
+pql_status pqi_mine_service_set_policy(pqi_mine_service *s, pql_policy policy, pql_error *err);
 /* Stops and frees.  NULL is a no-op. */
 void pqi_mine_service_free(pqi_mine_service *s);
 

@@ -60,7 +60,9 @@ static pql_status final_status(const pqi_miner_client *c, const pqi_client_link 
     case PQL_E_TRUST:
         return why->by_peer ? PQL_OK : PQL_E_TRUST; /* we show no certificate: nothing to mend */
     case PQL_E_POLICY:
-        return PQL_E_POLICY;
+        /* One side changed its policy, and ended what it does not allow any more: the next
+         * handshake shows whether something is left that both allow. */
+        return l->open ? PQL_OK : PQL_E_POLICY;
     case PQL_E_USAGE:
     case PQL_E_IO:
     case PQL_E_UNSUPPORTED:
@@ -123,6 +125,7 @@ static void report(pqi_miner_client *c, const pqi_client_link *l)
     const pql_status final = final_status(c, l, &l->why);
     const uint64_t now = pqi_clock_monotonic();
     if (final != PQL_OK) {
+        c->out_by_policy[l->node] = final == PQL_E_POLICY;
         pqi_failover_out(&c->failover, (int)l->node, now);
     } else {
         delay = pqi_failover_down(&c->failover, (int)l->node, now, chance());
@@ -160,7 +163,7 @@ static pql_status start_link(pqi_miner_client *c, pqi_client_link *l, pql_error 
     const pql_connect_opts opts = {.alpn = pqi_miner_alpn(login->opts.dialect),
                                    .pq_authentication =
                                        c->opts.pq_authentication ||
-                                       (pq1 && pql_policy_wants_pq(c->opts.links.policy)),
+                                       (pq1 && pql_policy_wants_pq(pql_context_policy(c->ctx))),
                                    .identity = c->opts.identity,
                                    .handlers = &pqi_client_handlers,
                                    .user = l,
@@ -493,6 +496,25 @@ pql_status pqi_miner_client_start(pqi_miner_client **out, const pqi_miner_client
         pqi_miner_client_free(c);
     }
     return status;
+}
+
+pql_status pqi_miner_client_set_policy(pqi_miner_client *c, pql_policy policy, pql_error *err)
+{
+    /* Without the lock: it waits for the worker, whose handlers take it. */
+    const pql_status status = pql_context_set_policy(c->ctx, policy, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&c->lock);
+    for (unsigned i = 0; i < c->opts.node_count; i++) {
+        if (c->out_by_policy[i] && pqi_failover_is_out(&c->failover, (int)i)) {
+            pqi_failover_back(&c->failover, (int)i, pqi_clock_monotonic());
+        }
+        c->out_by_policy[i] = false;
+    }
+    (void)pthread_cond_broadcast(&c->change);
+    pthread_mutex_unlock(&c->lock);
+    return PQL_OK;
 }
 
 void pqi_miner_client_finish(pqi_miner_client *c)

@@ -120,6 +120,12 @@ pql_status pqi_miner_client_start(pqi_miner_client **out, const pqi_miner_client
 /* Closes the links in order and waits for the threads; no event comes after it.  Not from
  * callbacks.  Idempotent. */
 void pqi_miner_client_stop(pqi_miner_client *c);
+/* Replaces the policy, as pql_context_set_policy, with the same errors: everything is then as it
+ * was.  Links that it does not allow are closed, and made again if the node goes along; nodes that
+ * were given up because of a policy are tried again.  The thread that starts and stops the client;
+ * not after the stop. */
+pql_status pqi_miner_client_set_policy(pqi_miner_client *c, pql_policy policy, pql_error *err);
+
 /* Stops and frees.  NULL is a no-op. */
 void pqi_miner_client_free(pqi_miner_client *c);
 

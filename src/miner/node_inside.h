@@ -23,7 +23,7 @@ typedef struct pqi_node_worker {
     pqi_node_link *newest_waiting;
     size_t waiting;
     atomic_bool fan_out_queued; /* a call that sends the newest job is in the worker's queue */
-    atomic_bool check_tokens;   /* that call is to look for tokens that are gone */
+    atomic_bool check_grants;   /* that call is to look for links that may not stay */
 } pqi_node_worker;
 
 struct pqi_node_service {

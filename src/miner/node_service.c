@@ -202,6 +202,30 @@ static void tell(pqi_node_link *miner, const news *n, uint64_t now)
     settle(miner, now);
 }
 
+static const char needs_pq[] = "pqlink-miner/1 needs an ML-KEM key exchange";
+
+/* The profile promises ML-KEM, whatever else the policy would tolerate. */
+static bool lacks_pq(const pqi_node_service *s, pql_link *link, pqi_miner_dialect dialect)
+{
+    return dialect == PQI_MINER_PQ1 && !pql_link_posture(link)->pq_key_exchange &&
+           pql_policy_wants_pq(pql_context_policy(s->ctx));
+}
+
+static void refuse_classical(pqi_node_service *s, pql_link *link)
+{
+    pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
+    pqi_node_log_refused(s, link, needs_pq);
+    pql_link_close(link, PQI_CLOSE_POLICY, needs_pq);
+}
+
+/* A miner that came while the policy was off. */
+static void check_policy(pqi_node_link *miner)
+{
+    if (pql_link_is_open(miner->link) && lacks_pq(miner->service, miner->link, miner->dialect)) {
+        refuse_classical(miner->service, miner->link);
+    }
+}
+
 /* Ends the link when the token that let it in is there no more: final, and it says so. */
 static void check_token(pqi_node_link *miner, uint64_t now)
 {
@@ -221,12 +245,13 @@ static void fan_out(void *arg)
     pqi_node_worker *home = arg;
     pqi_node_service *s = home->service;
     atomic_store(&home->fan_out_queued, false);
-    const bool check_tokens = atomic_exchange(&home->check_tokens, false);
+    const bool check_grants = atomic_exchange(&home->check_grants, false);
     const news n = newest(s);
     const uint64_t now = pqi_clock_monotonic();
     /* Links close from the event loop only, so the list stays. */
     for (pqi_node_link *miner = home->first; miner != NULL; miner = miner->next) {
-        if (check_tokens) {
+        if (check_grants) {
+            check_policy(miner);
             check_token(miner, now);
         }
         tell(miner, &n, now);
@@ -280,18 +305,29 @@ static bool tell_of_tokens(pqi_node_service *s, pqi_tokens_news became, const pq
     return became == PQI_TOKENS_TAKEN;
 }
 
+/* Every worker looks for links that may not stay. */
+static void look_at_grants(pqi_node_service *s)
+{
+    for (unsigned i = 0; i < s->worker_count; i++) {
+        atomic_store(&s->workers[i].check_grants, true);
+    }
+    pthread_mutex_lock(&s->job_lock);
+    s->job_changed = true; /* so that every worker gets a call */
+    pthread_mutex_unlock(&s->job_lock);
+}
+
 static void look_at_tokens(pqi_node_service *s, bool at_once)
 {
     pql_error err = {0};
     if (!tell_of_tokens(s, pqi_tokens_look(s->opts.tokens, at_once, &err), &err)) {
         return;
     }
-    for (unsigned i = 0; i < s->worker_count; i++) {
-        atomic_store(&s->workers[i].check_tokens, true);
-    }
-    pthread_mutex_lock(&s->job_lock);
-    s->job_changed = true; /* so that every worker gets a call */
-    pthread_mutex_unlock(&s->job_lock);
+    look_at_grants(s);
+}
+
+void pqi_node_service_policy_changed(pqi_node_service *s)
+{
+    look_at_grants(s);
 }
 
 /* Answers when the file wants to be looked at again. */
@@ -559,20 +595,14 @@ static void on_close(void *user, uint64_t code, const char *reason)
 static const pqi_session_node_events session_events = {
     .write = on_write, .close = on_close, .hello = on_hello, .result = on_result};
 
-static const char needs_pq[] = "pqlink-miner/1 needs an ML-KEM key exchange";
-
 static void link_open(pql_link *link, void *user)
 {
     pqi_node_service *s = user;
     const char *alpn = pql_link_alpn(link);
     pqi_miner_dialect dialect = PQI_MINER_PQ1;
     (void)pqi_miner_dialect_find(alpn, strlen(alpn), &dialect);
-    if (dialect == PQI_MINER_PQ1 && !pql_link_posture(link)->pq_key_exchange &&
-        pql_policy_wants_pq(s->opts.policy)) {
-        /* The profile promises ML-KEM, whatever else the policy would tolerate. */
-        pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_POLICY);
-        pqi_node_log_refused(s, link, needs_pq);
-        pql_link_close(link, PQI_CLOSE_POLICY, needs_pq);
+    if (lacks_pq(s, link, dialect)) {
+        refuse_classical(s, link);
         return;
     }
     pqi_node_link *miner = calloc(1, sizeof(*miner));

@@ -31,7 +31,8 @@ typedef struct pqi_node_service_opts {
     pqi_source *source;        /* borrowed; not started yet */
     pqi_node_metrics *metrics; /* borrowed; NULL: none */
     pqi_pq_metrics *links;     /* borrowed; NULL: none */
-    pql_policy policy;
+    pql_policy policy; /* of the start: what is spoken and what is refused with which sentence stays
+                          so; links follow that of the context */
     bool pq_authentication; /* |clients| prove their key with ML-DSA, and official miners, which can
                                prove none, are not served */
     /* Who may mine.  NULL: quantus-miner/2, which has to authenticate, is not served. */
@@ -74,6 +75,12 @@ uint64_t pqi_node_service_tick(pqi_node_service *service);
  * closed with the next tick.  The tick does the same by itself when the file has changed.  The
  * tick's thread. */
 void pqi_node_service_reload_tokens(pqi_node_service *service);
+
+/* The policy of the context is another one: links of pqlink-miner/1 without ML-KEM, which that
+ * protocol promises wherever the policy wants it, are closed with the next tick.  The tick's
+ * thread.
+ */
+void pqi_node_service_policy_changed(pqi_node_service *service);
 
 /* Tells every miner, also those that come from now on, of the node's next certificate, or that
  * there is none any more (pqi_session_node_rotation).  |rotation| is copied.  Any thread but a

@@ -247,6 +247,11 @@ pql_status pqi_upstream_failure(pqi_source *source, pql_error *err)
     return failure.code == PQL_OK ? PQL_OK : pqi_fail(err, failure.code, "%s", failure.message);
 }
 
+pql_status pqi_upstream_set_policy(pqi_source *source, pql_policy policy, pql_error *err)
+{
+    return pqi_miner_client_set_policy(from_source(source)->client, policy, err);
+}
+
 const char *pqi_upstream_node(pqi_source *source)
 {
     upstream *u = from_source(source);

@@ -45,6 +45,9 @@ pql_status pqi_upstream_new(pqi_source **out, const pqi_upstream_opts *opts, pql
  * these may change.  Any thread. */
 pql_status pqi_upstream_failure(pqi_source *source, pql_error *err);
 
+/* As pqi_miner_client_set_policy.  After pqi_source_start, from the same thread. */
+pql_status pqi_upstream_set_policy(pqi_source *source, pql_policy policy, pql_error *err);
+
 /* The URL of the node at the other end of the link, borrowed from opts.nodes; NULL: there is no
  * link.  Any thread. */
 const char *pqi_upstream_node(pqi_source *source);

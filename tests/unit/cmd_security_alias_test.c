@@ -278,6 +278,21 @@ static void an_alias_and_its_option_on_one_level_must_agree(void **state)
                    "environment contradict");
 }
 
+static void named_policies_agree_with_what_they_do(void **state)
+{
+    (void)state;
+    VARIABLES("PQ_ONLY", "1", "PQLINK_NODE_POLICY", "cnsa-2.0");
+    assert_policy(PQL_POLICY_CNSA_2_0);
+    VARIABLES("PQ_HYBRID", "1");
+    set_file("[node]\npolicy = \"pq-only-2026\"\n");
+    assert_policy(PQL_POLICY_PQ_ONLY_2026);
+    VARIABLES("PQ_ONLY", "1", "PQLINK_NODE_POLICY", "hybrid-2026");
+    assert_refused("PQ_ONLY=1 in the environment and PQLINK_NODE_POLICY=hybrid-2026 in the");
+    VARIABLES("PQ_HYBRID", "0");
+    set_file("[security]\npq_hybrid = false\n[node]\npolicy = \"off-2026\"\n");
+    assert_policy(PQL_POLICY_OFF_2026);
+}
+
 static void a_boolean_is_one_of_eight_words_and_nothing_else(void **state)
 {
     (void)state;
@@ -476,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup(the_environment_does_not_weaken_what_it_does_not_contradict, reset),
         cmocka_unit_test_setup(contradictions_name_both_places, reset),
         cmocka_unit_test_setup(an_alias_and_its_option_on_one_level_must_agree, reset),
+        cmocka_unit_test_setup(named_policies_agree_with_what_they_do, reset),
         cmocka_unit_test_setup(a_boolean_is_one_of_eight_words_and_nothing_else, reset),
         cmocka_unit_test_setup(a_bad_value_is_refused_also_where_something_stands_above, reset),
         cmocka_unit_test_setup(slh_dsa_is_refused_where_there_are_links, reset),
