@@ -63,7 +63,8 @@ pql_status pqi_sandbox_files(const char *dir, const char *file, bool *done, pql_
 
 /* ---- system calls ---- */
 
-/* What threads, memory, signals, reading and answering need. */
+/* What threads, memory, signals, reading and answering need.  malloc() asks for the processors, by
+ * sched_getaffinity or from a file, once there are more than a few threads. */
 static const int allowed[] = {SCMP_SYS(read),
                               SCMP_SYS(pread64),
                               SCMP_SYS(lseek),
@@ -102,6 +103,7 @@ static const int allowed[] = {SCMP_SYS(read),
                               SCMP_SYS(nanosleep),
                               SCMP_SYS(restart_syscall),
                               SCMP_SYS(sched_yield),
+                              SCMP_SYS(sched_getaffinity),
                               SCMP_SYS(getpid),
                               SCMP_SYS(gettid),
                               SCMP_SYS(getuid),
@@ -114,11 +116,19 @@ static const int allowed[] = {SCMP_SYS(read),
                               SCMP_SYS(exit),
                               SCMP_SYS(exit_group)};
 
-/* What reading a directory of identities tries in passing (pqi_identity_sweep, the rest of a switch
- * that was cut short), and has to leave to the node. */
-static const int refused[] = {SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir),
-                              SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
-                              SCMP_SYS(fsync)};
+/* What nobody but an intruder tries. */
+static const int deadly[] = {SCMP_SYS(execve),
+                             SCMP_SYS(execveat),
+                             SCMP_SYS(fork),
+                             SCMP_SYS(vfork),
+                             SCMP_SYS(clone),
+                             SCMP_SYS(clone3),
+                             SCMP_SYS(ptrace),
+                             SCMP_SYS(process_vm_readv),
+                             SCMP_SYS(process_vm_writev),
+                             SCMP_SYS(socket),
+                             SCMP_SYS(connect),
+                             SCMP_SYS(bind)};
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -142,15 +152,16 @@ static int fill(scmp_filter_ctx filter)
     for (size_t i = 0; rc == 0 && i < COUNT(allowed); i++) {
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     }
-    for (size_t i = 0; rc == 0 && i < COUNT(refused); i++) {
-        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+    for (size_t i = 0; rc == 0 && i < COUNT(deadly); i++) {
+        rc = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
     }
     return rc == 0 ? add_opening(filter) : rc;
 }
 
 pql_status pqi_sandbox_calls(pql_error *err)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    /* Another C library may try what this one does not, and has a way without it. */
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int rc = filter == NULL ? -ENOMEM : fill(filter);
     if (rc == 0) {
         rc = seccomp_load(filter);

@@ -12,9 +12,10 @@
  * Landlock or does not let us use it: then pqi_sandbox_calls alone is in force.  PQL_E_STATE. */
 pql_status pqi_sandbox_files(const char *dir, const char *file, bool *done, pql_error *err);
 
-/* From now on all threads of this process have but a few system calls (seccomp): no sockets, no
- * other processes, nothing opened for writing.  What a rotation would change in the directory fails
- * with EPERM; any other call kills the process.  PQL_E_STATE. */
+/* From now on all threads of this process have but a few system calls (seccomp).  Any other one
+ * fails with EPERM, as do opening for writing and what a rotation would change in the directory.
+ * Another program, another process, a socket or a look at another process ends this one at once
+ * (SIGSYS).  PQL_E_STATE. */
 pql_status pqi_sandbox_calls(pql_error *err);
 
 #endif

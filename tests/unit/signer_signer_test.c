@@ -153,6 +153,46 @@ static void another_scheme_or_certificate_gets_no_signature(void **state)
     assert_int_equal(verdict, PQI_SIGNER_NO_KEY);
 }
 
+typedef struct asker {
+    pthread_t thread;
+    scene *s;
+    unsigned signed_count;
+} asker;
+
+static void *ask_again_and_again(void *arg)
+{
+    asker *a = arg;
+    uint8_t in[INPUT_LEN];
+    uint8_t out[PQI_SIGNER_SIGNATURE_MAX];
+    size_t len = 0;
+    input_of(in, "server");
+    for (unsigned i = 0; i < 20; i++) {
+        a->signed_count +=
+            pqi_signer_sign(a->s->signer, pqi_identity_leaves(a->s->id)[PQL_LEAF_PQ].of_cert.sha256,
+                            SSL_SIGN_MLDSA87, in, INPUT_LEN, out, &len, sizeof(out), NULL)
+                ? 1
+                : 0;
+    }
+    return NULL;
+}
+
+/* Each of its threads does in the cage what a thread does for the first time. */
+static void as_many_threads_as_there_may_be_sign_at_once(void **state)
+{
+    scene *s = *state;
+    static asker askers[PQI_SIGNER_CHANNELS_MAX];
+    start(s, PQI_SIGNER_SERVER, PQI_SIGNER_CHANNELS_MAX);
+    for (unsigned i = 0; i < PQI_SIGNER_CHANNELS_MAX; i++) {
+        askers[i] = (asker){.s = s};
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_again_and_again, &askers[i]),
+                         0);
+    }
+    for (unsigned i = 0; i < PQI_SIGNER_CHANNELS_MAX; i++) {
+        assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
+        assert_int_equal(askers[i].signed_count, 20);
+    }
+}
+
 /* ---- this process has no keys ---- */
 
 static void an_identity_has_certificates_alone_while_it_runs(void **state)
@@ -410,6 +450,7 @@ int main(void)
         SCENE(a_key_of_a_server_signs_for_no_client),
         SCENE(a_key_of_a_client_signs_for_no_server),
         SCENE(another_scheme_or_certificate_gets_no_signature),
+        SCENE(as_many_threads_as_there_may_be_sign_at_once),
         SCENE(an_identity_has_certificates_alone_while_it_runs),
         SCENE(no_key_is_made_here_while_it_runs),
         SCENE(a_directory_without_an_identity_is_an_error_of_the_start),
