@@ -4,7 +4,7 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget config pow key version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget config pow key drill version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
@@ -21,6 +21,7 @@ _pqlink()
     'key') words+=' encrypt' ;;&
     'key') words+=' decrypt' ;;&
     'key') words+=' passphrase' ;;&
+    'drill') words+=' classical-break' ;;&
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node status')
@@ -44,9 +45,10 @@ _pqlink()
         esac
         ;;
     'rotate status')
-        words+=' --dir --json --config --help'
+        words+=' --dir --key-rotation-days --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --key-rotation-days) return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
@@ -120,6 +122,14 @@ _pqlink()
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --new-passphrase-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'drill classical-break')
+        words+=' --dir --for --json --config --help'
+        case $prev in
+        --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --for) return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/expiry.h"
+#include "cmd/fingerprint.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/mine.h"
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #define TICK PQI_NS_PER_SEC
+#define MS_PER_SEC 1000
 
 /* All that a running miner owns, in the order in which it is made. */
 typedef struct program {
@@ -34,6 +37,7 @@ typedef struct program {
     pql_hybrid_memory memory;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
+    pqi_expiry expiry;
     pqi_mine_service *service;
     atomic_bool ended; /* end_status and end_error are set */
     pql_status end_status;
@@ -184,7 +188,11 @@ static pql_status open_runtime(program *p, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&p->rt, p->options->security.policy, err);
     if (status == PQL_OK) {
+        pqi_expiry_register(&p->expiry, "mine", p->rt.metrics);
         status = pqi_runtime_amnesia(&p->rt, p->options->security.amnesia, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_expiry_roots(&p->expiry, p->options->login.ca_file, err);
     }
     if (status == PQL_OK) {
         status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
@@ -209,6 +217,12 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
                                 pqi_clock_monotonic(), out, err);
 }
 
+static json_t *keys_json(void *user)
+{
+    const program *p = user;
+    return p->identity == NULL ? json_null() : pqi_fingerprint_json(p->identity);
+}
+
 static pql_status open_all(program *p, pql_error *err)
 {
     pql_status status = open_runtime(p, err);
@@ -228,7 +242,15 @@ static pql_status open_all(program *p, pql_error *err)
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(p->rt.health, p->ready_hashing);
-        status = pqi_runtime_admin(&p->rt, &p->options->admin, write_status, p, err);
+        status = pqi_runtime_admin(
+            &p->rt, &p->options->admin,
+            &(pqi_runtime_views){.service = "mine",
+                                 .status = write_status,
+                                 .overview = write_status,
+                                 .keys = keys_json,
+                                 .pq_authentication = p->options->security.pq_authentication,
+                                 .user = p},
+            err);
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(p->rt.health, p->ready_started);
@@ -284,6 +306,7 @@ static void serve(program *p)
     while (!atomic_load(&p->ended)) {
         const uint64_t now = pqi_clock_monotonic();
         pqi_mine_service_sample(p->service, now);
+        pqi_expiry_look(&p->expiry, p->identity, pqi_clock_unix_ms() / MS_PER_SEC);
         pqi_mine_service_status(p->service, &status);
         pqi_mine_view_tick(&p->view, &status, now);
         pqi_manager_status(&p->manager, pqi_mine_state_name(&status));

@@ -3,15 +3,18 @@
 #include "base/secret.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/expiry.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
 #include "cmd/node_clients.h"
+#include "cmd/node_control.h"
 #include "cmd/node_keys.h"
 #include "cmd/node_rotation.h"
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
+#include "link/worker_metrics.h"
 #include "miner/auth_files.h"
 #include "miner/devchain.h"
 #include "miner/node_service.h"
@@ -43,6 +46,7 @@ typedef struct node {
     unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
     pqi_node_keys keys;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
+    pqi_expiry expiry;
     pqi_store *store;
     uint64_t store_look_at;     /* monotonic ns */
     pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
@@ -56,6 +60,7 @@ typedef struct node {
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
     pqi_node_clients clients;
+    pqi_node_control control;
 } node;
 
 /* That of now. */
@@ -225,6 +230,9 @@ static pql_status open_context(node *n, pql_error *err)
                                        .observer = pqi_link_observer(n->rt.links)};
         status = pql_context_new(&n->ctx, &opts, err);
     }
+    if (status == PQL_OK) {
+        status = pqi_worker_metrics(n->ctx, n->rt.metrics, err);
+    }
     pqi_secret_wipe(secret, sizeof(secret));
     return status;
 }
@@ -378,10 +386,83 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
+static json_t *keys_json(void *user)
+{
+    node *n = user;
+    return pqi_node_rotation_keys(&n->rotation);
+}
+
+/* The same for the status page: bounded, however many miners there are. */
+static pql_status write_overview(void *user, pqi_buf *out, pql_error *err)
+{
+    node *n = user;
+    pql_status status = pqi_node_service_overview(n->service, out, err);
+    if (status == PQL_OK) {
+        status = pqi_node_rotation_add(&n->rotation, out, err);
+    }
+    return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
+}
+
+/* All or nothing: what miners get, and what is asked of the source. */
+static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
+{
+    node *n = service;
+    pql_status status = pql_context_set_policy(n->ctx, policy, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = pqi_node_upstream_set_policy(&n->upstream, policy, err);
+    if (status != PQL_OK) {
+        /* It was that of the listeners until now, so they take it. */
+        (void)pql_context_set_policy(n->ctx, policy_of(n), NULL);
+        return status;
+    }
+    atomic_store(&n->rt.policy, (unsigned)policy);
+    pqi_node_service_policy_changed(n->service);
+    return PQL_OK;
+}
+
+/* What 'pqlink drill' has to know to look at this node as a peer and as its monitoring does. */
+static json_t *control_facts(void *service)
+{
+    const node *n = service;
+    pql_fingerprint fp;
+    char pin[PQL_FINGERPRINT_SIZE];
+    char admin[PQI_HOST_SIZE + sizeof("[]:65535")] = "off";
+    json_t *listen = json_array();
+    pql_identity_fingerprint(n->rotation.in_use.current, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &fp);
+    pql_fingerprint_format(&fp, pin);
+    if (n->rt.admin != NULL) {
+        const bool v6 = n->options->admin.host_kind == PQI_HOST_IPV6;
+        (void)snprintf(admin, sizeof(admin), "%s%s%s:%u", v6 ? "[" : "", n->options->admin.host,
+                       v6 ? "]" : "", (unsigned)pqi_admin_port(n->rt.admin));
+    }
+    for (size_t i = 0; i < n->options->listen_count; i++) {
+        (void)json_array_append_new(listen,
+                                    json_pack("{s:s, s:i}", "url", n->options->listen[i].text,
+                                              "port", (int)pql_listener_port(n->listeners[i])));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "service", SERVICE, "fingerprint", pin, "alpn",
+                     pqi_miner_alpn(PQI_MINER_PQ1), "admin", admin, "listen", listen);
+}
+
+static pql_status open_control(node *n, pql_error *err)
+{
+    const pqi_node_control_opts opts = {.dir = n->options->security.amnesia ? NULL
+                                                                            : n->options->dir.text,
+                                        .rt = &n->rt,
+                                        .policy = n->options->security.policy,
+                                        .set_policy = set_policy,
+                                        .facts = control_facts,
+                                        .service = n};
+    return pqi_node_control_open(&n->control, &opts, err);
+}
+
 static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
+        pqi_expiry_register(&n->expiry, SERVICE, n->rt.metrics);
         status = pqi_runtime_amnesia(&n->rt, n->options->security.amnesia, err);
     }
     if (status == PQL_OK) {
@@ -409,13 +490,22 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
+        status = pqi_runtime_admin(
+            &n->rt, &n->options->admin,
+            &(pqi_runtime_views){.service = SERVICE,
+                                 .status = write_status,
+                                 .overview = write_overview,
+                                 .keys = keys_json,
+                                 .pq_authentication = n->options->security.pq_authentication,
+                                 .user = n},
+            err);
     }
-    return status;
+    return status == PQL_OK ? open_control(n, err) : status;
 }
 
 static void node_close(node *n)
 {
+    pqi_node_control_close(&n->control);
     pqi_admin_stop(n->rt.admin);
     n->rt.admin = NULL;
     pql_context_free(n->ctx);
@@ -542,25 +632,6 @@ static uint64_t earliest(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* All or nothing: what miners get, and what is asked of the source. */
-static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
-{
-    node *n = service;
-    pql_status status = pql_context_set_policy(n->ctx, policy, err);
-    if (status != PQL_OK) {
-        return status;
-    }
-    status = pqi_node_upstream_set_policy(&n->upstream, policy, err);
-    if (status != PQL_OK) {
-        /* It was that of the listeners until now, so they take it. */
-        (void)pql_context_set_policy(n->ctx, policy_of(n), NULL);
-        return status;
-    }
-    atomic_store(&n->rt.policy, (unsigned)policy);
-    pqi_node_service_policy_changed(n->service);
-    return PQL_OK;
-}
-
 /* What holds now, and who is not served under it. */
 static void tell_policy(const node *n)
 {
@@ -576,9 +647,21 @@ static void tell_policy(const node *n)
     }
 }
 
+static void set_rotation_days(void *service, uint64_t days)
+{
+    node *n = service;
+    pqi_node_rotation_by_age(&n->rotation, days);
+}
+
+static pql_status set_settings_policy(void *service, pql_policy policy, pql_error *err)
+{
+    return pqi_node_control_settings(&((node *)service)->control, policy, err);
+}
+
 static void reload_settings(node *n)
 {
-    pqi_security_live live = {.set_policy = set_policy, .service = n};
+    pqi_security_live live = {
+        .set_policy = set_settings_policy, .set_rotation_days = set_rotation_days, .service = n};
     const pql_policy before = policy_of(n);
     (void)pqi_config_reload(SERVICE, &live);
     if (policy_of(n) != before) {
@@ -613,8 +696,10 @@ static pql_status serve(node *n, pql_error *err)
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
         const uint64_t store = earliest(tick_store(n, pqi_clock_monotonic()), keys);
+        const uint64_t control = pqi_node_control_tick(&n->control, pqi_clock_monotonic());
         follow_rotation(n);
-        const uint64_t others = earliest(watchdog, earliest(rotation, store));
+        pqi_expiry_look(&n->expiry, n->rotation.in_use.current, pqi_clock_unix_ms() / MS_PER_SEC);
+        const uint64_t others = earliest(earliest(watchdog, control), earliest(rotation, store));
         const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {
             reload(n);
@@ -627,6 +712,7 @@ static pql_status serve(node *n, pql_error *err)
 
 static void stop(node *n)
 {
+    pqi_node_control_close(&n->control);
     pqi_manager_stopping(&n->manager, "Telling miners to go elsewhere.");
     pqi_health_set_failed(n->rt.health, n->ready_draining, "The node is shutting down.");
     pqi_node_service_drain(n->service);

@@ -7,13 +7,27 @@
 #include <string.h>
 
 static const pqi_command *const commands[] = {
-    &pqi_command_node,          &pqi_command_node_status,   &pqi_command_mine,
-    &pqi_command_keygen,        &pqi_command_fingerprint,   &pqi_command_rotate_prepare,
-    &pqi_command_rotate_status, &pqi_command_rotate_switch, &pqi_command_rotate_cancel,
-    &pqi_command_rotate_finish, &pqi_command_forget,        &pqi_command_config_check,
-    &pqi_command_config_show,   &pqi_command_pow_hash,      &pqi_command_pow_check,
-    &pqi_command_key_encrypt,   &pqi_command_key_decrypt,   &pqi_command_key_passphrase,
-    &pqi_command_version,       &pqi_command_help,
+    &pqi_command_node,
+    &pqi_command_node_status,
+    &pqi_command_mine,
+    &pqi_command_keygen,
+    &pqi_command_fingerprint,
+    &pqi_command_rotate_prepare,
+    &pqi_command_rotate_status,
+    &pqi_command_rotate_switch,
+    &pqi_command_rotate_cancel,
+    &pqi_command_rotate_finish,
+    &pqi_command_forget,
+    &pqi_command_config_check,
+    &pqi_command_config_show,
+    &pqi_command_pow_hash,
+    &pqi_command_pow_check,
+    &pqi_command_key_encrypt,
+    &pqi_command_key_decrypt,
+    &pqi_command_key_passphrase,
+    &pqi_command_drill_classical_break,
+    &pqi_command_version,
+    &pqi_command_help,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

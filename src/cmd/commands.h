@@ -31,6 +31,7 @@ extern const pqi_command pqi_command_rotate_status;
 extern const pqi_command pqi_command_rotate_switch;
 extern const pqi_command pqi_command_rotate_cancel;
 extern const pqi_command pqi_command_rotate_finish;
+extern const pqi_command pqi_command_drill_classical_break;
 extern const pqi_command pqi_command_forget;
 extern const pqi_command pqi_command_config_check;
 extern const pqi_command pqi_command_config_show;

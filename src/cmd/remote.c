@@ -43,10 +43,10 @@ static pql_status outcome(const look *l, const pqi_url *url, pql_error *err)
     return pqi_fail(err, status, "%s: %s", url->text, reason);
 }
 
-pql_status pqi_remote_look(pqi_remote *out, const pqi_url *url, const char *alpn,
-                           uint64_t timeout_ns, pql_error *err)
+pql_status pqi_remote_look_as(pqi_remote *out, const pqi_url *url, const char *alpn,
+                              pql_policy policy, uint64_t timeout_ns, pql_error *err)
 {
-    const pql_context_opts links = {.policy = PQL_POLICY_HYBRID, .workers = 1};
+    const pql_context_opts links = {.policy = policy, .workers = 1};
     const pql_peer peer = {.insecure = true};
     look l = {0};
     pql_context *ctx = NULL;
@@ -73,4 +73,19 @@ pql_status pqi_remote_look(pqi_remote *out, const pqi_url *url, const char *alpn
         *out = l.remote;
     }
     return status;
+}
+
+/* Who looks wants to see what is there: an endpoint that refuses hybrid takes nothing below
+ * ML-KEM-1024. */
+pql_status pqi_remote_look(pqi_remote *out, const pqi_url *url, const char *alpn,
+                           uint64_t timeout_ns, pql_error *err)
+{
+    const pql_status status =
+        pqi_remote_look_as(out, url, alpn, PQL_POLICY_HYBRID, timeout_ns, err);
+    if (status != PQL_E_POLICY ||
+        pqi_remote_look_as(out, url, alpn, PQL_POLICY_CNSA_2_0, timeout_ns, NULL) != PQL_OK) {
+        return status;
+    }
+    pqi_error_clear(err);
+    return PQL_OK;
 }

@@ -146,6 +146,7 @@ pql_status pqi_tls_new_context(pqi_quic_tls *tls, const pqi_policy_use *use, SSL
     if (tls->keylog != NULL) {
         SSL_CTX_set_keylog_callback(ctx, log_key);
     }
+    pqi_tls_times_setup(ctx);
     const int quic = use->server ? ngtcp2_crypto_boringssl_configure_server_context(ctx)
                                  : ngtcp2_crypto_boringssl_configure_client_context(ctx);
     if (quic != 0) {
@@ -404,6 +405,7 @@ pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic
 {
     const pqi_chain chain = {
         .count = 1, .known = true, .of_cert = peer->shown_cert, .of_spki = peer->shown_spki};
+    pqi_error_clear(&peer->refusal); /* what the server expected to fail did not */
     if (tls->use.server) {
         pqi_tls_server_took(ssl, peer);
     }
@@ -428,6 +430,9 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
     posture->resumed = SSL_session_reused(ssl) == 1;
     posture->trust = peer->how;
     posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
+    posture->kex_ns = peer->times.kex;
+    posture->sign_ns = peer->own_scheme == 0 ? 0 : peer->times.sign;
+    posture->verify_ns = posture->peer_signature == 0 ? 0 : peer->times.verify;
     posture->own_signature =
         tls->use.server && posture->resumed ? peer->resumed_scheme : peer->own_scheme;
     posture->peer_groups = peer->groups;

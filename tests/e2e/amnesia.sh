@@ -13,7 +13,7 @@ fi
 easy='--difficulty 20000 --block-time 1s'
 calls=open,openat,openat2,open_by_handle_at,creat,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir
 calls=$calls,mkdirat,link,linkat,symlink,symlinkat,mknod,mknodat,truncate,ftruncate,fallocate,chmod,fchmod
-calls=$calls,fchmodat,io_uring_setup,mlockall,munlockall,execve
+calls=$calls,fchmodat,bind,io_uring_setup,mlockall,munlockall,execve
 HOME=$dir/home
 export HOME
 unset XDG_STATE_HOME
@@ -32,6 +32,7 @@ writes() {
                 call !~ /"\/dev\/(null|tty|urandom|random)"/) print
             next
         }
+        call ~ /^bind\(/ && call !~ /sun_path="/ { next } # not the name of a socket in a directory
         call ~ /^(mlockall|munlockall|execve)\(/ || call ~ /^(\+\+\+|---|<\.\.\.)/ { next }
         { print }
     ' "$1"

@@ -71,11 +71,11 @@ static void client_data(pql_stream *stream, const uint8_t *data, size_t len, boo
     }
 }
 
-static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
+static void on_handshake(const pql_link_info *info, const pql_close *failure, void *user)
 {
     end *e = user;
     if (failure != NULL) {
-        SEEN(e, (e->failed++, e->failure = *failure, e->posture = *link->posture));
+        SEEN(e, e->failed++; e->failure = *failure; e->posture = *info->posture);
     }
 }
 

@@ -111,6 +111,30 @@ static void a_server_without_client_certificates_counts_its_own_signature(void *
     assert_false(p.pq_authentication);
 }
 
+/* What a user reads, on either side, for every policy: whole, and with a way out. */
+static void every_alert_has_a_whole_sentence_under_every_policy(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PQL_POLICY_COUNT; i++) {
+        for (unsigned flags = 0; flags < 4; flags++) {
+            static const unsigned alerts[] = {40, 71};
+            const pqi_policy_use use = {
+                .policy = (pql_policy)i, .quic = true, .server = (flags & 1) != 0};
+            for (size_t a = 0; a < 2; a++) {
+                char text[400]; /* what a close has room for, before the peer's own words */
+                pqi_policy_explain_alert(text, sizeof(text), &use, alerts[a], (flags & 2) != 0);
+                assert_true(text[strlen(text) - 1] == '.');
+                assert_non_null(strstr(text, alerts[a] == 40 ? "alert 40" : "alert 71"));
+                assert_non_null(strstr(text, "polic"));
+                if (!use.server && alerts[a] == 40 && (flags & 2) == 0) {
+                    assert_non_null(strstr(text, "set the policy to "));
+                    assert_non_null(strstr(text, pql_policy_name(use.policy)));
+                }
+            }
+        }
+    }
+}
+
 static void names_are_those_of_the_registries(void **state)
 {
     (void)state;
@@ -158,6 +182,7 @@ int main(void)
         cmocka_unit_test(quic_without_tls_13_is_refused),
         cmocka_unit_test(required_pq_authentication_looks_at_the_peer),
         cmocka_unit_test(a_server_without_client_certificates_counts_its_own_signature),
+        cmocka_unit_test(every_alert_has_a_whole_sentence_under_every_policy),
         cmocka_unit_test(names_are_those_of_the_registries),
         cmocka_unit_test(a_policy_is_read_by_its_name_only),
     };
