@@ -10,6 +10,7 @@
 #include "cmd/node_caps.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_control.h"
+#include "cmd/node_keys.h"
 #include "cmd/node_rotation.h"
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
@@ -44,6 +45,7 @@ typedef struct node {
     pqi_runtime rt;
     pqi_manager manager;
     unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
+    pqi_node_keys keys;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_expiry expiry;
     pqi_store *store;
@@ -102,6 +104,9 @@ static pql_status open_identity(node *n, pql_error *err)
     pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
     pql_status status = pqi_store_check_directory(dir, err);
+    if (status == PQL_OK && n->options->key_process) {
+        return pqi_node_keys_open(&n->keys, n->options, opts.must_exist, &n->rt, err);
+    }
     if (status == PQL_OK) {
         status = pql_identity_open(&id, dir, &opts, err);
     }
@@ -532,6 +537,7 @@ static void node_close(node *n)
     pqi_store_close(n->store);
     pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
+    pqi_node_keys_close(&n->keys);
     pqi_node_clients_close(&n->clients);
     pqi_node_caps_close(&n->caps);
     pqi_runtime_close(&n->rt);
@@ -697,7 +703,11 @@ static void reload(node *n)
 static pql_status serve(node *n, pql_error *err)
 {
     for (;;) {
-        const pql_status status = pqi_node_upstream_failure(&n->upstream, err);
+        uint64_t keys = UINT64_MAX;
+        pql_status status = pqi_node_upstream_failure(&n->upstream, err);
+        if (status == PQL_OK) {
+            status = pqi_node_keys_tick(&n->keys, pqi_clock_monotonic(), &keys, err);
+        }
         if (status != PQL_OK) {
             return status;
         }
@@ -705,7 +715,7 @@ static pql_status serve(node *n, pql_error *err)
         const uint64_t jobs = pqi_node_service_tick(n->service);
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
-        const uint64_t store = tick_store(n, pqi_clock_monotonic());
+        const uint64_t store = earliest(tick_store(n, pqi_clock_monotonic()), keys);
         const uint64_t control = pqi_node_control_tick(&n->control, pqi_clock_monotonic());
         follow_rotation(n);
         pqi_expiry_look(&n->expiry, n->rotation.in_use.current, pqi_clock_unix_ms() / MS_PER_SEC);

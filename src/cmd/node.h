@@ -29,6 +29,7 @@ typedef struct pqi_node_options {
     uint64_t workers;               /* 0: one per processor */
     uint64_t max_links_per_address; /* 0: no limit */
     const char *clients_file;       /* NULL: everybody may connect */
+    bool key_process;               /* private keys in a process of their own */
     pqi_log_options log;
     const char *keylog_file; /* NULL: none */
     const char *qlog_dir;    /* NULL: none */

@@ -172,6 +172,12 @@ static const pqi_option node_table[] = {
     PQI_OPTION_KEY_ROTATION_DAYS(pqi_node_options),
     PQI_OPTION_PASSPHRASE(pqi_node_options, passphrase_file),
     PQI_OPTION_AMNESIA(pqi_node_options),
+    {.name = "key-process",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(pqi_node_options, key_process, bool),
+     .help = "Keep the private keys in a process of their own, which signs handshakes and nothing "
+             "else: what leaks from the memory of the process that talks to the network is no "
+             "key.  The node stops when that process ends."},
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
      .at = PQI_AT(pqi_node_options, admin, pqi_endpoint),
@@ -272,6 +278,21 @@ static pql_status authentication_check(const pqi_node_options *o, pql_error *err
     return pqi_login_list_check_ml_dsa(&o->sources, err);
 }
 
+static pql_status key_process_check(const pqi_node_options *o, pql_error *err)
+{
+    if (o->key_process && o->security.amnesia) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--key-process and --amnesia contradict each other: the key process reads "
+                        "its keys from files. Leave one of them out.");
+    }
+    if (o->key_process && o->security.key_rotation_days != 0) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--key-process and --key-rotation-days contradict each other: this process "
+                        "cannot make keys. Let a timer run 'pqlink rotate prepare' instead.");
+    }
+    return PQL_OK;
+}
+
 static pql_status node_check(const void *options, pql_error *err)
 {
     const pqi_node_options *o = options;
@@ -310,6 +331,9 @@ static pql_status node_check(const void *options, pql_error *err)
     }
     const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir, o->passphrase_file};
     pql_status status = pqi_amnesia_check(&o->security, &files, err);
+    if (status == PQL_OK) {
+        status = key_process_check(o, err);
+    }
     if (status == PQL_OK) {
         status = authentication_check(o, err);
     }
