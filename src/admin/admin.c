@@ -3,6 +3,7 @@
 #include "admin/access.h"
 #include "admin/events.h"
 #include "admin/listen.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <microhttpd.h>
@@ -30,6 +31,7 @@
     "require-trusted-types-for 'script'; trusted-types 'none'"
 /* Longest Retry-After that we send, with a NUL. */
 #define SECONDS_SIZE 12
+#define MS_PER_SEC 1000
 
 extern const uint8_t pqi_page_html[], pqi_page_css[], pqi_page_js[];
 extern const size_t pqi_page_html_len, pqi_page_css_len, pqi_page_js_len;
@@ -51,6 +53,8 @@ typedef struct request {
     const char *accept;
     const char *content_length;
     const char *transfer_encoding;
+    const char *authorization;
+    unsigned authorization_count;
     unsigned host_count;
     unsigned origin_count;
 } request;
@@ -235,6 +239,7 @@ static enum MHD_Result header_take(void *user, enum MHD_ValueKind kind, const ch
         {"Accept", &q->accept, NULL},
         {"Content-Length", &q->content_length, NULL},
         {"Transfer-Encoding", &q->transfer_encoding, NULL},
+        {"Authorization", &q->authorization, &q->authorization_count},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (strcasecmp(key, wanted[i].name) == 0) {
@@ -286,6 +291,36 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
     return true;
 }
 
+/* As refuse, for those who have no token that allows it. */
+static bool refuse_stranger(const pqi_admin *a, struct MHD_Connection *connection, const request *q,
+                            const char *method, const char *path, reply *r)
+{
+    const char *reason = NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const pqi_admin_asked asked = {.authorization = q->authorization,
+                                   .authorizations = q->authorization_count,
+                                   .method = method,
+                                   .path = path,
+                                   .from = info == NULL ? NULL : info->client_addr};
+    if (a->opts.auth == NULL) {
+        return false;
+    }
+    switch (pqi_admin_auth_check(a->opts.auth, &asked, pqi_clock_unix_ms() / MS_PER_SEC, &reason)) {
+    case PQI_ADMIN_NO_TOKEN:
+        reply_text(r, MHD_HTTP_UNAUTHORIZED,
+                   "A capability token is needed: Authorization: Bearer TOKEN.");
+        break;
+    case PQI_ADMIN_DENIED:
+        reply_text(r, MHD_HTTP_FORBIDDEN, reason);
+        break;
+    default:
+        return false;
+    }
+    r->close = true;
+    return true;
+}
+
 /* ---- HTTP ---- */
 
 static void header_add(struct MHD_Response *response, const char *name, const char *value)
@@ -304,6 +339,9 @@ static void headers_add(struct MHD_Response *response, const reply *r)
     header_add(response, "Referrer-Policy", "no-referrer");
     if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         header_add(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    }
+    if (r->status == MHD_HTTP_UNAUTHORIZED) {
+        header_add(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, PQI_ADMIN_CHALLENGE);
     }
     if (r->retry_after > 0) {
         char seconds[SECONDS_SIZE];
@@ -365,7 +403,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, header_take, &q);
     if (*state == NULL) {
         *state = &headers_seen;
-        return refuse(a, &q, method, version, &r) ? reply_send(connection, &r) : MHD_YES;
+        return refuse(a, &q, method, version, &r) ||
+                       refuse_stranger(a, connection, &q, method, url, &r)
+                   ? reply_send(connection, &r)
+                   : MHD_YES;
     }
     if (strcmp(url, "/events") != 0) {
         answer(a, url, &q, &r);
@@ -388,7 +429,8 @@ static struct MHD_Daemon *daemon_start(pqi_admin *a, int fd)
         (unsigned)PQI_ADMIN_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)PQI_ADMIN_PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)PQI_ADMIN_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)PQI_ADMIN_REQUEST_MAX, MHD_OPTION_END);
+        (size_t)(a->opts.auth == NULL ? PQI_ADMIN_REQUEST_MAX : PQI_ADMIN_SIGNED_REQUEST_MAX),
+        MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
 }
@@ -404,7 +446,10 @@ static pql_status admin_start(pqi_admin *a, pql_error *err)
     }
     if (!pqi_address_loopback(&a->access.bound)) {
         pqi_log(PQI_LOG_WARN, "admin", "not_loopback", PQI_STR("address", address),
-                PQI_STR("reason", "the admin port has no authentication; others can read it"));
+                PQI_STR("reason", a->opts.auth == NULL
+                                      ? "the admin port has no authentication; others can read it"
+                                      : "tokens travel to the admin port in clear; put TLS before "
+                                        "it"));
     }
     if (a->opts.snapshot_json != NULL) {
         const pql_status started =

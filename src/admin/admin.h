@@ -11,7 +11,8 @@
  *                  are PQI_EVENTS_LISTENERS_MAX listeners
  *   GET /page.css, /page.js   what the page is made of; it needs nothing from elsewhere
  *
- * HEAD works everywhere.  Nothing can be changed through it.  There is no authentication: it
+ * HEAD works everywhere.  Nothing can be changed through it.  There is no authentication unless
+ * opts.auth is set (admin/auth.h: 401 without a token, 403 with one that does not allow it): it
  * listens on loopback unless the caller names another address, which is logged as a warning.
  * Requests whose Host is not ours get 421, requests of foreign web pages 403 (admin/access.h).
  *
@@ -26,6 +27,7 @@
 #ifndef PQI_ADMIN_ADMIN_H
 #define PQI_ADMIN_ADMIN_H
 
+#include "admin/auth.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "observe/health.h"
@@ -37,6 +39,8 @@
 #define PQI_ADMIN_CONNECTIONS_MAX 64
 #define PQI_ADMIN_PER_ADDRESS_MAX 48
 #define PQI_ADMIN_REQUEST_MAX 16384
+/* The same with opts.auth, whose tokens may be signed. */
+#define PQI_ADMIN_SIGNED_REQUEST_MAX 65536
 #define PQI_ADMIN_TIMEOUT_SECONDS 10
 #define PQI_ADMIN_ADDRESS_DEFAULT "127.0.0.1"
 
@@ -57,6 +61,7 @@ typedef struct pqi_admin_opts {
     void *user;                    /* for all callbacks */
     const char *const *host_names; /* further names to accept in Host, without port */
     size_t host_name_count;
+    const pqi_admin_auth *auth; /* who may ask; NULL: everybody */
 } pqi_admin_opts;
 
 /* Starts the server; *out is to be stopped by the caller.  Errors: PQL_E_USAGE (address or missing

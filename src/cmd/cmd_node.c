@@ -3,15 +3,18 @@
 #include "base/secret.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/expiry.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
+#include "cmd/node_caps.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_control.h"
 #include "cmd/node_rotation.h"
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
+#include "link/worker_metrics.h"
 #include "miner/auth_files.h"
 #include "miner/devchain.h"
 #include "miner/node_service.h"
@@ -42,6 +45,7 @@ typedef struct node {
     pqi_manager manager;
     unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
+    pqi_expiry expiry;
     pqi_store *store;
     uint64_t store_look_at;     /* monotonic ns */
     pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
@@ -55,6 +59,7 @@ typedef struct node {
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
     pqi_node_clients clients;
+    pqi_node_caps caps;
     pqi_node_control control;
 } node;
 
@@ -222,6 +227,9 @@ static pql_status open_context(node *n, pql_error *err)
                                        .observer = pqi_link_observer(n->rt.links)};
         status = pql_context_new(&n->ctx, &opts, err);
     }
+    if (status == PQL_OK) {
+        status = pqi_worker_metrics(n->ctx, n->rt.metrics, err);
+    }
     pqi_secret_wipe(secret, sizeof(secret));
     return status;
 }
@@ -264,6 +272,12 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
 }
 
+/* Whether everybody who mines has to show a token of a list or a capability. */
+static bool token_needed(const pqi_node_options *options)
+{
+    return options->tokens_file != NULL || options->capability_keys != NULL;
+}
+
 /* Why official miners cannot be served under |policy|; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options, pql_policy policy)
 {
@@ -274,11 +288,11 @@ static const char *official_obstacle(const pqi_node_options *options, pql_policy
         return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
                "no key.";
     }
-    if (options->security.amnesia && options->tokens_file == NULL) {
+    if (options->security.amnesia && !token_needed(options)) {
         return "With amnesia no token is written for them. With --tokens FILE they are let in by a "
                "token.";
     }
-    return options->clients_file == NULL || options->tokens_file != NULL
+    return options->clients_file == NULL || token_needed(options)
                ? NULL
                : "Only miners with a listed certificate are let in (--clients), and official "
                  "miners "
@@ -309,7 +323,8 @@ static pql_status open_tokens(node *n, pql_error *err)
     if (!n->official) {
         return PQL_OK;
     }
-    const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
+    /* Where tokens are needed anyway, nothing but those opens the door. */
+    const pql_status status = token_needed(n->options) ? PQL_OK : open_default_token(n, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -335,7 +350,9 @@ static pqi_node_service_opts service_opts(const node *n)
         .policy = n->options->security.policy,
         .pq_authentication = n->options->security.pq_authentication,
         .tokens = n->tokens,
-        .token_required = n->options->tokens_file != NULL,
+        .capabilities = n->caps.miners,
+        .capability_metrics = n->caps.metrics,
+        .token_required = token_needed(n->options),
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
         .max_links_per_address = (unsigned)n->options->max_links_per_address,
@@ -451,6 +468,7 @@ static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
+        pqi_expiry_register(&n->expiry, SERVICE, n->rt.metrics);
         status = pqi_runtime_amnesia(&n->rt, n->options->security.amnesia, err);
     }
     if (status == PQL_OK) {
@@ -467,6 +485,13 @@ static pql_status node_open(node *n, pql_error *err)
     }
     if (status == PQL_OK) {
         status = pqi_node_clients_open(&n->clients, n->options->clients_file, err);
+    }
+    if (status == PQL_OK) {
+        const pqi_node_caps_opts opts = {.miner_keys = n->options->capability_keys,
+                                         .admin_keys = n->options->admin_capabilities,
+                                         .skew_ns = n->options->capability_skew_ns};
+        status = pqi_node_caps_open(&n->caps, &opts, n->rt.metrics, err);
+        n->rt.auth = pqi_node_caps_auth(&n->caps);
     }
     if (status == PQL_OK) {
         status = open_source(n, err);
@@ -508,6 +533,7 @@ static void node_close(node *n)
     pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
     pqi_node_clients_close(&n->clients);
+    pqi_node_caps_close(&n->caps);
     pqi_runtime_close(&n->rt);
 }
 
@@ -545,14 +571,14 @@ static void show_how(const node *n, const char *pin)
                   "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s%s\n",
                   v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "",
                   (unsigned)pql_listener_port(n->listeners[0]), pin,
-                  n->options->tokens_file != NULL ? " --token-file FILE" : "");
+                  token_needed(n->options) ? " --token-file FILE" : "");
 }
 
 /* The same for official miners, which take an IPv4 address only. */
 static void show_how_official(const node *n)
 {
     const char *dir = n->options->dir.text;
-    const bool list = n->options->tokens_file != NULL;
+    const bool list = token_needed(n->options);
     const bool memory = n->options->security.amnesia;
     size_t i = 0;
     while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
@@ -634,6 +660,12 @@ static void tell_policy(const node *n)
     }
 }
 
+static void set_rotation_days(void *service, uint64_t days)
+{
+    node *n = service;
+    pqi_node_rotation_by_age(&n->rotation, days);
+}
+
 static pql_status set_settings_policy(void *service, pql_policy policy, pql_error *err)
 {
     return pqi_node_control_settings(&((node *)service)->control, policy, err);
@@ -641,7 +673,8 @@ static pql_status set_settings_policy(void *service, pql_policy policy, pql_erro
 
 static void reload_settings(node *n)
 {
-    pqi_security_live live = {.set_policy = set_settings_policy, .service = n};
+    pqi_security_live live = {
+        .set_policy = set_settings_policy, .set_rotation_days = set_rotation_days, .service = n};
     const pql_policy before = policy_of(n);
     (void)pqi_config_reload(SERVICE, &live);
     if (policy_of(n) != before) {
@@ -653,6 +686,7 @@ static void reload(node *n)
 {
     pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
     reload_settings(n);
+    pqi_node_caps_reload(&n->caps);
     pqi_node_service_reload_tokens(n->service);
     pqi_node_rotation_reload(&n->rotation);
     pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
@@ -674,6 +708,7 @@ static pql_status serve(node *n, pql_error *err)
         const uint64_t store = tick_store(n, pqi_clock_monotonic());
         const uint64_t control = pqi_node_control_tick(&n->control, pqi_clock_monotonic());
         follow_rotation(n);
+        pqi_expiry_look(&n->expiry, n->rotation.in_use.current, pqi_clock_unix_ms() / MS_PER_SEC);
         const uint64_t others = earliest(earliest(watchdog, control), earliest(rotation, store));
         const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {

@@ -1,5 +1,6 @@
 /* The options of pqlink node. */
 #include "base/clock.h"
+#include "caps/rules.h"
 #include "cmd/amnesia.h"
 #include "cmd/node.h"
 #include "cmd/passphrase_option.h"
@@ -136,6 +137,29 @@ static const pqi_option node_table[] = {
              "TOKEN.* takes any TOKEN.WORKER.  A change of the file is taken over by itself, and "
              "miners whose token is gone are sent away.  Without it, official miners need the "
              "token in DIR/miner-auth-token, and our own need none."},
+    {.name = "capability-keys",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, capability_keys, const char *),
+     .arg = "FILE",
+     .help = "Let in only miners with a capability token for the audience miner, of a key in this "
+             "file ('pqlink token keygen'), or with a token of --tokens beside it.  The tenant of "
+             "the token names the miner.  A link ends when its token expires or is revoked.  "
+             "SIGHUP reads the file again."},
+    {.name = "admin-capabilities",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, admin_capabilities, const char *),
+     .arg = "FILE",
+     .help = "Have the admin port ask for a capability token for the audience admin, of a key in "
+             "this file, on every path but /healthz and /readyz.  SIGHUP reads the file again."},
+    {.name = "capability-skew",
+     .kind = PQI_OPTION_DURATION,
+     .at = PQI_AT(pqi_node_options, capability_skew_ns, uint64_t),
+     .arg = "DURATION",
+     .min = 0,
+     .max = PQI_CAP_SKEW_MAX * PQI_NS_PER_SEC,
+     .help = "How far the clocks of this machine and of those that mint capability tokens may be "
+             "apart: a token is taken so long before and after its times.",
+     .fallback = "60s"},
     {.name = "allow-v1",
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(pqi_node_options, allow_v1, bool),
@@ -268,6 +292,16 @@ static pql_status node_check(const void *options, pql_error *err)
                         "--allow-v1 and --policy %s contradict each other: official miners "
                         "have no ML-KEM.  Leave one of them out.",
                         pql_policy_name(o->security.policy));
+    }
+    if (o->admin_capabilities != NULL && o->admin.off) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--admin-capabilities and --admin off contradict each other: there is no "
+                        "port to protect.  Leave one of them out.");
+    }
+    if (o->allow_v1 && o->capability_keys != NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--capability-keys and --allow-v1 contradict each other: those official "
+                        "miners send no token, so everybody would get in.  Leave one of them out.");
     }
     if (o->allow_v1 && o->clients_file != NULL) {
         return pqi_fail(err, PQL_E_USAGE,

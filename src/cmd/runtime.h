@@ -6,6 +6,7 @@
 #include "cmd/log_options.h"
 #include "observe/link_table.h"
 #include "observe/pq_metrics.h"
+#include "observe/process_metrics.h"
 
 #include <pqlink/link.h>
 
@@ -56,11 +57,14 @@ typedef struct pqi_runtime_views {
 typedef struct pqi_runtime {
     pqi_metrics *metrics;
     pqi_pq_metrics *links;
+    pqi_process_metrics *process;
     pqi_link_table *table; /* kept by the observer of |links| */
     pqi_health *health;
     pqi_admin *admin;
-    atomic_uint policy; /* the pql_policy of now, which /version shows; any thread */
-    bool amnesia;       /* as /version says */
+    const pqi_admin_auth *auth; /* who may use the admin port; NULL: everybody.  Borrowed; to be
+                                   set before pqi_runtime_admin */
+    atomic_uint policy;         /* the pql_policy of now, which /version shows; any thread */
+    bool amnesia;               /* as /version says */
     pqi_runtime_views views;
     uint64_t opened; /* monotonic ns */
     pthread_t main;  /* the thread that opened it */
