@@ -392,6 +392,23 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
+static json_t *keys_json(void *user)
+{
+    node *n = user;
+    return pqi_node_rotation_keys(&n->rotation);
+}
+
+/* The same for the status page: bounded, however many miners there are. */
+static pql_status write_overview(void *user, pqi_buf *out, pql_error *err)
+{
+    node *n = user;
+    pql_status status = pqi_node_service_overview(n->service, out, err);
+    if (status == PQL_OK) {
+        status = pqi_node_rotation_add(&n->rotation, out, err);
+    }
+    return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
+}
+
 /* All or nothing: what miners get, and what is asked of the source. */
 static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
 {
@@ -486,7 +503,15 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
+        status = pqi_runtime_admin(
+            &n->rt, &n->options->admin,
+            &(pqi_runtime_views){.service = SERVICE,
+                                 .status = write_status,
+                                 .overview = write_overview,
+                                 .keys = keys_json,
+                                 .pq_authentication = n->options->security.pq_authentication,
+                                 .user = n},
+            err);
     }
     return status == PQL_OK ? open_control(n, err) : status;
 }

@@ -105,4 +105,9 @@ uint64_t pqi_node_service_blocks(pqi_node_service *service);
  * thread. */
 pql_status pqi_node_service_status(void *service, pqi_buf *out, pql_error *err);
 
+/* The same with PQI_NODE_OVERVIEW_MINERS miners at most, the newest: what may be sent once a
+ * second.  All of them are in miner_count and hash_rate. */
+#define PQI_NODE_OVERVIEW_MINERS 100
+pql_status pqi_node_service_overview(pqi_node_service *service, pqi_buf *out, pql_error *err);
+
 #endif

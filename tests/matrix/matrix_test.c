@@ -8,6 +8,7 @@
 #include "matrix/rows.h"
 #include "observe/link_observer.h"
 #include "seen.h"
+#include "store/hybrid_marks.h"
 
 #include <pqlink/link.h>
 
@@ -41,6 +42,7 @@ static middle *between;
 static const uint8_t secret[32] = {42};
 static row rows[ROWS_MAX];
 static side client, server;
+static pqi_hybrid_marks *marks; /* the client's memory; NULL: it has none */
 
 /* ---- what the sides hear ---- */
 
@@ -164,8 +166,11 @@ static uint16_t start_server(pql_policy policy)
 
 static void start_client(pql_policy policy)
 {
-    const pql_context_opts opts = {
-        .policy = policy, .workers = 1, .observer = observer_of(&client)};
+    const pql_hybrid_memory memory = pqi_hybrid_marks_memory(marks);
+    const pql_context_opts opts = {.policy = policy,
+                                   .workers = 1,
+                                   .memory = marks != NULL ? &memory : NULL,
+                                   .observer = observer_of(&client)};
     assert_int_equal(pql_context_new(&client.ctx, &opts, NULL), PQL_OK);
 }
 
@@ -174,7 +179,7 @@ static void link_once(void)
 {
     static const pql_handlers handlers = {.link_open = client_open, .stream_data = client_data};
     const pql_peer peer = {.pins = &pin, .pin_count = 1};
-    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .resume = true};
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .resume = marks == NULL};
     char url[64];
     (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)middle_port(between));
     side_forget_link(&client);
@@ -237,7 +242,10 @@ static void compare_counters(const row *r, side *s, row_column column, const cha
 
 static int begin_row(void **state)
 {
-    (void)state;
+    const row *r = *state;
+    if (r->memory) {
+        assert_int_equal(pqi_hybrid_marks_open(&marks, NULL, NULL, NULL), PQL_OK);
+    }
     side_begin(&client);
     side_begin(&server);
     return 0;
@@ -248,12 +256,13 @@ static int end_row(void **state)
     (void)state;
     side_end(&client);
     side_end(&server);
+    pqi_hybrid_marks_free(marks);
+    marks = NULL;
     return 0;
 }
 
-/* The link that brings the ticket; then both sides go over to the policies of the link that is
- * looked at, if these are others. */
-static void fetch_ticket(const row *r)
+/* The link before; then both sides go over to the policies of the link that is looked at. */
+static void make_link_before(const row *r)
 {
     link_once();
     assert_int_equal(pql_context_set_policy(client.ctx, r->client, NULL), PQL_OK);
@@ -264,11 +273,11 @@ static void both_sides_see_what_the_table_says(void **state)
 {
     const row *r = *state;
     const unsigned put_in = middle_put_in(between);
-    start_client(r->with_ticket ? r->client_before : r->client);
-    const uint16_t port = start_server(r->with_ticket ? r->server_before : r->server);
+    start_client(r->with_before ? r->client_before : r->client);
+    const uint16_t port = start_server(r->with_before ? r->server_before : r->server);
     middle_set(between, port, false);
-    if (r->with_ticket) {
-        fetch_ticket(r);
+    if (r->with_before) {
+        make_link_before(r);
     }
     middle_set(between, port, r->early_data);
     counters_take(&client.before, client.registry);

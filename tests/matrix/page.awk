@@ -31,6 +31,10 @@ END {
     print "names those of then, client's first. A server resumes no session of a weaker policy, and a client offers only"
     print "sessions of the policy that it has now; either costs a full handshake.\n"
     table("resumed", 1)
+    print "## Servers that had ML-KEM before\n"
+    print "The client has pinned the server and has a memory of servers (`memory` in `pql_context_opts`); *after* names the policies of a link"
+    print "before, client's first. Under an own policy without ML-KEM it refuses nobody.\n"
+    table("memory", 1)
     print "## 0-RTT\n"
     print "Early data is not built: our clients send none, and our tickets allow none. In these links somebody else's packets"
     print "of the type 0-RTT stand before and behind the ClientHello. They are dropped unread: they move no counter but"
@@ -69,12 +73,12 @@ function glance(    c, s, line) {
 
 # Rows of a mode; |changed|: those whose ticket is of other policies than the link.
 function table(mode, changed,    i, other) {
-    print "| client | server |" (changed ? " ticket of |" : "") \
+    print "| client | server |" (changed ? (mode == "memory" ? " after |" : " ticket of |") : "") \
         " QUIC | TLS | LP | downgrade: client, server | client's counters | server's counters |"
     print "| --- | --- |" (changed ? " --- |" : "") " --- | --- | --- | --- | --- | --- |"
     for (i = 1; i <= rows; i++) {
         other = cell[i, 4] != "-" && cell[i, 4] != cell[i, 1] "/" cell[i, 2]
-        if (cell[i, 3] == mode && other == changed)
+        if (cell[i, 3] == mode && (other == changed || mode == "memory"))
             print "| " cell[i, 1] " | " cell[i, 2] " |" (changed ? " " cell[i, 4] " |" : "") " " outcome(i) \
                 " | when it lands | when it lands | " cell[i, 11] ", " cell[i, 12] " | " \
                 series(cell[i, 13]) " | " series(cell[i, 14]) " |"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const modes[] = {"full", "resumed", "0-rtt"};
+static const char *const modes[] = {"full", "resumed", "0-rtt", "memory"};
 
 /* Cuts |line| at its tabs; false unless there are as many as there have to be. */
 static bool cut(row *r)
@@ -28,8 +28,8 @@ static bool parse_before(row *r)
 {
     char client[ROW_TEXT_MAX];
     const char *slash = strchr(r->column[ROW_BEFORE], '/');
-    r->with_ticket = strcmp(r->column[ROW_BEFORE], "-") != 0;
-    if (!r->with_ticket) {
+    r->with_before = strcmp(r->column[ROW_BEFORE], "-") != 0;
+    if (!r->with_before) {
         return true;
     }
     if (slash == NULL) {
@@ -53,10 +53,11 @@ static bool parse(row *r)
         known = known || strcmp(r->column[ROW_MODE], modes[i]) == 0;
     }
     r->early_data = strcmp(r->column[ROW_MODE], "0-rtt") == 0;
+    r->memory = strcmp(r->column[ROW_MODE], "memory") == 0;
     (void)snprintf(r->name, sizeof(r->name), "%s client, %s server, %s%s%s: %s",
                    r->column[ROW_CLIENT], r->column[ROW_SERVER], r->column[ROW_MODE],
-                   r->with_ticket ? ", ticket of " : "",
-                   r->with_ticket ? r->column[ROW_BEFORE] : "", r->column[ROW_RESULT]);
+                   r->with_before ? ", ticket of " : "",
+                   r->with_before ? r->column[ROW_BEFORE] : "", r->column[ROW_RESULT]);
     return known;
 }
 

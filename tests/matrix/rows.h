@@ -33,9 +33,10 @@ typedef struct row {
     char line[ROW_TEXT_MAX]; /* cut into the columns */
     const char *column[ROW_COLUMNS];
     pql_policy client, server;               /* of the link that is looked at */
-    pql_policy client_before, server_before; /* of the link that brings the ticket */
-    bool with_ticket;
+    pql_policy client_before, server_before; /* of a link before it, which may bring a ticket */
+    bool with_before;
     bool early_data; /* a foreign packet of early data stands before and behind the ClientHello */
+    bool memory;     /* the client remembers which servers had ML-KEM, and resumes nothing */
     char name[160];  /* of the test case */
 } row;
 
