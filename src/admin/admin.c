@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* As nice(1) gives. */
+#define ADMIN_NICE 10
 
 #define TYPE_TEXT "text/plain; charset=utf-8"
 #define TYPE_JSON "application/json"
@@ -267,6 +271,17 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, reply *r)
     return queued;
 }
 
+/* The thread that answers gives way to those of links, which it shares processors with: a flood of
+ * requests must not be felt there.  On Linux a nice value is of one thread. */
+static void give_way(void)
+{
+    static _Thread_local bool done;
+    if (!done) {
+        done = true;
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), ADMIN_NICE);
+    }
+}
+
 /* libmicrohttpd calls this once when the headers are there, where a refusal must be sent before a
  * body arrives, and once more for the answer. */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
@@ -281,6 +296,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     *upload_data_size = 0;
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, header_take, &q);
     if (*state == NULL) {
+        give_way();
         *state = &headers_seen;
         return refuse(a, &q, method, version, &r) ? reply_send(connection, &r) : MHD_YES;
     }
