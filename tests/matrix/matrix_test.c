@@ -240,6 +240,17 @@ static void compare_counters(const row *r, side *s, row_column column, const cha
     compare(r, column, what, moved);
 }
 
+/* What the server counts of the client's offers follows from the client's policy alone. */
+static void compare_offers(const row *r)
+{
+    char wanted[ROW_TEXT_MAX];
+    char offered[ROW_TEXT_MAX];
+    assert_int_equal(rows_offers(MATRIX_OFFERS, r->column[ROW_CLIENT], wanted, sizeof(wanted)),
+                     PQL_OK);
+    counters_offered(&server.before, &server.after, offered, sizeof(offered));
+    assert_string_equal(offered, wanted);
+}
+
 static int begin_row(void **state)
 {
     const row *r = *state;
@@ -291,6 +302,7 @@ static void both_sides_see_what_the_table_says(void **state)
     compare_alert(r);
     compare_counters(r, &client, ROW_CLIENT_COUNTERS, "the client's counters");
     compare_counters(r, &server, ROW_SERVER_COUNTERS, "the server's counters");
+    compare_offers(r);
 }
 
 static int set_up(void **state)
