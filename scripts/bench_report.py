@@ -69,6 +69,7 @@ def run_all(options):
     rows += lines_of([*peers, "--only", "handshake_load,openssl"])
     rows += bench("fanout", "1000", "30") + bench("fanout", "10000", "30")
     rows += bench("idle_memory")
+    rows += bench("scrape", "--rounds", "21", "--seconds", "2")
     rows += lines_of([*peers, "--only", "hash_rate,round_trip"])
     commit = subprocess.run(["git", "-C", SOURCES, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
                             check=False).stdout.strip()
@@ -150,6 +151,12 @@ def other_tables(data):
     out += ["### Memory", ""]
     out += table(["idle links", "private kB of the server per link", "target"],
                  [[thousands(r["links"]), r["kb_per_link"], "40"] for r in of(data, "idle_memory")])
+    if of(data, "scrape"):
+        out += ["### Scrapes", ""]
+        out += table(["links", "scrapes/s", "kB", "server's CPU µs each", "p99 of a message alone, µs", "scraped, µs",
+                      "ratio", "target"],
+                     [[r["links"], r["scrapes_per_second"], f"{r['scrape_bytes'] / 1000:.0f}", r["scrape_cpu_us"],
+                       r["p99_us"], r["p99_scraped_us"], r["p99_ratio"], r["target_ratio"]] for r in of(data, "scrape")])
     out += ["### Hashes per second of CPU time, one thread", ""]
     rates = [{**r, "label": r["program"]} for r in of(data, "hash_rate")]
     out += table(["program", "hashes/s"],

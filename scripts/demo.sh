@@ -64,7 +64,7 @@ say 'What the node saw'
 kill -TERM "$node"
 wait "$node" || broken "the node ended with status $?"
 node=
-sed -n 's/.*"event":"link_open".*"algo":"\([^"]*\)","signature":"\([^"]*\)","cipher":"\([^"]*\)".*/link      key exchange \1, signature \2, cipher \3/p' "$dir/node.log" | head -n 1
+sed -n 's/.*"event":"handshake".*"group":"\([^"]*\)","signature":"\([^"]*\)","cipher":"\([^"]*\)".*/link      key exchange \1, signature \2, cipher \3/p' "$dir/node.log" | head -n 1
 sed -n 's/.*"event":"block_accepted","height":\([0-9]*\),"hash":"\([0-9a-f]*\)".*/block     \1  \2/p' "$dir/node.log"
 found=$(grep -c '"event":"block_accepted"' "$dir/node.log")
 [ "$found" -ge $blocks ] || broken "the node accepted $found blocks only"

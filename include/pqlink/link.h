@@ -63,10 +63,20 @@ typedef struct pql_link_info {
     const char *address; /* the peer's, as text */
     const char *alpn;    /* "" before there is one */
     const pql_posture *posture;
+    uint64_t age_ns;              /* since it was accepted or asked for */
+    uint64_t bytes_in, bytes_out; /* datagrams of this link so far; 0 before it opened */
 } pql_link_info;
+
+/* Streams of links, by who opened them: in is the peer. */
+typedef struct pql_stream_counts {
+    uint64_t opened_in, opened_out, closed_in, closed_out;
+} pql_stream_counts;
 
 /* Observers of a context: called on worker threads, for metrics and logs. */
 typedef struct pql_observer {
+    /* A handshake begins; the posture is empty yet.  A client's address may still be unknown ("").
+     */
+    void (*link_start)(const pql_link_info *link, void *user);
     /* A handshake ended: well (|failure| NULL), or not. */
     void (*handshake)(const pql_link_info *link, const pql_close *failure, void *user);
     /* A link opened (|why| NULL), after its handshake, or one that was open has ended. */
@@ -78,6 +88,8 @@ typedef struct pql_observer {
     void (*strangers)(uint64_t retries, uint64_t resets, uint64_t version_negotiations, void *user);
     void (*traffic)(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams_in,
                     uint64_t datagrams_out, void *user);
+    /* Streams since the last call: opened and ended, by the peer's wish (in) and by ours (out). */
+    void (*streams)(const pql_stream_counts *counts, void *user);
     void *user;
 } pql_observer;
 

@@ -69,6 +69,9 @@ typedef struct pql_posture {
     pql_downgrade downgrade;
     uint64_t handshake_ns; /* from the first byte to the finished handshake, nanoseconds */
     unsigned round_trips;  /* client flights that waited for the server; 0 on a server */
+    /* The steps of the handshake that hold its public-key operations, nanoseconds of real time; 0:
+     * there was none.  See docs/metrics.md. */
+    uint64_t kex_ns, sign_ns, verify_ns;
     /* Server: what the client offered, beside what was negotiated; also of a handshake that failed,
      * where its ClientHello was read.  Sets of PQL_OFFER_BIT; 0: unknown, as on a client. */
     uint32_t peer_groups;     /* by pql_group_at */

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for |extra| more bytes and a NUL. */
-static bool buf_reserve(pqi_buf *b, size_t extra)
+bool pqi_buf_reserve(pqi_buf *b, size_t extra)
 {
     if (extra >= SIZE_MAX / 2 - b->len || (b->max != 0 && b->len + extra > b->max)) {
         return false;
@@ -30,7 +29,7 @@ static bool buf_reserve(pqi_buf *b, size_t extra)
 
 bool pqi_buf_append(pqi_buf *b, const void *data, size_t len)
 {
-    if (!buf_reserve(b, len)) {
+    if (!pqi_buf_reserve(b, len)) {
         return false;
     }
     if (len > 0) {
@@ -46,7 +45,7 @@ bool pqi_buf_printf(pqi_buf *b, const char *fmt, ...)
     va_start(args, fmt);
     const int need = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    if (need < 0 || !buf_reserve(b, (size_t)need)) {
+    if (need < 0 || !pqi_buf_reserve(b, (size_t)need)) {
         return false;
     }
     va_start(args, fmt);

@@ -13,6 +13,8 @@ typedef struct pqi_buf {
     size_t max; /* 0: no bound */
 } pqi_buf;
 
+/* Makes room for |extra| more bytes and a NUL at once; false as for pqi_buf_append. */
+bool pqi_buf_reserve(pqi_buf *b, size_t extra);
 /* Appends; false (and nothing changed) when memory or the bound does not allow it. */
 bool pqi_buf_append(pqi_buf *b, const void *data, size_t len);
 /* As printf; the text's NUL is not counted in len, but is there after it. */

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ static struct {
     int fd; /* under |lock| */
     _Atomic(pqi_log_level) least;
     _Atomic(pqi_log_format) format;
+    atomic_bool terminal, colour;
     atomic_uint_fast64_t dropped;
     pthread_mutex_t
         lock; /* guards fd and the two below, and the room in the pipe between poll and write */
@@ -31,10 +33,33 @@ static struct {
                .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+/* ECMA-48, select graphic rendition: grey, green, yellow, red. */
+static const char *const level_colours[] = {"\033[90m", "\033[32m", "\033[33m", "\033[1;31m"};
+static const char colour_end[] = "\033[0m";
+static const char clear_line[] = "\r\033[K";
 
 /* What closes a line that had to be cut, with its line feed. */
 static const char cut_json[] = ",\"cut\":true}\n";
 static const char cut_text[] = " cut=true\n";
+
+static uint32_t process_tag;
+static pthread_once_t process_tag_once = PTHREAD_ONCE_INIT;
+
+/* No secret: where the system has no random numbers yet, the time tells processes apart. */
+static void draw_process_tag(void)
+{
+    if (getrandom(&process_tag, sizeof(process_tag), GRND_NONBLOCK) !=
+        (ssize_t)sizeof(process_tag)) {
+        process_tag = (uint32_t)(pqi_clock_unix_ms() ^ ((uint64_t)getpid() << 16));
+    }
+}
+
+void pqi_log_corr(char out[PQI_CORR_SIZE], uint64_t link_id)
+{
+    (void)pthread_once(&process_tag_once, draw_process_tag);
+    (void)snprintf(out, PQI_CORR_SIZE, "%08x-%llu", (unsigned)process_tag,
+                   (unsigned long long)link_id);
+}
 
 /* A line being built.  Text past |limit| is refused as a whole piece, see line_field. */
 typedef struct line {
@@ -104,6 +129,15 @@ static void line_value(line *l, const pqi_log_field *field, bool quote)
         (void)snprintf(number, sizeof(number), "%.6g",
                        isfinite(field->value.f64) ? field->value.f64 : 0.0);
         break;
+    case PQI_FIELD_CORR:
+        pqi_log_corr(number, field->value.u64);
+        if (quote) {
+            line_char(l, '"');
+            line_raw(l, number);
+            line_char(l, '"');
+            return;
+        }
+        break;
     case PQI_FIELD_BOOL:
         (void)snprintf(number, sizeof(number), "%s", field->value.boolean ? "true" : "false");
         break;
@@ -149,8 +183,11 @@ static void line_start(line *l, pqi_log_format format, pqi_log_level level, cons
                        "{\"ts\":\"%s\",\"level\":\"%s\",\"service\":\"%s\",\"event\":\"%s\"", when,
                        level_names[level], service, event);
     } else {
-        (void)snprintf(head, sizeof(head), "%s %-5s %s %s", when, level_names[level], service,
-                       event);
+        const bool colour = atomic_load_explicit(&log_state.colour, memory_order_relaxed);
+        const bool terminal = atomic_load_explicit(&log_state.terminal, memory_order_relaxed);
+        (void)snprintf(head, sizeof(head), "%s%s %s%-5s%s %s %s", terminal ? clear_line : "", when,
+                       colour ? level_colours[level] : "", level_names[level],
+                       colour ? colour_end : "", service, event);
     }
     line_raw(l, head);
 }
@@ -162,6 +199,12 @@ void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format)
     pthread_mutex_unlock(&log_state.lock);
     atomic_store_explicit(&log_state.format, format, memory_order_relaxed);
     pqi_log_set_level(least);
+}
+
+void pqi_log_set_terminal(bool terminal, bool colour)
+{
+    atomic_store_explicit(&log_state.terminal, terminal, memory_order_relaxed);
+    atomic_store_explicit(&log_state.colour, colour, memory_order_relaxed);
 }
 
 void pqi_log_set_level(pqi_log_level least)

@@ -22,7 +22,7 @@ typedef enum pqi_log_format { PQI_LOG_TEXT, PQI_LOG_JSON } pqi_log_format;
 /* One field.  Make them with the macros below. */
 typedef struct pqi_log_field {
     const char *key;
-    enum { PQI_FIELD_STR, PQI_FIELD_U64, PQI_FIELD_F64, PQI_FIELD_BOOL } type;
+    enum { PQI_FIELD_STR, PQI_FIELD_U64, PQI_FIELD_F64, PQI_FIELD_BOOL, PQI_FIELD_CORR } type;
     union {
         const char *str;
         uint64_t u64;
@@ -35,10 +35,22 @@ typedef struct pqi_log_field {
 #define PQI_U64(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_U64, .value.u64 = (v)})
 #define PQI_F64(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_F64, .value.f64 = (v)})
 #define PQI_BOOL(k, v) ((pqi_log_field){.key = (k), .type = PQI_FIELD_BOOL, .value.boolean = (v)})
+/* The field corr_id: the same in all lines about one link.  |link_id| is its pql_link_id. */
+#define PQI_CORR(link_id)                                                                          \
+    ((pqi_log_field){.key = "corr_id", .type = PQI_FIELD_CORR, .value.u64 = (link_id)})
+
+/* A correlation id with its NUL: 8 hexadecimal digits that were drawn when the process wrote its
+ * first one, '-', and the link's number.  Two processes, and so two runs of one service, share the
+ * digits once in 4,000,000,000 pairs. */
+#define PQI_CORR_SIZE 30
+void pqi_log_corr(char out[PQI_CORR_SIZE], uint64_t link_id);
 
 /* Process-wide settings.  Any thread; when it returns, nobody writes to the descriptor before any
  * more.  Default: descriptor 2, INFO, TEXT. */
 void pqi_log_setup(int fd, pqi_log_level least, pqi_log_format format);
+/* How the text format is written on a terminal: each line first clears the one that it is written
+ * on (a status line may stand there), and shows its level in colour if |colour|.  Not at first. */
+void pqi_log_set_terminal(bool terminal, bool colour);
 /* Another least level from now on.  Any thread, at any time. */
 void pqi_log_set_level(pqi_log_level least);
 bool pqi_log_enabled(pqi_log_level level);

@@ -12,6 +12,7 @@
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
 #include "crypto/random.h"
+#include "link/worker_metrics.h"
 #include "miner/auth_files.h"
 #include "miner/devchain.h"
 #include "miner/node_service.h"
@@ -221,6 +222,9 @@ static pql_status open_context(node *n, pql_error *err)
                                        .qlog_dir = n->options->qlog_dir,
                                        .observer = pqi_link_observer(n->rt.links)};
         status = pql_context_new(&n->ctx, &opts, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_worker_metrics(n->ctx, n->rt.metrics, err);
     }
     pqi_secret_wipe(secret, sizeof(secret));
     return status;

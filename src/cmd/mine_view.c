@@ -89,7 +89,7 @@ static bool may_say(pqi_mine_view *view)
     do {                                                                                           \
         screen_begin(view);                                                                        \
         if (may_say(view)) {                                                                       \
-            pqi_log(level, SERVICE, event, __VA_ARGS__, PQI_U64("corr_id", (view)->corr_id));      \
+            pqi_log(level, SERVICE, event, __VA_ARGS__, PQI_CORR((view)->corr_id));                \
         }                                                                                          \
         screen_end(view);                                                                          \
     } while (0)
@@ -171,20 +171,14 @@ static void on_connected(void *user, const pqi_client_connected *link)
     const pql_posture *p = &link->posture;
     char certificate[PQL_FINGERPRINT_SIZE];
     pql_fingerprint_format(&link->certificate, certificate);
-    view->corr_id = link->attempt;
+    view->corr_id = link->link_id;
     SAY(view, PQI_LOG_INFO, "connected", PQI_STR("node", link->text),
         PQI_STR("address", link->address), PQI_STR("alpn", pqi_miner_alpn(link->dialect)),
-        PQI_STR("group", pql_group_name(p->group)),
-        PQI_STR("signature", pql_signature_name(p->peer_signature)),
-        PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_STR("trust", pql_trust_name(p->trust)),
-        PQI_F64("handshake_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
-        PQI_U64("round_trips", p->round_trips), PQI_BOOL("pq_key_exchange", p->pq_key_exchange),
-        PQI_BOOL("pq_authentication", p->pq_authentication), PQI_BOOL("resumed", p->resumed),
         PQI_STR("certificate", certificate), PQI_U64("attempt", link->attempt),
-        PQI_U64("corr_id", view->corr_id));
+        PQI_CORR(view->corr_id));
     if (!p->pq_key_exchange) {
         SAY(view, PQI_LOG_WARN, "classical", PQI_STR("reason", pql_downgrade_name(p->downgrade)),
-            PQI_STR("message", classical_sentence), PQI_U64("corr_id", view->corr_id));
+            PQI_STR("message", classical_sentence), PQI_CORR(view->corr_id));
     }
     if (view->options->login.insecure) {
         screen_begin(view);
@@ -211,11 +205,8 @@ static void on_cancelled(void *user, const char *reason)
 static void on_found(void *user, const pqi_solution *solution)
 {
     pqi_mine_view *view = user;
-    char nonce[PQI_MINER_NONCE_TEXT_SIZE];
-    pqi_miner_nonce_text(nonce, solution->nonce);
     SAY_BOUNDED(view, PQI_LOG_INFO, "found", PQI_U64("hashes", solution->hashes),
-                PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC),
-                PQI_STR("nonce", nonce));
+                PQI_F64("seconds", (double)solution->elapsed_ns / (double)PQI_NS_PER_SEC));
 }
 
 static void on_answered(void *user, const pqi_miner_ack *ack)
@@ -355,8 +346,7 @@ static void on_disconnected(void *user, const pql_close *why)
     pqi_mine_view *view = user;
     SAY(view, why->status == PQL_OK ? PQI_LOG_INFO : PQI_LOG_WARN, "disconnected",
         PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_node", why->by_peer),
-        PQI_U64("code", why->code), PQI_STR("reason", reason_of(why)),
-        PQI_U64("corr_id", view->corr_id));
+        PQI_U64("code", why->code), PQI_STR("reason", reason_of(why)), PQI_CORR(view->corr_id));
 }
 
 static void on_retrying(void *user, const pqi_client_trouble *what)

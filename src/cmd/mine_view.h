@@ -17,7 +17,7 @@ typedef struct pqi_mine_view {
     bool live;                       /* there is a status line */
     uint64_t status_due;             /* of the next status event, where there is no status line */
     pthread_mutex_t lock;            /* for the screen and the line */
-    unsigned corr_id;                /* of the link that events are about: its number, from 1 */
+    uint64_t corr_id;                /* pql_link_id of the link that events are about */
     pqi_log_quota quota;             /* of lines for the node's messages; with the lock */
     char line[PQI_MINE_LINE_SIZE];   /* as it is on the screen; "": there is none */
     pqi_miner_rotation announced[PQI_FAILOVER_NODES_MAX]; /* what each node said last */

@@ -35,6 +35,9 @@ bool pqi_runtime_log(const pqi_log_options *options)
     const bool text = options->format == PQI_LOG_CHOICE_TEXT ||
                       (options->format == PQI_LOG_CHOICE_AUTO && terminal);
     pqi_log_setup(STDERR_FILENO, options->level, text ? PQI_LOG_TEXT : PQI_LOG_JSON);
+    /* no-color.org: set and not empty. */
+    const char *no_colour = getenv("NO_COLOR");
+    pqi_log_set_terminal(text && terminal, no_colour == NULL || no_colour[0] == '\0');
     return text && terminal;
 }
 
@@ -181,6 +184,9 @@ pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
         status = pqi_pq_metrics_new(&rt->links, rt->metrics, CRYPTO_VERSION, err);
     }
     if (status == PQL_OK) {
+        status = pqi_process_metrics_new(&rt->process, rt->metrics, err);
+    }
+    if (status == PQL_OK) {
         status = pqi_link_table_new(&rt->table, err);
     }
     if (status == PQL_OK) {
@@ -221,6 +227,7 @@ void pqi_runtime_close(pqi_runtime *rt)
     pqi_pq_metrics_free(rt->links);
     pqi_link_table_free(rt->table);
     pqi_metrics_free(rt->metrics);
+    pqi_process_metrics_free(rt->process);
     pqi_health_free(rt->health);
     *rt = (pqi_runtime){0};
 }

@@ -6,6 +6,7 @@
 #include "cmd/log_options.h"
 #include "observe/link_table.h"
 #include "observe/pq_metrics.h"
+#include "observe/process_metrics.h"
 
 #include <pqlink/link.h>
 
@@ -40,6 +41,7 @@ void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const
 typedef struct pqi_runtime {
     pqi_metrics *metrics;
     pqi_pq_metrics *links;
+    pqi_process_metrics *process;
     pqi_link_table *table; /* kept by the observer of |links| */
     pqi_health *health;
     pqi_admin *admin;

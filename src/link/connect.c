@@ -211,6 +211,7 @@ static void begin(void *arg)
 {
     pql_link *link = arg;
     pqi_connect *connect = link->connect;
+    pqi_link_started(link);
     if (atomic_load(&link->ctx->closing)) {
         give_up(link, PQL_E_CANCELLED, "The program is ending.");
     } else if (pqi_address_from_literal(&connect->addresses[0], connect->url.host,

@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 64
 /* How often a drain looks whether the last link has gone. */
 #define DRAIN_STEP (20 * PQI_NS_PER_MS)
 
@@ -22,7 +21,9 @@ static const char ticket_label[] = "pqlink tickets 1";
 static unsigned default_workers(void)
 {
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online < 1 ? 1 : online > WORKERS_MAX ? WORKERS_MAX : (unsigned)online;
+    return online < 1                         ? 1
+           : online > PQI_CONTEXT_WORKERS_MAX ? PQI_CONTEXT_WORKERS_MAX
+                                              : (unsigned)online;
 }
 
 static pql_status start_workers(pql_context *ctx, pql_error *err)
@@ -43,8 +44,9 @@ pql_status pql_context_new(pql_context **out, const pql_context_opts *opts, pql_
     if ((unsigned)opts->policy >= PQL_POLICY_COUNT) {
         return pqi_fail(err, PQL_E_USAGE, "There is no policy number %u.", (unsigned)opts->policy);
     }
-    if (opts->workers > WORKERS_MAX) {
-        return pqi_fail(err, PQL_E_USAGE, "At most %d workers are possible.", WORKERS_MAX);
+    if (opts->workers > PQI_CONTEXT_WORKERS_MAX) {
+        return pqi_fail(err, PQL_E_USAGE, "At most %d workers are possible.",
+                        PQI_CONTEXT_WORKERS_MAX);
     }
     pql_context *ctx = calloc(1, sizeof(*ctx));
     if (ctx == NULL) {
@@ -298,6 +300,7 @@ void pql_context_free(pql_context *ctx)
     if (ctx == NULL) {
         return;
     }
+    pqi_metrics_detach(ctx->registry, ctx);
     atomic_store(&ctx->closing, true);
     if (ctx->workers != NULL) {
         on_every_worker(ctx, close_worker, NULL);

@@ -6,6 +6,7 @@
 #include "net/url.h"
 #include "net/watch.h"
 #include "net/worker.h"
+#include "observe/metrics.h"
 #include "quic/endpoint.h"
 
 #include <pqlink/link.h>
@@ -15,6 +16,8 @@
 
 /* Addresses of one host name that are tried. */
 #define PQI_CONNECT_ADDRESSES 8
+/* Workers of a context at most. */
+#define PQI_CONTEXT_WORKERS_MAX 64
 
 /* A UDP socket with its QUIC endpoint on a worker: one per worker and listener, one per client
  * link. */
@@ -30,7 +33,8 @@ typedef struct pqi_port {
     pql_listener *listener; /* NULL on a client */
     pql_link *link;         /* the client's link; NULL on a listener */
     pqi_quic_counters reported;
-    uint64_t wall_look_at; /* when the wall clock is looked at again */
+    pql_stream_counts streams; /* not reported yet */
+    uint64_t wall_look_at;     /* when the wall clock is looked at again */
 } pqi_port;
 
 struct pql_listener {
@@ -72,10 +76,10 @@ struct pql_context {
     pqi_servers *servers; /* what is remembered of those that links went to */
     atomic_uint_fast64_t next_qlog;
     atomic_uint next_worker;
-    atomic_uint_fast64_t next_link;
     atomic_size_t live;               /* links between open (or connect) and close */
     atomic_uint_fast64_t handed_over; /* datagrams that the kernel gave to the wrong worker */
     atomic_bool draining, closing;
+    pqi_metrics *registry; /* that asks for figures of the workers; NULL: none */
 };
 
 struct pql_stream {
@@ -113,6 +117,7 @@ struct pql_link {
     pqi_port *port;
     pqi_quic_conn *conn;
     uint64_t started;
+    uint64_t bytes_in, bytes_out; /* once the connection is gone */
     pql_posture posture;
     char alpn[256];
     char address[PQI_ADDRESS_TEXT_SIZE];
@@ -137,6 +142,8 @@ void pqi_port_free(pqi_port *port);
 extern const pqi_quic_events pqi_link_events;
 const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **owner);
 pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *handlers, void *user);
+/* Tells the observer that a handshake begins. */
+void pqi_link_started(const pql_link *link);
 /* Tells the owner that the link is over, once. */
 void pqi_link_finish(pql_link *link, const pql_close *why);
 

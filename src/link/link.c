@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* In the whole process, whatever its contexts: the logs tell links apart by it. */
+static atomic_uint_fast64_t links_made;
+
 pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *handlers, void *user)
 {
     pql_link *link = calloc(1, sizeof(*link));
@@ -18,7 +21,7 @@ pql_link *pqi_link_new(pql_context *ctx, unsigned worker, const pql_handlers *ha
     link->worker = worker;
     link->handlers = handlers;
     link->user = user;
-    link->id = atomic_fetch_add(&ctx->next_link, 1) + 1;
+    link->id = atomic_fetch_add(&links_made, 1) + 1;
     link->started = pqi_clock_monotonic();
     return link;
 }
@@ -44,7 +47,19 @@ static pql_link_info info_of(const pql_link *link)
                            .server = link->server,
                            .address = link->address,
                            .alpn = link->alpn,
-                           .posture = &link->posture};
+                           .posture = &link->posture,
+                           .age_ns = pqi_clock_monotonic() - link->started,
+                           .bytes_in = link->bytes_in,
+                           .bytes_out = link->bytes_out};
+}
+
+void pqi_link_started(const pql_link *link)
+{
+    const pql_observer *observer = &link->ctx->opts.observer;
+    if (observer->link_start != NULL) {
+        const pql_link_info info = info_of(link);
+        observer->link_start(&info, observer->user);
+    }
 }
 
 static void observe_handshake(const pql_link *link, const pql_close *failure)
@@ -86,6 +101,15 @@ void pqi_link_finish(pql_link *link, const pql_close *why)
     pql_link_unref(link);
 }
 
+/* The connection goes; what it counted is told at the end of the link. */
+static void keep_counts(pql_link *link, const pqi_quic_conn *conn)
+{
+    pqi_quic_stats stats;
+    pqi_quic_conn_stats(conn, &stats);
+    link->bytes_in = stats.bytes_received;
+    link->bytes_out = stats.bytes_sent;
+}
+
 static pql_link *link_of(pqi_quic_conn *conn)
 {
     return pqi_quic_conn_user(conn);
@@ -114,6 +138,7 @@ static void on_closed(pqi_quic_conn *conn, const pql_close *why)
 {
     pql_link *link = link_of(conn);
     pqi_port *port = link->port;
+    keep_counts(link, conn);
     if (!atomic_load(&link->open)) {
         link->posture = *pqi_quic_conn_posture(conn); /* as far as it came */
     }
@@ -159,7 +184,10 @@ static void on_stream_open(pqi_quic_stream *quic)
     pql_stream *stream = stream_new(link, quic);
     if (stream == NULL) {
         pqi_quic_stream_reset(quic, 0);
-    } else if (link->handlers->stream_open != NULL) {
+        return;
+    }
+    link->port->streams.opened_in++;
+    if (link->handlers->stream_open != NULL) {
         link->handlers->stream_open(stream, link->user);
     }
 }
@@ -180,12 +208,24 @@ static void on_stream_writable(pqi_quic_stream *quic)
     }
 }
 
+/* RFC 9000, 2.1: the lowest bit of the number says who opened it, 1 a server. */
+static void count_stream_end(const pql_stream *stream)
+{
+    const bool by_server = ((uint64_t)pqi_quic_stream_id(stream->quic) & 1U) != 0;
+    pqi_port *port = stream->link->port;
+    if (port != NULL) {
+        *(by_server == stream->link->server ? &port->streams.closed_out
+                                            : &port->streams.closed_in) += 1;
+    }
+}
+
 static void on_stream_closed(pqi_quic_stream *quic, uint64_t code)
 {
     pql_stream *stream = pqi_quic_stream_user(quic);
     if (stream == NULL) {
         return;
     }
+    count_stream_end(stream);
     if (stream->link->handlers->stream_close != NULL) {
         stream->link->handlers->stream_close(stream, code, stream->link->user);
     }
@@ -214,6 +254,7 @@ const pqi_quic_events *pqi_link_accept(void *user, pqi_quic_conn *conn, void **o
     pqi_address_format(pqi_quic_conn_remote(conn), link->address);
     link->port = port;
     link->conn = conn;
+    pqi_link_started(link);
     *owner = link;
     return &pqi_link_events;
 }
@@ -338,6 +379,7 @@ pql_status pql_stream_open(pql_link *link, pql_stream **out, pql_error *err)
         pqi_quic_stream_reset(quic, 0);
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory opening a stream.");
     }
+    link->port->streams.opened_out++;
     pqi_port_kick(link->port);
     return PQL_OK;
 }

@@ -229,6 +229,12 @@ static void report_counters(pqi_port *port)
                             observer->user);
     }
     port->reported = now;
+    const pql_stream_counts *streams = &port->streams;
+    if (observer->streams != NULL && (streams->opened_in != 0 || streams->opened_out != 0 ||
+                                      streams->closed_in != 0 || streams->closed_out != 0)) {
+        observer->streams(streams, observer->user);
+        port->streams = (pql_stream_counts){0};
+    }
 }
 
 static void poll_for(pqi_socket *socket)
@@ -269,6 +275,7 @@ void pqi_port_free(pqi_port *port)
 {
     pqi_context_worker *home = &port->ctx->workers[port->worker];
     pqi_worker_forget(home->worker, &port->task);
+    report_counters(port);
     pqi_quic_endpoint_free(port->endpoint);
     if (port->prev != NULL) {
         port->prev->next = port->next;

@@ -163,7 +163,8 @@ static void tell_connected(pqi_client_link *l)
                                   .text = login->text,
                                   .dialect = login->dialect,
                                   .posture = *pql_link_posture(l->link),
-                                  .address = pql_link_peer_address(l->link)};
+                                  .address = pql_link_peer_address(l->link),
+                                  .link_id = pql_link_id(l->link)};
     (void)pql_link_peer_fingerprint(l->link, PQL_FINGERPRINT_CERT, &event.certificate);
     pthread_mutex_lock(&c->lock);
     event.attempt = ++c->attempts;

@@ -52,6 +52,7 @@ typedef struct pqi_client_connected {
     pql_posture posture;
     const char *address;         /* of the node, as text */
     pql_fingerprint certificate; /* that the node showed */
+    uint64_t link_id;            /* pql_link_id */
     unsigned attempt;            /* 1 for the first link of the client */
 } pqi_client_connected;
 

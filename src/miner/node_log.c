@@ -20,7 +20,6 @@ static bool may_log(pqi_node_service *s, uint64_t *left_out)
 
 void pqi_node_log_open(const pqi_node_link *miner)
 {
-    const pql_posture *p = &miner->posture;
     pql_fingerprint shown;
     char certificate[PQL_FINGERPRINT_SIZE] = "";
     uint64_t left_out = 0;
@@ -33,12 +32,8 @@ void pqi_node_log_open(const pqi_node_link *miner)
     pqi_log(PQI_LOG_INFO, PQI_NODE_SERVICE, "link_open", PQI_STR("miner", miner->name),
             PQI_STR("token", miner->grant.token), PQI_STR("agent", miner->agent),
             PQI_STR("certificate", certificate), PQI_STR("address", miner->address),
-            PQI_STR("alpn", pql_link_alpn(miner->link)), PQI_STR("algo", pql_group_name(p->group)),
-            PQI_STR("signature", pql_signature_name(p->own_signature)),
-            PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_BOOL("pq", p->pq_key_exchange),
-            PQI_STR("downgrade_reason", pql_downgrade_name(p->downgrade)),
-            PQI_F64("latency_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
-            PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(miner->link)));
+            PQI_STR("alpn", pql_link_alpn(miner->link)), PQI_U64("left_out", left_out),
+            PQI_CORR(pql_link_id(miner->link)));
 }
 
 void pqi_node_log_closed(const pqi_node_link *miner, const pql_close *why)
@@ -47,12 +42,12 @@ void pqi_node_log_closed(const pqi_node_link *miner, const pql_close *why)
     if (miner->listed ? !may_log(miner->service, &left_out) : !pqi_log_enabled(PQI_LOG_DEBUG)) {
         return;
     }
-    pqi_log(miner->listed ? PQI_LOG_INFO : PQI_LOG_DEBUG, PQI_NODE_SERVICE, "link_closed",
+    pqi_log(miner->listed ? PQI_LOG_INFO : PQI_LOG_DEBUG, PQI_NODE_SERVICE, "miner_gone",
             PQI_STR("miner", miner->name), PQI_STR("address", miner->address),
             PQI_STR("alpn", pqi_miner_alpn(miner->dialect)),
             PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_peer", why->by_peer),
             PQI_U64("code", why->code), PQI_STR("reason", why->reason),
-            PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(miner->link)));
+            PQI_U64("left_out", left_out), PQI_CORR(pql_link_id(miner->link)));
 }
 
 void pqi_node_log_refused(pqi_node_service *s, const pql_link *link, const char *reason)
@@ -62,7 +57,7 @@ void pqi_node_log_refused(pqi_node_service *s, const pql_link *link, const char 
         pqi_log(PQI_LOG_WARN, PQI_NODE_SERVICE, "link_refused",
                 PQI_STR("address", pql_link_peer_address(link)),
                 PQI_STR("alpn", pql_link_alpn(link)), PQI_STR("reason", reason),
-                PQI_U64("left_out", left_out), PQI_U64("corr_id", pql_link_id(link)));
+                PQI_U64("left_out", left_out), PQI_CORR(pql_link_id(link)));
     }
 }
 
@@ -72,5 +67,5 @@ void pqi_node_log_block(const pqi_node_link *miner, const pqi_source_block *bloc
     pqi_hex_encode(hash, block->hash, sizeof(block->hash));
     pqi_log(PQI_LOG_INFO, PQI_NODE_SERVICE, "block_accepted", PQI_U64("height", block->height),
             PQI_STR("hash", hash), PQI_STR("miner", miner->name),
-            PQI_U64("corr_id", pql_link_id(miner->link)));
+            PQI_CORR(pql_link_id(miner->link)));
 }

@@ -1,4 +1,5 @@
 /* The JSON of /status. */
+#include "base/log.h"
 #include "miner/node_inside.h"
 
 #include <jansson.h>
@@ -13,12 +14,14 @@ static json_t *number(uint64_t value)
 static json_t *miner_json(const pqi_node_link *miner)
 {
     const pql_posture *p = &miner->posture;
-    json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:b}", "name", miner->name, "token",
-        miner->grant.token, "agent", miner->agent, "address", miner->address, "protocol",
-        pqi_miner_alpn(miner->dialect), "corr_id", number(pql_link_id(miner->link)), "connected_ms",
-        number(miner->connected_ms), "group", pql_group_name(p->group), "signature",
-        pql_signature_name(p->own_signature), "pq", (int)p->pq_key_exchange);
+    char corr_id[PQI_CORR_SIZE];
+    pqi_log_corr(corr_id, pql_link_id(miner->link));
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:b}", "name", miner->name,
+                  "token", miner->grant.token, "agent", miner->agent, "address", miner->address,
+                  "protocol", pqi_miner_alpn(miner->dialect), "corr_id", corr_id, "connected_ms",
+                  number(miner->connected_ms), "group", pql_group_name(p->group), "signature",
+                  pql_signature_name(p->own_signature), "pq", (int)p->pq_key_exchange);
     const struct {
         const char *name;
         uint64_t value;

@@ -16,8 +16,8 @@ typedef struct upstream {
     pqi_upstream_opts opts;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pqi_source *relay;
-    pqi_miner_client *client; /* NULL before the start */
-    unsigned corr_id;         /* of the present link: its number, from 1 */
+    pqi_miner_client *client;                             /* NULL before the start */
+    uint64_t corr_id;                                     /* pql_link_id of the present link */
     pqi_miner_rotation rotations[PQI_FAILOVER_NODES_MAX]; /* what each node said last */
 
     pthread_mutex_t lock; /* for what follows */
@@ -70,25 +70,19 @@ static void on_connected(void *user, const pqi_client_connected *link)
     const pql_posture *p = &link->posture;
     char certificate[PQL_FINGERPRINT_SIZE];
     pql_fingerprint_format(&link->certificate, certificate);
-    u->corr_id = link->attempt;
+    u->corr_id = link->link_id;
     set_node(u, u->nodes[link->node].text);
     pqi_source_metrics_up(u->opts.metrics, link->node);
-    pqi_log(
-        PQI_LOG_INFO, SERVICE, "connected", PQI_STR("node", link->text),
-        PQI_STR("address", link->address), PQI_STR("alpn", pqi_miner_alpn(link->dialect)),
-        PQI_STR("group", pql_group_name(p->group)),
-        PQI_STR("signature", pql_signature_name(p->peer_signature)),
-        PQI_STR("cipher", pql_cipher_name(p->cipher)), PQI_STR("trust", pql_trust_name(p->trust)),
-        PQI_F64("handshake_ms", (double)p->handshake_ns / (double)PQI_NS_PER_MS),
-        PQI_BOOL("pq_key_exchange", p->pq_key_exchange),
-        PQI_BOOL("pq_authentication", p->pq_authentication), PQI_STR("certificate", certificate),
-        PQI_U64("attempt", link->attempt), PQI_U64("corr_id", u->corr_id));
+    pqi_log(PQI_LOG_INFO, SERVICE, "connected", PQI_STR("node", link->text),
+            PQI_STR("address", link->address), PQI_STR("alpn", pqi_miner_alpn(link->dialect)),
+            PQI_STR("certificate", certificate), PQI_U64("attempt", link->attempt),
+            PQI_CORR(u->corr_id));
     if (!p->pq_key_exchange) {
         pqi_log(PQI_LOG_WARN, SERVICE, "classical", PQI_STR("node", link->text),
                 PQI_STR("downgrade_reason", pql_downgrade_name(p->downgrade)),
                 PQI_STR("reason", "The key exchange of this link has no ML-KEM: what is recorded "
                                   "today can be read by a quantum computer one day."),
-                PQI_U64("corr_id", u->corr_id));
+                PQI_CORR(u->corr_id));
     }
     not_ready(u, "The source has given no job yet.");
 }
@@ -98,15 +92,14 @@ static void on_job(void *user, const pqi_miner_job *job, uint64_t serial)
     upstream *u = user;
     pqi_source_metrics_job(u->opts.metrics);
     pqi_health_set_ok(u->opts.health, u->opts.condition);
-    pqi_log(PQI_LOG_DEBUG, SERVICE, "job", PQI_STR("job", job->id), PQI_U64("corr_id", u->corr_id));
+    pqi_log(PQI_LOG_DEBUG, SERVICE, "job", PQI_STR("job", job->id), PQI_CORR(u->corr_id));
     pqi_relay_job(u->relay, job, serial);
 }
 
 static void on_cancelled(void *user, const char *reason)
 {
     upstream *u = user;
-    SAY_BOUNDED(u, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason),
-                PQI_U64("corr_id", u->corr_id));
+    SAY_BOUNDED(u, PQI_LOG_INFO, "cancelled", PQI_STR("reason", reason), PQI_CORR(u->corr_id));
     not_ready(u, "The source has no work at the moment.");
     pqi_relay_idle(u->relay);
 }
@@ -114,11 +107,9 @@ static void on_cancelled(void *user, const char *reason)
 static void on_sent(void *user, const pqi_solution *solution)
 {
     upstream *u = user;
-    char nonce[PQI_MINER_NONCE_TEXT_SIZE];
-    pqi_miner_nonce_text(nonce, solution->nonce);
     pqi_source_metrics_passed(u->opts.metrics);
-    SAY_BOUNDED(u, PQI_LOG_INFO, "result_passed", PQI_STR("nonce", nonce),
-                PQI_U64("corr_id", u->corr_id));
+    SAY_BOUNDED(u, PQI_LOG_INFO, "result_passed", PQI_U64("hashes", solution->hashes),
+                PQI_CORR(u->corr_id));
 }
 
 static void on_answered(void *user, const pqi_miner_ack *ack)
@@ -132,8 +123,7 @@ static void on_answered(void *user, const pqi_miner_ack *ack)
                 PQI_STR("verdict", pqi_miner_verdict_name(ack->verdict)),
                 PQI_BOOL("presumed", ack->presumed), PQI_STR("job", ack->job_id),
                 PQI_U64("height", ack->height == PQI_MINER_NO_NUMBER ? 0 : ack->height),
-                PQI_STR("reason", ack->reason != NULL ? ack->reason : ""),
-                PQI_U64("corr_id", u->corr_id));
+                PQI_STR("reason", ack->reason != NULL ? ack->reason : ""), PQI_CORR(u->corr_id));
     if (!accepted) {
         pqi_relay_refused(u->relay);
     }
@@ -177,7 +167,7 @@ static void on_disconnected(void *user, const pql_close *why, bool moved)
             PQI_STR("status", pql_status_name(why->status)), PQI_BOOL("by_node", why->by_peer),
             PQI_U64("code", why->code),
             PQI_STR("reason", why->reason[0] != '\0' ? why->reason : "closed in order"),
-            PQI_U64("corr_id", u->corr_id));
+            PQI_CORR(u->corr_id));
     if (moved) {
         return; /* the job of the next link follows at once */
     }

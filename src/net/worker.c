@@ -4,10 +4,12 @@
 #include "net/udp.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Tasks that run before the loop looks for input again: a task may kick itself. */
@@ -30,7 +32,8 @@ struct pqi_worker {
     pqi_heap timers;
     pqi_task *kicked_first, *kicked_last;
     uint8_t *scratch;
-    pthread_mutex_t lock; /* guards the four below */
+    atomic_size_t waiting; /* as queue_len, to be read without the lock */
+    pthread_mutex_t lock;  /* guards the four below */
     call *queue;
     size_t queue_len, queue_size;
     bool stopping;
@@ -45,6 +48,7 @@ static size_t take_calls(pqi_worker *worker, call **out, bool *stopping)
     worker->queue = NULL;
     worker->queue_len = 0;
     worker->queue_size = 0;
+    atomic_store_explicit(&worker->waiting, 0, memory_order_relaxed);
     pthread_mutex_unlock(&worker->lock);
     return len;
 }
@@ -212,6 +216,21 @@ void pqi_worker_stop(pqi_worker *worker)
     free(worker);
 }
 
+uint64_t pqi_worker_cpu_ns(const pqi_worker *worker)
+{
+    clockid_t clock;
+    struct timespec used = {0};
+    if (pthread_getcpuclockid(worker->thread, &clock) == 0) {
+        (void)clock_gettime(clock, &used);
+    }
+    return (uint64_t)used.tv_sec * PQI_NS_PER_SEC + (uint64_t)used.tv_nsec;
+}
+
+size_t pqi_worker_waiting(const pqi_worker *worker)
+{
+    return atomic_load_explicit(&worker->waiting, memory_order_relaxed);
+}
+
 pql_status pqi_worker_post(pqi_worker *worker, void (*fn)(void *arg), void *arg)
 {
     pql_status status = PQL_OK;
@@ -230,6 +249,7 @@ pql_status pqi_worker_post(pqi_worker *worker, void (*fn)(void *arg), void *arg)
     }
     if (status == PQL_OK) {
         worker->queue[worker->queue_len++] = (call){fn, arg};
+        atomic_store_explicit(&worker->waiting, worker->queue_len, memory_order_relaxed);
     }
     const bool first = status == PQL_OK && worker->queue_len == 1;
     pthread_mutex_unlock(&worker->lock);

@@ -35,6 +35,11 @@ void pqi_worker_stop(pqi_worker *worker);
 pql_status pqi_worker_post(pqi_worker *worker, void (*fn)(void *arg), void *arg);
 bool pqi_worker_is_current(const pqi_worker *worker);
 
+/* Figures for metrics; any thread but after pqi_worker_stop: processor time of the thread in
+ * nanoseconds, and calls that wait for it. */
+uint64_t pqi_worker_cpu_ns(const pqi_worker *worker);
+size_t pqi_worker_waiting(const pqi_worker *worker);
+
 /* The rest: the worker's thread only. */
 uv_loop_t *pqi_worker_loop(pqi_worker *worker);
 /* Scratch memory of PQI_UDP_SCRATCH bytes, valid until the next call that uses it. */

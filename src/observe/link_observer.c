@@ -1,14 +1,11 @@
 #include "observe/link_observer.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "observe/link_log.h"
 #include "observe/link_table.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
-/* Lines about failed handshakes in a second. */
-#define FAILURES_PER_SEC 10
 /* A failed TLS handshake ends the connection with 0x100 + the alert (RFC 9001, 4.8). */
 #define CRYPTO_ERROR UINT64_C(0x100)
 #define ALERT_DECRYPT_ERROR 51            /* RFC 8446, 6.2: a signature that does not verify */
@@ -27,25 +24,39 @@ static pqi_label_transport transport_of(const pql_posture *posture)
     return PQI_TRANSPORT_QUIC;
 }
 
-static void count_signature(pqi_pq_metrics *m, uint16_t scheme)
+/* A resumed session has no signatures; its posture shows those of the first one. */
+static void count_signature(pqi_pq_metrics *m, pqi_label_crypto_op op, uint16_t scheme,
+                            uint64_t duration_ns)
 {
     if (scheme != 0) {
-        pqi_pq_metrics_signature(m, pqi_label_signature_of(scheme));
+        const pqi_label_signature algo = pqi_label_signature_of(scheme);
+        pqi_pq_metrics_signature(m, op, algo);
+        if (duration_ns != 0) {
+            pqi_pq_metrics_signature_time(m, op, algo, duration_ns);
+        }
     }
 }
 
-static const pqi_label_downgrade downgrade_labels[] = {
-    [PQL_DOWNGRADE_NONE] = PQI_DOWNGRADE_OTHER,
-    [PQL_DOWNGRADE_PEER_CLASSICAL] = PQI_DOWNGRADE_PEER_GROUPS,
-    [PQL_DOWNGRADE_COMPAT] = PQI_DOWNGRADE_COMPAT,
-    [PQL_DOWNGRADE_RESUMED] = PQI_DOWNGRADE_RESUMED,
-    [PQL_DOWNGRADE_REMEMBERED] = PQI_DOWNGRADE_REMEMBERED,
-};
+static pqi_label_downgrade downgrade_of(pql_downgrade reason)
+{
+    switch (reason) {
+    case PQL_DOWNGRADE_PEER_CLASSICAL:
+        return PQI_DOWNGRADE_PEER_GROUPS;
+    case PQL_DOWNGRADE_COMPAT:
+        return PQI_DOWNGRADE_COMPAT;
+    case PQL_DOWNGRADE_RESUMED:
+        return PQI_DOWNGRADE_RESUMED;
+    case PQL_DOWNGRADE_REMEMBERED:
+        return PQI_DOWNGRADE_REMEMBERED;
+    default:
+        return PQI_DOWNGRADE_OTHER;
+    }
+}
 
 static void count_downgrade(pqi_pq_metrics *m, const pql_posture *posture)
 {
     if (posture->downgrade != PQL_DOWNGRADE_NONE) {
-        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_labels[posture->downgrade]);
+        pqi_pq_metrics_downgrade(m, PQI_POSTURE_HYBRID, downgrade_of(posture->downgrade));
     }
 }
 
@@ -58,9 +69,12 @@ static void count_done(pqi_pq_metrics *m, const pql_posture *posture, bool serve
                                  .resumed = posture->resumed,
                                  .duration_ns = posture->handshake_ns,
                                  .round_trips = posture->round_trips});
-    if (!posture->resumed) { /* a resumed session names those of its first handshake */
-        count_signature(m, posture->own_signature);
-        count_signature(m, posture->peer_signature);
+    if (posture->kex_ns != 0) {
+        pqi_pq_metrics_kex_time(m, pqi_label_group_of(posture->group), posture->kex_ns);
+    }
+    if (!posture->resumed) {
+        count_signature(m, PQI_CRYPTO_SIGN, posture->own_signature, posture->sign_ns);
+        count_signature(m, PQI_CRYPTO_VERIFY, posture->peer_signature, posture->verify_ns);
     }
     count_downgrade(m, posture);
 }
@@ -94,45 +108,50 @@ static pqi_label_reject reject_of(const pql_close *why, bool server)
     }
 }
 
-/* Strangers can make handshakes fail as fast as they like: at most FAILURES_PER_SEC lines a second
- * tell of it, and each says how many were left out before it. */
-static void log_failure(const pql_link_info *link, const pql_close *failure)
+static void on_link_start(const pql_link_info *link, void *user)
 {
-    static atomic_uint_fast64_t second;
-    static atomic_uint logged;
-    static atomic_uint left_out;
-    const uint64_t now = pqi_clock_monotonic() / PQI_NS_PER_SEC;
-    if (atomic_exchange(&second, now) != now) {
-        atomic_store(&logged, 0);
+    (void)user;
+    pqi_link_log_start(link);
+}
+
+/* Several code points may have one label; it counts once for a handshake. */
+static void count_offers(pqi_pq_metrics *m, const pql_posture *posture)
+{
+    uint32_t groups = posture->peer_groups & PQL_OFFER_OTHER ? 1U << PQI_GROUP_OTHER : 0;
+    uint32_t signatures =
+        posture->peer_signatures & PQL_OFFER_OTHER ? 1U << PQI_SIGNATURE_OTHER : 0;
+    for (unsigned i = 0; i < PQL_GROUP_COUNT; i++) {
+        if ((posture->peer_groups & PQL_OFFER_BIT(i)) != 0) {
+            groups |= 1U << pqi_label_group_of(pql_group_at(i));
+        }
     }
-    if (atomic_fetch_add(&logged, 1) >= FAILURES_PER_SEC) {
-        atomic_fetch_add(&left_out, 1);
-        return;
+    for (unsigned i = 0; i < PQL_SIGNATURE_COUNT; i++) {
+        if ((posture->peer_signatures & PQL_OFFER_BIT(i)) != 0) {
+            signatures |= 1U << pqi_label_signature_of(pql_signature_at(i));
+        }
     }
-    const pql_downgrade downgrade = link->posture->downgrade;
-    const bool refused = downgrade == PQL_DOWNGRADE_REMEMBERED;
-    pqi_log(refused ? PQI_LOG_ERROR : PQI_LOG_WARN, "link",
-            refused ? "downgrade_refused" : "handshake_failed",
-            PQI_STR("role", link->server ? "server" : "client"), PQI_STR("address", link->address),
-            PQI_STR("status", pql_status_name(failure->status)),
-            PQI_BOOL("by_peer", failure->by_peer), PQI_U64("code", failure->code),
-            PQI_STR("reason", failure->reason),
-            PQI_STR("downgrade_reason", pql_downgrade_name(downgrade)),
-            PQI_U64("left_out", atomic_exchange(&left_out, 0)), PQI_U64("corr_id", link->id));
+    for (unsigned label = 0; label < PQI_GROUP_COUNT; label++) {
+        if ((groups >> label & 1U) != 0) {
+            pqi_pq_metrics_offered_group(m, (pqi_label_group)label);
+        }
+    }
+    for (unsigned label = 0; label < PQI_SIGNATURE_COUNT; label++) {
+        if ((signatures >> label & 1U) != 0) {
+            pqi_pq_metrics_offered_signature(m, (pqi_label_signature)label);
+        }
+    }
 }
 
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
     pqi_link_table_handshake(pqi_pq_metrics_link_table(user), link, failure, pqi_clock_unix_ms());
-    /* Clients say themselves why they have no link; that a known node turned classical is worth a
-     * line of its own. */
-    if (failure != NULL && (link->server || link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED)) {
-        log_failure(link, failure);
-    }
+    count_offers(user, link->posture);
     if (failure == NULL) {
+        pqi_link_log_handshake(link);
         count_done(user, link->posture, link->server);
         return;
     }
+    pqi_link_log_failure(link, failure);
     if (link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED) {
         count_downgrade(user, link->posture);
     }
@@ -152,6 +171,7 @@ static void on_link_change(const pql_link_info *link, const pql_close *why, void
     const pqi_label_transport transport = transport_of(posture);
     const pqi_label_posture label = pqi_label_posture_of(pqi_label_group_of(posture->group));
     if (why != NULL) {
+        pqi_link_log_closed(link, why);
         pqi_pq_metrics_link_closed(user, transport, label);
         return;
     }
@@ -197,12 +217,22 @@ static void on_traffic(uint64_t bytes_in, uint64_t bytes_out, uint64_t datagrams
     pqi_pq_metrics_datagrams(user, PQI_DIRECTION_OUT, datagrams_out);
 }
 
+static void on_streams(const pql_stream_counts *counts, void *user)
+{
+    pqi_pq_metrics_streams(user, PQI_TRANSPORT_QUIC, PQI_DIRECTION_IN, counts->opened_in,
+                           counts->closed_in);
+    pqi_pq_metrics_streams(user, PQI_TRANSPORT_QUIC, PQI_DIRECTION_OUT, counts->opened_out,
+                           counts->closed_out);
+}
+
 pql_observer pqi_link_observer(pqi_pq_metrics *metrics)
 {
-    return (pql_observer){.handshake = on_handshake,
+    return (pql_observer){.link_start = on_link_start,
+                          .handshake = on_handshake,
                           .link_change = on_link_change,
                           .reject = on_reject,
                           .strangers = on_strangers,
                           .traffic = on_traffic,
+                          .streams = on_streams,
                           .user = metrics};
 }

@@ -1,4 +1,5 @@
-/* Links counted: what a context reports to its observer becomes the series of pq_metrics.h. */
+/* Links counted and told of: what a context reports to its observer becomes the series of
+ * pq_metrics.h and the lines of link_log.h. */
 #ifndef PQI_OBSERVE_LINK_OBSERVER_H
 #define PQI_OBSERVE_LINK_OBSERVER_H
 
@@ -7,7 +8,8 @@
 #include <pqlink/link.h>
 
 /* An observer for pql_context_opts that counts in |metrics|, which is borrowed and must outlive the
- * context; NULL counts nothing.  Its functions may run on any thread. */
+ * context; NULL counts nothing, and the lines are written all the same.  Its functions may run on
+ * any thread. */
 pql_observer pqi_link_observer(pqi_pq_metrics *metrics);
 
 #endif

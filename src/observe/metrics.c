@@ -147,6 +147,7 @@ static void family_free(pqi_family *f)
     }
     free(f->member_label);
     free(f->help);
+    free(f->kept);
     free(f->name);
     free(f);
 }
@@ -253,6 +254,31 @@ pql_status pqi_metrics_check(pqi_metrics *m, pql_error *err)
     const pql_error first = m->first_error;
     pthread_mutex_unlock(&m->lock);
     return first.code == PQL_OK ? PQL_OK : pqi_fail(err, first.code, "%s", first.message);
+}
+
+/* Without memory the values are 0 from now on. */
+static void family_detach(pqi_family *f)
+{
+    f->kept = calloc(f->series_count, sizeof(*f->kept));
+    for (unsigned i = 0; f->kept != NULL && i < f->series_count; i++) {
+        f->kept[i] = f->compute(f->user, i);
+    }
+    f->compute = NULL;
+    f->user = NULL;
+}
+
+void pqi_metrics_detach(pqi_metrics *m, const void *user)
+{
+    if (m == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; i < m->family_count; i++) {
+        if (m->families[i]->compute != NULL && m->families[i]->user == user) {
+            family_detach(m->families[i]);
+        }
+    }
+    pthread_mutex_unlock(&m->lock);
 }
 
 /* ---- The registry ---- */

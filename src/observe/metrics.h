@@ -60,7 +60,8 @@ typedef struct pqi_metric_desc {
 
     /* Gauges and counters whose value is worked out at each scrape.  Called with the registry's
      * lock held, on the scraping thread: quick, and no call into the registry.  |user| must outlive
-     * the registry.  |series| is the flat index of pqi_counter_at. */
+     * the registry, or be taken out with pqi_metrics_detach.  |series| is the flat index of
+     * pqi_counter_at. */
     double (*compute)(void *user, unsigned series);
     void *user;
 
@@ -101,6 +102,10 @@ pqi_family *pqi_metrics_register(pqi_metrics *m, const pqi_metric_desc *desc);
 /* PQL_OK, or the first registration that failed: PQL_E_USAGE (a name, label or bucket that the
  * format forbids), PQL_E_EXISTS (a name taken), PQL_E_LIMIT or PQL_E_NOMEM. */
 pql_status pqi_metrics_check(pqi_metrics *m, pql_error *err);
+
+/* All computed families of |user| keep the values that they have now: |user| may go.  It must still
+ * be there during the call.  Any thread; ignores a NULL |m|. */
+void pqi_metrics_detach(pqi_metrics *m, const void *user);
 
 /* The handle of one series.  |series| counts combinations of label values with the last label
  * running fastest: for {algo, role} it is algo * role_count + role.  NULL when there is no such

@@ -8,13 +8,26 @@
 #include <locale.h>
 #include <pthread.h>
 
+/* Values of one series at most: the buckets of a histogram, +Inf among them, and its sum. */
+#define PQI_SERIES_VALUES_MAX (PQI_METRICS_BOUNDS_MAX + 2U)
+#define PQI_METRICS_FORMATS (PQI_METRICS_OPENMETRICS + 1)
+
+/* What a series looked like when it was last written, so that it need not be written anew while its
+ * values are the same: most series of a process never change. */
+typedef struct pqi_shown {
+    uint64_t *values; /* of pqi_family_values; NULL: never written */
+    char *text;       /* behind the values, in the same memory */
+    size_t len;
+} pqi_shown;
+
 /* The series of a closed family, or of one member. */
 typedef struct pqi_series_set {
     char **labels; /* `algo="x",role="y"` per series; NULL where the combination is no series */
     pqi_counter *counters;
     pqi_gauge *gauges;
-    pqi_histogram *histograms; /* exactly one of the three, or none when computed */
-    _Atomic uint64_t *cells;   /* the buckets of all histograms */
+    pqi_histogram *histograms;             /* exactly one of the three, or none when computed */
+    _Atomic uint64_t *cells;               /* the buckets of all histograms */
+    pqi_shown *shown[PQI_METRICS_FORMATS]; /* per series; NULL until somebody scrapes so */
 } pqi_series_set;
 
 /* A pqi_label of our own. */
@@ -43,6 +56,7 @@ struct pqi_family {
     bool (*exists)(const unsigned *index);
     double (*compute)(void *user, unsigned series);
     void *user;
+    double *kept; /* values after pqi_metrics_detach; one per series */
     const uint64_t *bounds;
     unsigned bound_count;
     uint64_t scale;
@@ -61,6 +75,7 @@ struct pqi_metrics {
     locale_t c_locale; /* numbers have a point, whatever the program's locale */
     pqi_family *families[PQI_METRICS_FAMILIES_MAX];
     unsigned family_count;
+    atomic_size_t written[PQI_METRICS_FORMATS]; /* bytes, the last time: room for the next one */
     pql_error first_error;
 };
 
@@ -69,6 +84,8 @@ struct pqi_metrics {
 bool pqi_series_set_make(const pqi_family *f, pqi_series_set *set, const char *member);
 /* Writes all label texts anew; without memory the old ones stay. */
 bool pqi_series_set_name(const pqi_family *f, pqi_series_set *set, const char *member);
+/* Forgets what was written. */
+void pqi_series_set_unshow(pqi_series_set *set, unsigned series_count);
 void pqi_series_set_free(pqi_series_set *set, unsigned series_count);
 
 /* A member of |f| that is in no list yet; NULL without memory. */

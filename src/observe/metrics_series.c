@@ -92,6 +92,17 @@ static void labels_free(char **labels, unsigned count)
 }
 
 /* Writes the labels of all series anew; without memory the old ones stay. */
+void pqi_series_set_unshow(pqi_series_set *set, unsigned series_count)
+{
+    for (unsigned format = 0; format < PQI_METRICS_FORMATS; format++) {
+        for (unsigned i = 0; set->shown[format] != NULL && i < series_count; i++) {
+            free(set->shown[format][i].values);
+        }
+        free(set->shown[format]);
+        set->shown[format] = NULL;
+    }
+}
+
 bool pqi_series_set_name(const pqi_family *f, pqi_series_set *set, const char *member)
 {
     char **labels = (char **)calloc(f->series_count, sizeof(*labels));
@@ -106,11 +117,13 @@ bool pqi_series_set_name(const pqi_family *f, pqi_series_set *set, const char *m
     }
     labels_free(set->labels, f->series_count);
     set->labels = labels;
+    pqi_series_set_unshow(set, f->series_count);
     return true;
 }
 
 void pqi_series_set_free(pqi_series_set *set, unsigned series_count)
 {
+    pqi_series_set_unshow(set, series_count);
     labels_free(set->labels, series_count);
     free(set->counters);
     free(set->gauges);

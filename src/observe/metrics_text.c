@@ -34,8 +34,12 @@ static void put(text *t, const char *string)
 static void put_u64(text *t, uint64_t value)
 {
     char number[NUMBER_SIZE];
-    const int len = snprintf(number, sizeof(number), "%" PRIu64, value);
-    put_bytes(t, number, (size_t)len);
+    char *at = number + sizeof(number);
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    put_bytes(t, at, (size_t)(number + sizeof(number) - at));
 }
 
 /* The shortest text that reads back as |value|. */
@@ -128,43 +132,115 @@ static void put_bucket(text *t, const pqi_family *f, const char *labels, double 
     put(t, "\n");
 }
 
-static void put_histogram(text *t, const pqi_family *f, const char *labels, const pqi_histogram *h)
+static double as_double(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+static unsigned values_of(const pqi_family *f)
+{
+    return f->type == PQI_HISTOGRAM ? f->bound_count + 2U : 1U;
+}
+
+/* The present values of a series: of a histogram its buckets and its sum. */
+static void take_values(const pqi_family *f, const pqi_series_set *set, unsigned series,
+                        uint64_t values[PQI_SERIES_VALUES_MAX])
+{
+    if (set->histograms != NULL) {
+        const pqi_histogram *h = &set->histograms[series];
+        for (unsigned i = 0; i <= h->bound_count; i++) {
+            values[i] = atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+        }
+        values[h->bound_count + 1] = atomic_load_explicit(&h->sum, memory_order_relaxed);
+    } else if (set->counters != NULL) {
+        values[0] = pqi_counter_get(&set->counters[series]);
+    } else if (set->gauges != NULL) {
+        values[0] = bits_of(pqi_gauge_get(&set->gauges[series]));
+    } else if (f->compute != NULL) {
+        values[0] = bits_of(f->compute(f->user, series));
+    } else {
+        values[0] = bits_of(f->kept == NULL ? 0 : f->kept[series]);
+    }
+}
+
+static void put_histogram(text *t, const pqi_family *f, const char *labels, const uint64_t *values)
 {
     const double scale = (double)f->scale;
     uint64_t seen = 0;
-    for (unsigned i = 0; i <= h->bound_count; i++) {
-        seen += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
-        const double bound = i < h->bound_count ? (double)h->bounds[i] / scale : (double)INFINITY;
+    for (unsigned i = 0; i <= f->bound_count; i++) {
+        seen += values[i];
+        const double bound = i < f->bound_count ? (double)f->bounds[i] / scale : (double)INFINITY;
         put_bucket(t, f, labels, bound, seen);
     }
     put_sample_name(t, f, "_sum", labels);
-    put_double(t, (double)atomic_load_explicit(&h->sum, memory_order_relaxed) / scale);
+    put_double(t, (double)values[f->bound_count + 1] / scale);
     put(t, "\n");
     put_sample_name(t, f, "_count", labels);
     put_u64(t, seen);
     put(t, "\n");
 }
 
-static void put_series(text *t, const pqi_family *f, const pqi_series_set *set, unsigned series)
+static void put_values(text *t, const pqi_family *f, const pqi_series_set *set, unsigned series,
+                       const uint64_t *values)
 {
-    const char *labels = set->labels[series];
     if (set->histograms != NULL) {
-        put_histogram(t, f, labels, &set->histograms[series]);
+        put_histogram(t, f, set->labels[series], values);
         return;
     }
-    put_sample_name(t, f, "", labels);
+    put_sample_name(t, f, "", set->labels[series]);
     if (set->counters != NULL) {
-        put_u64(t, pqi_counter_get(&set->counters[series]));
-    } else if (set->gauges != NULL) {
-        put_double(t, pqi_gauge_get(&set->gauges[series]));
+        put_u64(t, values[0]);
     } else {
-        put_double(t, f->compute(f->user, series));
+        put_double(t, as_double(values[0]));
     }
     put(t, "\n");
 }
 
-static void put_set(text *t, const pqi_family *f, const pqi_series_set *set)
+/* Without memory the series is written anew each time. */
+static void remember(pqi_shown *shown, const uint64_t *values, size_t values_len, const void *lines,
+                     size_t len)
 {
+    free(shown->values);
+    shown->values = malloc(values_len + len);
+    if (shown->values != NULL) {
+        shown->text = (char *)shown->values + values_len;
+        shown->len = len;
+        memcpy(shown->values, values, values_len);
+        memcpy(shown->text, lines, len);
+    }
+}
+
+static void put_series(text *t, const pqi_family *f, pqi_series_set *set, unsigned series)
+{
+    uint64_t values[PQI_SERIES_VALUES_MAX];
+    const size_t values_len = values_of(f) * sizeof(values[0]);
+    pqi_shown *shown = set->shown[t->format] == NULL ? NULL : &set->shown[t->format][series];
+    take_values(f, set, series, values);
+    if (shown != NULL && shown->values != NULL && memcmp(shown->values, values, values_len) == 0) {
+        put_bytes(t, shown->text, shown->len);
+        return;
+    }
+    const size_t start = t->out->len;
+    put_values(t, f, set, series, values);
+    if (shown != NULL && !t->failed) {
+        remember(shown, values, values_len, t->out->data + start, t->out->len - start);
+    }
+}
+
+static void put_set(text *t, const pqi_family *f, pqi_series_set *set)
+{
+    if (set->shown[t->format] == NULL) {
+        set->shown[t->format] = calloc(f->series_count, sizeof(pqi_shown));
+    }
     for (unsigned i = 0; i < f->series_count; i++) {
         if (set->labels[i] != NULL) {
             put_series(t, f, set, i);
@@ -179,7 +255,7 @@ static bool member_shown(const pqi_family *f, const pqi_member *member)
            (member != f->members[f->member_max] || member->users > 0 || member->left_at > 0);
 }
 
-static void put_family(text *t, const pqi_family *f)
+static void put_family(text *t, pqi_family *f)
 {
     put_header(t, f);
     if (f->members == NULL) {
@@ -197,15 +273,23 @@ pql_status pqi_metrics_write(pqi_metrics *m, pqi_metrics_format format, pqi_buf 
                              pql_error *err)
 {
     text t = {.out = out, .format = format};
+    const size_t before = out->len;
     const locale_t callers = uselocale(m->c_locale);
-    pthread_mutex_lock(&m->lock);
-    for (unsigned i = 0; i < m->family_count && !t.failed; i++) {
-        put_family(&t, m->families[i]);
+    bool more = pqi_buf_reserve(out, atomic_load(&m->written[format]));
+    /* The lock is for a family at a time: a worker that lets a miner join must not wait for all. */
+    t.failed = !more;
+    for (unsigned i = 0; more && !t.failed; i++) {
+        pthread_mutex_lock(&m->lock);
+        more = i < m->family_count;
+        if (more) {
+            put_family(&t, m->families[i]);
+        }
+        pthread_mutex_unlock(&m->lock);
     }
-    pthread_mutex_unlock(&m->lock);
     (void)uselocale(callers);
     if (format == PQI_METRICS_OPENMETRICS) {
         put(&t, "# EOF\n");
     }
+    atomic_store(&m->written[format], out->len - before);
     return t.failed ? pqi_fail(err, PQL_E_NOMEM, "No memory to write the metrics.") : PQL_OK;
 }

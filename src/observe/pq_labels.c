@@ -11,6 +11,9 @@ const char *const pqi_group_names[PQI_GROUP_COUNT] = {"x25519mlkem768",
                                                       "other"};
 const char *const pqi_signature_names[PQI_SIGNATURE_COUNT] = {
     "ml-dsa-44", "ml-dsa-65", "ml-dsa-87", "ecdsa-p256", "ed25519", "rsa", "other"};
+const char *const pqi_kex_class_names[PQI_KEX_COUNT] = {"x25519", "ml-kem", "hybrid", "other"};
+const char *const pqi_signature_class_names[PQI_SIGCLASS_COUNT] = {"ed25519", "ml-dsa", "slh-dsa",
+                                                                   "ecdsa",   "rsa",    "other"};
 const char *const pqi_role_names[PQI_ROLE_COUNT] = {"client", "server"};
 const char *const pqi_transport_names[PQI_TRANSPORT_COUNT] = {"quic", "tls", "lp"};
 const char *const pqi_posture_names[PQI_POSTURE_COUNT] = {"hybrid", "pq", "classical"};
@@ -89,5 +92,35 @@ pqi_label_posture pqi_label_posture_of(pqi_label_group group)
         return PQI_POSTURE_PQ;
     default:
         return PQI_POSTURE_CLASSICAL;
+    }
+}
+
+pqi_label_kex_class pqi_label_kex_class_of(pqi_label_group group)
+{
+    switch (pqi_label_posture_of(group)) {
+    case PQI_POSTURE_HYBRID:
+        return PQI_KEX_HYBRID;
+    case PQI_POSTURE_PQ:
+        return PQI_KEX_ML_KEM;
+    default:
+        return group == PQI_GROUP_X25519 ? PQI_KEX_X25519 : PQI_KEX_OTHER;
+    }
+}
+
+pqi_label_signature_class pqi_label_signature_class_of(pqi_label_signature algo)
+{
+    switch (algo) {
+    case PQI_SIGNATURE_ML_DSA_44:
+    case PQI_SIGNATURE_ML_DSA_65:
+    case PQI_SIGNATURE_ML_DSA_87:
+        return PQI_SIGCLASS_ML_DSA;
+    case PQI_SIGNATURE_ECDSA_P256:
+        return PQI_SIGCLASS_ECDSA;
+    case PQI_SIGNATURE_ED25519:
+        return PQI_SIGCLASS_ED25519;
+    case PQI_SIGNATURE_RSA:
+        return PQI_SIGCLASS_RSA;
+    default:
+        return PQI_SIGCLASS_OTHER;
     }
 }

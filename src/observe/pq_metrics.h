@@ -32,6 +32,27 @@ typedef enum pqi_label_signature {
     PQI_SIGNATURE_COUNT
 } pqi_label_signature;
 
+/* The three classes of key exchange that dashboards of the contract know, and what is none of them:
+ * classical groups that are not X25519. */
+typedef enum pqi_label_kex_class {
+    PQI_KEX_X25519,
+    PQI_KEX_ML_KEM,
+    PQI_KEX_HYBRID,
+    PQI_KEX_OTHER,
+    PQI_KEX_COUNT
+} pqi_label_kex_class;
+
+/* Families of signature algorithms; the first three are those of the contract. */
+typedef enum pqi_label_signature_class {
+    PQI_SIGCLASS_ED25519,
+    PQI_SIGCLASS_ML_DSA,
+    PQI_SIGCLASS_SLH_DSA,
+    PQI_SIGCLASS_ECDSA,
+    PQI_SIGCLASS_RSA,
+    PQI_SIGCLASS_OTHER,
+    PQI_SIGCLASS_COUNT
+} pqi_label_signature_class;
+
 typedef enum pqi_label_role { PQI_ROLE_CLIENT, PQI_ROLE_SERVER, PQI_ROLE_COUNT } pqi_label_role;
 
 typedef enum pqi_label_transport {
@@ -110,6 +131,8 @@ typedef enum pqi_label_crypto_op {
 /* The names exposed, indexed by the enums. */
 extern const char *const pqi_group_names[PQI_GROUP_COUNT];
 extern const char *const pqi_signature_names[PQI_SIGNATURE_COUNT];
+extern const char *const pqi_kex_class_names[PQI_KEX_COUNT];
+extern const char *const pqi_signature_class_names[PQI_SIGCLASS_COUNT];
 extern const char *const pqi_role_names[PQI_ROLE_COUNT];
 extern const char *const pqi_transport_names[PQI_TRANSPORT_COUNT];
 extern const char *const pqi_posture_names[PQI_POSTURE_COUNT];
@@ -124,6 +147,8 @@ extern const char *const pqi_crypto_op_names[PQI_CRYPTO_OP_COUNT];
  * unknown ones are PQI_GROUP_OTHER and PQI_SIGNATURE_OTHER. */
 pqi_label_group pqi_label_group_of(uint16_t tls_group);
 pqi_label_signature pqi_label_signature_of(uint16_t tls_scheme);
+pqi_label_kex_class pqi_label_kex_class_of(pqi_label_group group);
+pqi_label_signature_class pqi_label_signature_class_of(pqi_label_signature algo);
 /* PQI_GROUP_OTHER counts as classical. */
 pqi_label_posture pqi_label_posture_of(pqi_label_group group);
 
@@ -145,12 +170,16 @@ typedef struct pqi_handshake_done {
     pqi_label_group group;
     bool resumed;
     uint64_t duration_ns; /* first byte sent or received until complete */
-    unsigned round_trips; /* client flights that waited for the server; 0 with 0-RTT */
+    unsigned round_trips; /* client flights that waited for the server; 0 with 0-RTT; of the role
+                             client only */
 } pqi_handshake_done;
 
 void pqi_pq_metrics_handshake(pqi_pq_metrics *m, const pqi_handshake_done *done);
-/* A signature made or verified, with success. */
-void pqi_pq_metrics_signature(pqi_pq_metrics *m, pqi_label_signature algo);
+/* A signature made (PQI_CRYPTO_SIGN) or verified (PQI_CRYPTO_VERIFY), with success. */
+void pqi_pq_metrics_signature(pqi_pq_metrics *m, pqi_label_crypto_op op, pqi_label_signature algo);
+/* What a client offered in its ClientHello; once per handshake and algorithm. */
+void pqi_pq_metrics_offered_group(pqi_pq_metrics *m, pqi_label_group group);
+void pqi_pq_metrics_offered_signature(pqi_pq_metrics *m, pqi_label_signature algo);
 void pqi_pq_metrics_signature_failed(pqi_pq_metrics *m, pqi_label_signature_failure reason);
 void pqi_pq_metrics_kex_time(pqi_pq_metrics *m, pqi_label_group group, uint64_t duration_ns);
 /* |op| is PQI_CRYPTO_SIGN or PQI_CRYPTO_VERIFY. */
@@ -171,6 +200,9 @@ void pqi_pq_metrics_bytes(pqi_pq_metrics *m, pqi_label_transport transport,
                           pqi_label_direction direction, uint64_t bytes);
 /* UDP datagrams. */
 void pqi_pq_metrics_datagrams(pqi_pq_metrics *m, pqi_label_direction direction, uint64_t count);
+/* Streams; |direction| says who opened them: PQI_DIRECTION_IN the peer. */
+void pqi_pq_metrics_streams(pqi_pq_metrics *m, pqi_label_transport transport,
+                            pqi_label_direction direction, uint64_t opened, uint64_t closed);
 void pqi_pq_metrics_answers(pqi_pq_metrics *m, pqi_label_answer answer, uint64_t count);
 void pqi_pq_metrics_reject(pqi_pq_metrics *m, pqi_label_reject reason);
 

@@ -146,6 +146,7 @@ pql_status pqi_tls_new_context(pqi_quic_tls *tls, const pqi_policy_use *use, SSL
     if (tls->keylog != NULL) {
         SSL_CTX_set_keylog_callback(ctx, log_key);
     }
+    pqi_tls_times_setup(ctx);
     const int quic = use->server ? ngtcp2_crypto_boringssl_configure_server_context(ctx)
                                  : ngtcp2_crypto_boringssl_configure_client_context(ctx);
     if (quic != 0) {
@@ -429,6 +430,9 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
     posture->resumed = SSL_session_reused(ssl) == 1;
     posture->trust = peer->how;
     posture->peer_signature = SSL_get_peer_signature_algorithm(ssl);
+    posture->kex_ns = peer->times.kex;
+    posture->sign_ns = peer->own_scheme == 0 ? 0 : peer->times.sign;
+    posture->verify_ns = posture->peer_signature == 0 ? 0 : peer->times.verify;
     posture->own_signature =
         tls->use.server && posture->resumed ? peer->resumed_scheme : peer->own_scheme;
     posture->peer_groups = peer->groups;

@@ -8,6 +8,7 @@
 #include "quic/tls_memory.h"
 #include "quic/tls_sessions.h"
 #include "quic/tls_tickets.h"
+#include "quic/tls_times.h"
 #include "trust/trust.h"
 
 #include <pqlink/link.h>
@@ -96,6 +97,7 @@ typedef struct pqi_quic_tls_peer {
     uint32_t groups, signatures;           /* server: as pql_posture.peer_groups and the next */
     uint16_t own_scheme; /* signature scheme that we prove our key with; 0: none yet */
     bool compat;         /* server: the protocol has the classical leaf */
+    pqi_tls_times times; /* of this handshake's public-key operations */
     uint8_t *hint;       /* while a ClientHello is written, see tls.c */
     pql_error refusal;   /* why the check refused; code PQL_OK when it did not */
 } pqi_quic_tls_peer;

@@ -14,7 +14,10 @@ contains "$dir/err" '"X25519MLKEM768"'
 contains "$dir/err" '"ML-DSA-87"'
 wait_for "$dir/node.log" '"event":"link_closed"'
 curl -sS "http://127.0.0.1:$admin_port/metrics" >"$dir/metrics"
-grep -qE '^pq_handshake_total\{algo="x25519mlkem768",role="server"\} 1$' "$dir/metrics" ||
+for operation in 'op="kex",algo="x25519mlkem768"' 'op="sign",algo="ml-dsa-87"'; do
+    contains "$dir/metrics" "crypto_latency_seconds_count{$operation} 1"
+done
+grep -qE '^pq_handshake_total\{algo="hybrid",role="server"\} 1$' "$dir/metrics" ||
     fail "the handshake was not counted"
 grep -qE '^pqlink_miner_results_total\{.*result="accepted".*\} [3-9]' "$dir/metrics" ||
     fail "the accepted results were not counted"

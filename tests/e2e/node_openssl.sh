@@ -43,7 +43,7 @@ contains "$dir/out" 'ALPN protocol: pqlink-miner/1'
 contains "$dir/out" 'Peer signature type: mldsa87'
 shown=$("$openssl" x509 -outform DER <"$dir/out" | sha256sum | cut -d ' ' -f 1)
 [ "sha256:$shown" = "$pin" ] || fail "OpenSSL was shown sha256:$shown, and the pin is $pin"
-[ "$(json_field "$log" link_open algo)" = X25519MLKEM768 ] || fail "another group was used"
+[ "$(json_field "$log" handshake group)" = X25519MLKEM768 ] || fail "another group was used"
 
 # AES-128 is for clients that have nothing stronger, whatever they like best.
 client X25519MLKEM768 pqlink-miner/1 link_open \

@@ -16,7 +16,7 @@ expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blo
     --policy pq-only --log-format json
 contains "$dir/err" 'set the policy to hybrid on this side'
 wait_for "$dir/classical.log" '"event":"handshake_failed"'
-grep -F '"event":"handshake_failed"' "$dir/classical.log" | grep -q '"corr_id":[1-9]' ||
+grep -F '"event":"handshake_failed"' "$dir/classical.log" | grep -q '"corr_id":"[0-9a-f]\{8\}-[1-9]' ||
     fail "the line of the failed handshake does not name its link"
 # shellcheck disable=SC2086
 start_node hybrid $easy

@@ -15,13 +15,13 @@ for contact in 1 2 3 4 5; do
     ends "$miner_pid" 0
     stop_relay
     limits_hold
-    trips=$(json_field "$dir/miner$contact.log" connected round_trips)
+    trips=$(json_field "$dir/miner$contact.log" handshake round_trips)
     # The leaf, its signature and all the rest fit what six times the client's bytes pay for.
     if [ "$trips" -eq 1 ] && [ "$(relay_number before_validation from_server)" -gt 7200 ]; then
         best=$contact
         break
     fi
-    echo "contact $contact: $(grep -F '"event":"connected"' "$dir/miner$contact.log")"
+    echo "contact $contact: $(grep -F '"event":"handshake"' "$dir/miner$contact.log")"
     cat "$dir/relay$contact.json"
 done
 [ -n "$best" ] || fail "no contact took one round trip"

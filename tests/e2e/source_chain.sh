@@ -18,7 +18,7 @@ curl -sS "http://127.0.0.1:$b_admin/metrics" >"$dir/metrics"
 contains "$dir/metrics" 'pqlink_source_connected 1'
 grep -qE '^pqlink_source_outcomes_total\{outcome="accepted"\} [1-9]' "$dir/metrics" ||
     fail "the accepted results were not counted"
-grep -qE '^pq_handshake_total\{algo="x25519mlkem768",role="client"\} 1$' "$dir/metrics" ||
+grep -qE '^pq_handshake_total\{algo="hybrid",role="client"\} 1$' "$dir/metrics" ||
     fail "the handshake with the source was not counted"
 expect 0 node status --admin "127.0.0.1:$b_admin"
 contains "$dir/out" "source quic://127.0.0.1:$a_port: connected"

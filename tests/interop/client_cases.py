@@ -57,14 +57,14 @@ def handshake(scene, shim, dialect):
     node = dialect.node(scene)
     client = dialect.client(scene, shim, node.port, node.pin)
     mined(client, 1)
-    shown, link = client.wait_event("open"), node.wait_event("link_open")
+    shown, link = client.wait_event("open"), node.wait_event("handshake")
     check(shown["leaf"] == node.pin, "the leaf is not the one that the fingerprint command shows")
     check(shown["alpn"] == dialect.alpn, f"ALPN is {shown['alpn']}")
     if dialect.groups == "pq":
-        check(link["algo"] == "X25519MLKEM768" and link["signature"] == "ML-DSA-87", f"it was {link['algo']}")
+        check(link["group"] == "X25519MLKEM768" and link["signature"] == "ML-DSA-87", f"it was {link['group']}")
     else:
-        check(link["algo"] == "X25519" or shim.name == "aioquic", f"it was {link['algo']}")
-    return f"{link['algo']}, {link['signature']}, leaf as pinned"
+        check(link["group"] == "X25519" or shim.name == "aioquic", f"it was {link['group']}")
+    return f"{link['group']}, {link['signature']}, leaf as pinned"
 
 
 def mining(scene, shim, dialect):

@@ -68,11 +68,11 @@ def handshake(scene, shim, upstream):
     miner = upstream.miner(scene, server.port)
     served(scene, server, 1)
     check(server.wait_event("open")["alpn"] == upstream.alpn, "another ALPN")
-    connected = miner.wait_event("connected")
-    expected = "X25519MLKEM768" if upstream.groups == "pq" else connected["group"]
-    check(connected["group"] == expected, f"the group was {connected['group']}")
+    connected, link = miner.wait_event("connected"), miner.wait_event("handshake")
+    expected = "X25519MLKEM768" if upstream.groups == "pq" else link["group"]
+    check(link["group"] == expected, f"the group was {link['group']}")
     check(connected["certificate"] == f"sha256:{scene.world.leaf_hash(upstream.certificate)}", "another leaf")
-    return f"{connected['group']}, {connected['signature']}, leaf as pinned"
+    return f"{link['group']}, {link['signature']}, leaf as pinned"
 
 
 def wrong_pin(scene, shim, upstream):

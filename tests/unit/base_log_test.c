@@ -4,7 +4,9 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A log that goes into a pipe. */
@@ -94,6 +96,65 @@ static void bytes_that_are_no_utf8_become_replacement_characters(void **state)
     }
 }
 
+static void the_lines_of_a_link_share_a_name_that_has_the_process_in_it(void **state)
+{
+    (void)state;
+    fixture f;
+    char id[PQI_CORR_SIZE];
+    char end[PQI_CORR_SIZE + 16];
+    pqi_log_corr(id, 17);
+    assert_int_equal(strspn(id, "0123456789abcdef"), 8);
+    assert_string_equal(id + 8, "-17");
+
+    open_log(&f, PQI_LOG_JSON);
+    pqi_log(PQI_LOG_INFO, "test", "event", PQI_CORR(17));
+    (void)snprintf(end, sizeof(end), ",\"corr_id\":\"%s\"}\n", id);
+    assert_non_null(strstr(read_log(&f), end));
+    close_log(&f);
+
+    open_log(&f, PQI_LOG_TEXT);
+    pqi_log(PQI_LOG_INFO, "test", "event", PQI_CORR(UINT64_MAX));
+    assert_non_null(strstr(read_log(&f), "-18446744073709551615\n"));
+    close_log(&f);
+}
+
+static void another_process_has_another_name_for_its_links(void **state)
+{
+    (void)state;
+    char ours[PQI_CORR_SIZE];
+    char theirs[PQI_CORR_SIZE] = "";
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    /* A child that has drawn nothing yet: this test runs before all others. */
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char id[PQI_CORR_SIZE] = "";
+        pqi_log_corr(id, 1);
+        _exit(write(ends[1], id, sizeof(id)) == (ssize_t)sizeof(id) ? 0 : 1);
+    }
+    pqi_log_corr(ours, 1);
+    assert_int_equal(read(ends[0], theirs, sizeof(theirs)), sizeof(theirs));
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_string_not_equal(ours, theirs);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+static void only_text_on_a_terminal_has_colours(void **state)
+{
+    (void)state;
+    fixture f;
+    pqi_log_set_terminal(true, true);
+    assert_non_null(strstr(logged(&f, PQI_LOG_TEXT, "a"), "\033[32minfo \033[0m test event"));
+    assert_int_equal(strncmp(f.text, "\r\033[K", 4), 0);
+    assert_null(strchr(logged(&f, PQI_LOG_JSON, "a"), '\033'));
+    pqi_log_set_terminal(true, false); /* NO_COLOR */
+    assert_null(strstr(logged(&f, PQI_LOG_TEXT, "a"), "\033[32m"));
+    pqi_log_set_terminal(false, false);
+    assert_null(strchr(logged(&f, PQI_LOG_TEXT, "a"), '\033'));
+}
+
 static void a_reader_that_does_not_read_loses_lines_and_is_told_how_many(void **state)
 {
     (void)state;
@@ -138,6 +199,9 @@ static void more_lines_than_a_second_may_have_are_left_out_and_counted(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_process_has_another_name_for_its_links),
+        cmocka_unit_test(the_lines_of_a_link_share_a_name_that_has_the_process_in_it),
+        cmocka_unit_test(only_text_on_a_terminal_has_colours),
         cmocka_unit_test(letters_of_other_languages_stay),
         cmocka_unit_test(a_line_feed_cannot_begin_a_line),
         cmocka_unit_test(control_characters_of_both_sets_cannot_steer_a_terminal),

@@ -180,6 +180,8 @@ static void many_links_are_echoed_by_all_workers(void **state)
     assert_int_equal(seen.posture.group, 0x11ec);
     assert_int_equal(seen.posture.peer_signature, 0x0906);
     assert_true(seen.posture.handshake_ns > 0);
+    assert_true(seen.posture.kex_ns > 0 && seen.posture.verify_ns > 0);
+    assert_true(seen.posture.kex_ns + seen.posture.verify_ns < seen.posture.handshake_ns);
     pql_context_free(client);
     pql_context_free(server);
 }

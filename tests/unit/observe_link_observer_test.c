@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "base/log.h"
+#include "observe/link_log.h"
 #include "observe/link_observer.h"
 
 #include <fcntl.h>
@@ -74,8 +75,8 @@ static void a_finished_handshake_counts_group_and_signature(void **state)
 
     finish(w, &hybrid, false, NULL);
 
-    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
-    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 1\n");
+    assert_exposed(w, "pq_handshake_total{algo=\"hybrid\",role=\"client\"} 1\n");
+    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa\"} 1\n");
 }
 
 static void a_resumed_handshake_counts_no_signature(void **state)
@@ -86,8 +87,8 @@ static void a_resumed_handshake_counts_no_signature(void **state)
 
     finish(w, &resumed, false, NULL);
 
-    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 1\n");
-    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa-87\"} 0\n");
+    assert_exposed(w, "pq_handshake_total{algo=\"hybrid\",role=\"client\"} 1\n");
+    assert_exposed(w, "pq_signature_total{algo=\"ml-dsa\"} 0\n");
 }
 
 static void a_classical_session_under_the_hybrid_policy_is_a_downgrade(void **state)
@@ -110,7 +111,7 @@ static void a_wrong_peer_is_a_reject_for_trust(void **state)
     finish(w, &hybrid, false, &why);
 
     assert_exposed(w, "pqlink_rejects_total{reason=\"trust\"} 1\n");
-    assert_exposed(w, "pq_handshake_total{algo=\"x25519mlkem768\",role=\"client\"} 0\n");
+    assert_exposed(w, "pq_handshake_total{algo=\"hybrid\",role=\"client\"} 0\n");
 }
 
 static void a_peer_without_a_common_protocol_is_a_reject_for_alpn(void **state)
@@ -148,23 +149,194 @@ static void a_signature_that_does_not_verify_is_counted(void **state)
     assert_exposed(w, "pq_signature_failures_total{reason=\"bad_signature\"} 1\n");
 }
 
-static void the_line_of_a_failed_handshake_names_its_link(void **state)
+/* The lines that |act| has written. */
+static void lines_of(char lines[4 * PQI_LOG_LINE_SIZE], pqi_log_level least, void (*act)(world *w),
+                     world *w)
 {
-    world *w = *state;
-    const pql_close why = {.status = PQL_E_TRUST, .code = 0x12a, .reason = "not listed"};
-    char line[PQI_LOG_LINE_SIZE] = "";
     int ends[2];
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    pqi_log_setup(ends[1], PQI_LOG_INFO, PQI_LOG_JSON);
-
-    finish(w, &hybrid, true, &why);
-
-    assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
-    assert_non_null(strstr(line, "\"event\":\"handshake_failed\""));
-    assert_non_null(strstr(line, "\"corr_id\":4711}"));
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    pqi_log_setup(ends[1], least, PQI_LOG_JSON);
+    act(w);
     pqi_log_setup(STDERR_FILENO, PQI_LOG_INFO, PQI_LOG_JSON);
+    const ssize_t len = read(ends[0], lines, (size_t)4 * PQI_LOG_LINE_SIZE - 1);
+    lines[len > 0 ? len : 0] = '\0';
     (void)close(ends[0]);
     (void)close(ends[1]);
+}
+
+/* What every line about the link ends with. */
+static const char *corr_id_end(void)
+{
+    static char end[PQI_CORR_SIZE + 16];
+    char id[PQI_CORR_SIZE];
+    pqi_log_corr(id, LINK);
+    (void)snprintf(end, sizeof(end), "\"corr_id\":\"%s\"}\n", id);
+    return end;
+}
+
+static void fail_as_server(world *w)
+{
+    finish(w, &hybrid, true,
+           &(pql_close){.status = PQL_E_TRUST, .code = 0x12a, .reason = "not listed"});
+}
+
+static void fail_as_client(world *w)
+{
+    finish(w, &hybrid, false, &(pql_close){.status = PQL_E_TRUST, .reason = "another pin"});
+}
+
+static void the_line_of_a_failed_handshake_names_its_link(void **state)
+{
+    char lines[4 * PQI_LOG_LINE_SIZE];
+
+    lines_of(lines, PQI_LOG_INFO, fail_as_server, *state);
+
+    assert_non_null(strstr(lines, "\"event\":\"handshake_failed\",\"role\":\"server\""));
+    assert_non_null(strstr(lines, "\"reason\":\"not listed\""));
+    assert_non_null(strstr(lines, corr_id_end()));
+}
+
+static void a_client_tells_of_its_failed_handshake_too(void **state)
+{
+    char lines[4 * PQI_LOG_LINE_SIZE];
+
+    lines_of(lines, PQI_LOG_INFO, fail_as_client, *state);
+
+    assert_non_null(strstr(lines, "\"event\":\"handshake_failed\",\"role\":\"client\""));
+}
+
+static void live(world *w)
+{
+    const pql_link_info link = {.id = LINK,
+                                .server = true,
+                                .address = "192.0.2.1:1",
+                                .alpn = "x/1",
+                                .posture = &hybrid,
+                                .age_ns = 2500000000,
+                                .bytes_in = 10,
+                                .bytes_out = 20};
+    w->observer.link_start(&link, w->observer.user);
+    w->observer.handshake(&link, NULL, w->observer.user);
+    w->observer.link_change(&link, NULL, w->observer.user);
+    w->observer.link_change(&link, &(pql_close){.reason = "bye"}, w->observer.user);
+}
+
+static unsigned count_of(const char *text, const char *piece)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, piece)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+static void a_link_is_told_of_from_its_beginning_to_its_end_under_one_name(void **state)
+{
+    char lines[4 * PQI_LOG_LINE_SIZE];
+
+    lines_of(lines, PQI_LOG_DEBUG, live, *state);
+
+    assert_int_equal(count_of(lines, "\n"), 3);
+    assert_int_equal(count_of(lines, corr_id_end()), 3);
+    assert_non_null(
+        strstr(lines, "\"level\":\"debug\",\"service\":\"link\",\"event\":\"accepted\""));
+    assert_non_null(
+        strstr(lines, "\"level\":\"info\",\"service\":\"link\",\"event\":\"handshake\""));
+    assert_non_null(strstr(lines, "\"pq\":\"hybrid\",\"algo\":\"hybrid\","
+                                  "\"group\":\"X25519MLKEM768\",\"signature\":\"ML-DSA-87\""));
+    assert_non_null(strstr(lines, "\"peer_mode\":\"hybrid\""));
+    assert_non_null(strstr(lines, "\"event\":\"link_closed\""));
+    assert_non_null(strstr(lines, "\"reason\":\"bye\",\"duration_ms\":2500,\"bytes_in\":10,"
+                                  "\"bytes_out\":20"));
+}
+
+static void downgrade(world *w)
+{
+    const pql_posture classical = {
+        .group = 0x001d, .peer_signature = 0x0403, .downgrade = PQL_DOWNGRADE_PEER_CLASSICAL};
+    finish(w, &classical, true, NULL);
+}
+
+static void a_downgrade_is_one_warning_with_its_reason(void **state)
+{
+    char lines[4 * PQI_LOG_LINE_SIZE];
+
+    lines_of(lines, PQI_LOG_WARN, downgrade, *state);
+
+    assert_int_equal(count_of(lines, "\n"), 1);
+    assert_non_null(
+        strstr(lines, "\"level\":\"warn\",\"service\":\"link\",\"event\":\"handshake\""));
+    assert_non_null(strstr(lines, "\"pq\":\"off\",\"algo\":\"x25519\""));
+    assert_non_null(strstr(lines, "\"peer_mode\":\"off\""));
+    assert_null(strstr(lines, "\"downgrade_reason\":\"none\""));
+}
+
+static void fail_often(world *w)
+{
+    for (unsigned i = 0; i < 3 * PQI_LINK_FAILURES_PER_SEC; i++) {
+        fail_as_server(w);
+    }
+}
+
+static void strangers_cannot_fill_the_log_with_failures(void **state)
+{
+    static char lines[4 * PQI_LOG_LINE_SIZE];
+
+    lines_of(lines, PQI_LOG_WARN, fail_often, *state);
+
+    /* The turn of a second may fall into the loop. */
+    assert_in_range(count_of(lines, "\n"), 0, 2 * PQI_LINK_FAILURES_PER_SEC);
+}
+
+static void the_operations_of_a_handshake_are_timed_by_algorithm(void **state)
+{
+    world *w = *state;
+    pql_posture timed = hybrid;
+    timed.kex_ns = 90000;
+    timed.verify_ns = 150000;
+
+    finish(w, &timed, false, NULL);
+
+    assert_exposed(w, "crypto_latency_seconds_sum{op=\"kex\",algo=\"x25519mlkem768\"} 9e-05\n");
+    assert_exposed(w, "crypto_latency_seconds_count{op=\"verify\",algo=\"ml-dsa-87\"} 1\n");
+    assert_exposed(w, "crypto_latency_seconds_count{op=\"sign\",algo=\"ml-dsa-87\"} 0\n");
+}
+
+static void what_a_client_offered_is_counted_once_for_each_label(void **state)
+{
+    world *w = *state;
+    pql_posture offering = hybrid;
+    for (unsigned i = 0; i < PQL_GROUP_COUNT; i++) {
+        if (pql_group_at(i) == 0x11ec || pql_group_at(i) == 0x001d) {
+            offering.peer_groups |= PQL_OFFER_BIT(i);
+        }
+    }
+    offering.peer_groups |= PQL_OFFER_OTHER;
+    for (unsigned i = 0; i < PQL_SIGNATURE_COUNT; i++) {
+        offering.peer_signatures |= PQL_OFFER_BIT(i); /* several are RSA */
+    }
+
+    finish(w, &offering, true, NULL);
+    finish(w, &offering, true, &(pql_close){.status = PQL_E_TRUST});
+
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"x25519mlkem768\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"x25519\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"other\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"group\",algo=\"p256\"} 0\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"signature\",algo=\"rsa\"} 2\n");
+    assert_exposed(w, "pqlink_offered_total{kind=\"signature\",algo=\"ml-dsa-87\"} 2\n");
+}
+
+static void streams_add_up_by_who_opened_them(void **state)
+{
+    world *w = *state;
+
+    w->observer.streams(&(pql_stream_counts){.opened_in = 3, .closed_in = 2, .opened_out = 1},
+                        w->observer.user);
+
+    assert_exposed(w, "pqlink_streams_opened_total{transport=\"quic\",direction=\"in\"} 3\n");
+    assert_exposed(w, "pqlink_streams_closed_total{transport=\"quic\",direction=\"in\"} 2\n");
+    assert_exposed(w, "pqlink_streams_opened_total{transport=\"quic\",direction=\"out\"} 1\n");
 }
 
 static void links_are_counted_while_they_live(void **state)
@@ -231,6 +403,19 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(the_line_of_a_failed_handshake_names_its_link, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_client_tells_of_its_failed_handshake_too, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            a_link_is_told_of_from_its_beginning_to_its_end_under_one_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_downgrade_is_one_warning_with_its_reason, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(strangers_cannot_fill_the_log_with_failures, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_operations_of_a_handshake_are_timed_by_algorithm, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_client_offered_is_counted_once_for_each_label, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(streams_add_up_by_who_opened_them, setup, teardown),
         cmocka_unit_test_setup_teardown(links_are_counted_while_they_live, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_without_authentication_is_counted_apart, setup,
                                         teardown),

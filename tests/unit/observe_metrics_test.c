@@ -371,6 +371,19 @@ static void a_full_family_gives_the_place_of_the_one_that_left_longest_ago(void 
     assert_not_exposed(w, "miner=\"b\"");
 }
 
+static void a_place_that_was_scraped_shows_its_new_member(void **state)
+{
+    world *w = *state;
+    pqi_family *f = counter_of_members(w, 1);
+    pqi_member_leave(pqi_member_join(f, "a"));
+    assert_exposed(w, "work_total{miner=\"a\",colour=\"red\"} 0\n");
+
+    assert_non_null(pqi_member_join(f, "b"));
+
+    assert_exposed(w, "work_total{miner=\"b\",colour=\"red\"} 0\n");
+    assert_not_exposed(w, "miner=\"a\"");
+}
+
 static void a_family_full_of_present_members_counts_the_rest_as_other(void **state)
 {
     world *w = *state;
@@ -505,6 +518,7 @@ int main(void)
         TEST(a_member_brings_all_its_series_and_other_stays_hidden),
         TEST(two_of_one_name_share_a_member_and_its_counts_outlive_both),
         TEST(a_full_family_gives_the_place_of_the_one_that_left_longest_ago),
+        TEST(a_place_that_was_scraped_shows_its_new_member),
         TEST(a_family_full_of_present_members_counts_the_rest_as_other),
         TEST(member_names_are_made_of_safe_characters),
         TEST(a_buffer_that_is_too_small_is_an_error),

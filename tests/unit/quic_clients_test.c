@@ -103,6 +103,21 @@ static bool connects(const scene *s)
     return open;
 }
 
+static void every_public_key_operation_of_both_sides_is_timed(void **state)
+{
+    (void)state;
+    const pql_fingerprint pin = fingerprint(miner, PQL_FINGERPRINT_CERT);
+    scene s = new_scene(&(pql_peer){.pins = &pin, .pin_count = 1}, miner);
+    sim_run(s.sim, 1 * SEC);
+    const pql_posture *both[] = {&sim_client(s.sim)->posture, &sim_server(s.sim)->posture};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(both[i]->kex_ns > 0);
+        assert_true(both[i]->sign_ns > 0);
+        assert_true(both[i]->verify_ns > 0);
+    }
+    free_scene(&s);
+}
+
 static void a_listed_client_is_let_in(void **state)
 {
     (void)state;
@@ -349,6 +364,7 @@ static void a_list_of_thousands_is_searched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_public_key_operation_of_both_sides_is_timed),
         cmocka_unit_test(a_listed_client_is_let_in),
         cmocka_unit_test(the_server_knows_the_fingerprints_of_its_client),
         cmocka_unit_test(the_certificate_itself_is_not_kept),
