@@ -45,9 +45,10 @@ _pqlink()
         esac
         ;;
     'rotate status')
-        words+=' --dir --json --config --help'
+        words+=' --dir --key-rotation-days --json --config --help'
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --key-rotation-days) return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;

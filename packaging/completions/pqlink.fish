@@ -90,6 +90,7 @@ complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subco
 complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subcommand_from prepare' -l config -r -F -d 'Configuration file, see pqlink.conf(5); none reads no file'
 complete -c pqlink -n '__fish_seen_subcommand_from rotate' -a status -d 'Show the present, next and previous identity'
 complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subcommand_from status' -l dir -x -a '(__fish_complete_directories)' -d 'Directory of this endpoint\'s state, as given to keygen and node'
+complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subcommand_from status' -l key-rotation-days -x -d 'What the node was given: shows when it will do what by itself'
 complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subcommand_from status' -l json -d 'Print one JSON object'
 complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subcommand_from status' -l config -r -F -d 'Configuration file, see pqlink.conf(5); none reads no file'
 complete -c pqlink -n '__fish_seen_subcommand_from rotate' -a switch -d 'Take the next identity now'

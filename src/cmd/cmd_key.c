@@ -19,13 +19,14 @@ typedef struct key_options {
      .arg = "DIR",                                                                                 \
      .help = "Directory of this endpoint's state, as given to keygen and node.",                   \
      .env = "PQLINK_DIR"}
-#define FILE_OPTION(option, member, text)                                                          \
-    {.name = option,                                                                               \
+/* NAME, MEMBER and TEXT are the option's; the texts are string literals. */
+#define FILE_OPTION(NAME, MEMBER, TEXT)                                                            \
+    {.name = (NAME),                                                                               \
      .kind = PQI_OPTION_FILE,                                                                      \
-     .at = PQI_AT(key_options, member, const char *),                                              \
+     .at = PQI_AT(key_options, MEMBER, const char *),                                              \
      .arg = "FILE",                                                                                \
      .required = true,                                                                             \
-     .help = text}
+     .help = (TEXT)}
 
 static const pqi_option encrypt_table[] = {
     DIR_OPTION,

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/expiry.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/mine.h"
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define TICK PQI_NS_PER_SEC
+#define MS_PER_SEC 1000
 
 /* All that a running miner owns, in the order in which it is made. */
 typedef struct program {
@@ -34,6 +36,7 @@ typedef struct program {
     pql_hybrid_memory memory;
     pqi_login_opts nodes[PQI_FAILOVER_NODES_MAX];
     pql_identity *identity; /* with --identity */
+    pqi_expiry expiry;
     pqi_mine_service *service;
     atomic_bool ended; /* end_status and end_error are set */
     pql_status end_status;
@@ -184,7 +187,11 @@ static pql_status open_runtime(program *p, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&p->rt, p->options->security.policy, err);
     if (status == PQL_OK) {
+        pqi_expiry_register(&p->expiry, "mine", p->rt.metrics);
         status = pqi_runtime_amnesia(&p->rt, p->options->security.amnesia, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_expiry_roots(&p->expiry, p->options->login.ca_file, err);
     }
     if (status == PQL_OK) {
         status = pqi_mine_metrics_new(&p->metrics, p->rt.metrics, err);
@@ -284,6 +291,7 @@ static void serve(program *p)
     while (!atomic_load(&p->ended)) {
         const uint64_t now = pqi_clock_monotonic();
         pqi_mine_service_sample(p->service, now);
+        pqi_expiry_look(&p->expiry, p->identity, pqi_clock_unix_ms() / MS_PER_SEC);
         pqi_mine_service_status(p->service, &status);
         pqi_mine_view_tick(&p->view, &status, now);
         pqi_manager_status(&p->manager, pqi_mine_state_name(&status));

@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
+#include "cmd/expiry.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
@@ -43,6 +44,7 @@ typedef struct node {
     pqi_manager manager;
     unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
+    pqi_expiry expiry;
     pqi_store *store;
     uint64_t store_look_at;     /* monotonic ns */
     pqi_hybrid_marks *hybrid;   /* pinned peers that had ML-KEM */
@@ -438,6 +440,7 @@ static pql_status node_open(node *n, pql_error *err)
 {
     pql_status status = pqi_runtime_open(&n->rt, n->options->security.policy, err);
     if (status == PQL_OK) {
+        pqi_expiry_register(&n->expiry, SERVICE, n->rt.metrics);
         status = pqi_runtime_amnesia(&n->rt, n->options->security.amnesia, err);
     }
     if (status == PQL_OK) {
@@ -613,6 +616,12 @@ static void tell_policy(const node *n)
     }
 }
 
+static void set_rotation_days(void *service, uint64_t days)
+{
+    node *n = service;
+    pqi_node_rotation_by_age(&n->rotation, days);
+}
+
 static pql_status set_settings_policy(void *service, pql_policy policy, pql_error *err)
 {
     return pqi_node_control_settings(&((node *)service)->control, policy, err);
@@ -620,7 +629,8 @@ static pql_status set_settings_policy(void *service, pql_policy policy, pql_erro
 
 static void reload_settings(node *n)
 {
-    pqi_security_live live = {.set_policy = set_settings_policy, .service = n};
+    pqi_security_live live = {
+        .set_policy = set_settings_policy, .set_rotation_days = set_rotation_days, .service = n};
     const pql_policy before = policy_of(n);
     (void)pqi_config_reload(SERVICE, &live);
     if (policy_of(n) != before) {
@@ -653,6 +663,7 @@ static pql_status serve(node *n, pql_error *err)
         const uint64_t store = tick_store(n, pqi_clock_monotonic());
         const uint64_t control = pqi_node_control_tick(&n->control, pqi_clock_monotonic());
         follow_rotation(n);
+        pqi_expiry_look(&n->expiry, n->rotation.in_use.current, pqi_clock_unix_ms() / MS_PER_SEC);
         const uint64_t others = earliest(earliest(watchdog, control), earliest(rotation, store));
         const int signal_number = pqi_runtime_wait_signal(earliest(jobs, others));
         if (signal_number == SIGHUP) {

@@ -27,6 +27,7 @@ typedef struct rotate_options {
     uint64_t switch_at; /* Unix seconds; 0: never by itself */
     uint64_t keep;      /* ns */
     const char *passphrase_file;
+    uint64_t days; /* 0: a node does nothing by itself */
     bool json;
 } rotate_options;
 
@@ -122,7 +123,17 @@ static const pqi_option prepare_table[] = {
     JSON_OPTION,
 };
 
-static const pqi_option status_table[] = {DIR_OPTION, JSON_OPTION};
+static const pqi_option status_table[] = {
+    DIR_OPTION,
+    {.name = "key-rotation-days",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(rotate_options, days, uint64_t),
+     .arg = "N",
+     .min = 0,
+     .max = PQI_ROTATION_DAYS_MAX,
+     .help = "What the node was given: shows when it will do what by itself.",
+     .fallback = "0"},
+    JSON_OPTION};
 static const pqi_option switch_table[] = {DIR_OPTION,
                                           PQI_OPTION_PASSPHRASE(rotate_options, passphrase_file)};
 static const pqi_option dir_table[] = {DIR_OPTION};
@@ -250,10 +261,9 @@ static pql_status prepare_run(const void *options, pql_error *err)
 
 /* ---- the others ---- */
 
-static void print_age(const pqi_rotation *all)
+static void print_age(const pqi_rotation *all, uint64_t now)
 {
     char since[PQI_TIME_TEXT_SIZE];
-    const uint64_t now = now_unix();
     if (all->since != 0) {
         pqi_time_format(since, all->since);
         printf("current   post-quantum key in use since %s, %" PRIu64 " days\n", since,
@@ -274,15 +284,25 @@ static pql_status status_run(const void *options, pql_error *err)
     if (status != PQL_OK) {
         return status;
     }
+    const uint64_t now = now_unix();
+    /* A clock that never jumped: when a node sees that it did, it waits. */
+    const pqi_age_clock clock = {.last_unix = now};
+    const pqi_age_step step = pqi_age_next(&all, o->days, &clock);
+    const uint64_t days = all.plan.by_age != 0 ? all.plan.by_age : o->days;
     if (o->json) {
-        status = pqi_fingerprint_print_json(pqi_rotation_json(&all), err);
+        json_t *root = pqi_rotation_json(&all);
+        if (root != NULL) {
+            (void)json_object_set_new(root, "automatic", pqi_rotation_automatic_json(&step, days));
+        }
+        status = pqi_fingerprint_print_json(root, err);
     } else {
         printf("%s\n", all.next != NULL       ? "A rotation is prepared."
                        : all.previous != NULL ? "A rotation has switched; its overlap lasts."
                                               : "No rotation is under way.");
         pqi_fingerprint_print_leaf("current  ", all.current, PQL_LEAF_PQ);
         pqi_fingerprint_print_leaf("current  ", all.current, PQL_LEAF_CLASSICAL);
-        print_age(&all);
+        print_age(&all, now);
+        pqi_rotation_print_automatic(&step, days, now);
         pqi_rotation_print(&all);
     }
     pqi_rotation_clear(&all);

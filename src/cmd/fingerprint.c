@@ -1,6 +1,8 @@
 #include "cmd/fingerprint.h"
 
 #include "base/error.h"
+#include "crypto/validity.h"
+#include "identity/identity.h"
 
 #include <stdio.h>
 
@@ -24,8 +26,10 @@ static json_t *leaf_json(const pql_identity *id, pql_leaf leaf)
     char spki[PQL_FINGERPRINT_SIZE];
     leaf_text(cert, id, leaf, PQL_FINGERPRINT_CERT);
     leaf_text(spki, id, leaf, PQL_FINGERPRINT_SPKI);
-    return json_pack("{s:s, s:s, s:s}", "algorithm", pql_identity_algorithm(id, leaf),
-                     "certificate", cert, "key", spki);
+    const uint64_t end = pqi_identity_not_after(id, leaf);
+    return json_pack("{s:s, s:s, s:s, s:o}", "algorithm", pql_identity_algorithm(id, leaf),
+                     "certificate", cert, "key", spki, "not_after",
+                     end == PQI_VALID_FOR_EVER ? json_null() : json_integer((json_int_t)end));
 }
 
 json_t *pqi_fingerprint_json(const pql_identity *id)

@@ -460,25 +460,10 @@ pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
 
 /* ---- Status ---- */
 
-/* What this node will do by itself, and when: the next step for certain, those after it as they
- * follow from that.  Null when that is nothing.  Under the lock. */
-static json_t *automatic_json(const pqi_node_rotation *r)
+/* Those of the rotation under way, else those of the next.  Under the lock. */
+static uint64_t by_age_days(const pqi_node_rotation *r)
 {
-    const pqi_age_step *step = &r->expected;
-    const uint64_t days = r->in_use.plan.by_age != 0 ? r->in_use.plan.by_age : r->days;
-    if (step->action == PQI_AGE_NOTHING) {
-        return json_null();
-    }
-    const uint64_t prepare_at = step->action == PQI_AGE_PREPARE ? step->when : 0;
-    const uint64_t switch_at = prepare_at != 0                  ? prepare_at + pqi_age_notice(days)
-                               : step->action == PQI_AGE_SWITCH ? step->when
-                                                                : 0;
-    const uint64_t drop_at = switch_at != 0                 ? switch_at + pqi_age_keep(days)
-                             : step->action == PQI_AGE_DROP ? step->when
-                                                            : 0;
-    return json_pack("{s:I, s:o, s:o, s:o}", "days", (json_int_t)days, "prepare_at",
-                     pqi_number_or_null(prepare_at), "switch_at", pqi_number_or_null(switch_at),
-                     "drop_at", pqi_number_or_null(drop_at));
+    return r->in_use.plan.by_age != 0 ? r->in_use.plan.by_age : r->days;
 }
 
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
@@ -490,7 +475,8 @@ pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_erro
     pthread_mutex_lock(&r->lock);
     json_t *rotation = pqi_rotation_json(&r->in_use);
     if (rotation != NULL) {
-        (void)json_object_set_new(rotation, "automatic", automatic_json(r));
+        (void)json_object_set_new(rotation, "automatic",
+                                  pqi_rotation_automatic_json(&r->expected, by_age_days(r)));
     }
     pthread_mutex_unlock(&r->lock);
     return pqi_status_json_add(out, "rotation", rotation, err);

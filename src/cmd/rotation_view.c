@@ -2,6 +2,7 @@
 
 #include "cmd/fingerprint.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -82,6 +83,65 @@ json_t *pqi_rotation_json(const pqi_rotation *rotation)
                      pqi_number_or_null(rotation->plan.by_age), "current",
                      identity_or_null(rotation->current), "next", identity_or_null(rotation->next),
                      "previous", identity_or_null(rotation->previous));
+}
+
+/* Times of the three steps; 0: behind us, or nothing of the kind. */
+typedef struct automatic {
+    uint64_t prepare_at;
+    uint64_t switch_at;
+    uint64_t drop_at;
+} automatic;
+
+static automatic automatic_of(const pqi_age_step *step, uint64_t days)
+{
+    automatic a = {0};
+    if (step->action == PQI_AGE_PREPARE) {
+        a.prepare_at = step->when;
+        a.switch_at = step->when + pqi_age_notice(days);
+    } else if (step->action == PQI_AGE_SWITCH) {
+        a.switch_at = step->when;
+    } else if (step->action == PQI_AGE_DROP) {
+        a.drop_at = step->when;
+    }
+    if (a.switch_at != 0) {
+        a.drop_at = a.switch_at + pqi_age_keep(days);
+    }
+    return a;
+}
+
+json_t *pqi_rotation_automatic_json(const pqi_age_step *step, uint64_t days)
+{
+    if (step->action == PQI_AGE_NOTHING) {
+        return json_null();
+    }
+    const automatic a = automatic_of(step, days);
+    return json_pack("{s:I, s:o, s:o, s:o}", "days", (json_int_t)days, "prepare_at",
+                     pqi_number_or_null(a.prepare_at), "switch_at", pqi_number_or_null(a.switch_at),
+                     "drop_at", pqi_number_or_null(a.drop_at));
+}
+
+void pqi_rotation_print_automatic(const pqi_age_step *step, uint64_t days, uint64_t now_unix)
+{
+    const automatic a = automatic_of(step, days);
+    char prepare_at[PQI_TIME_TEXT_SIZE];
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    char drop_at[PQI_TIME_TEXT_SIZE];
+    pqi_time_format(prepare_at, a.prepare_at);
+    pqi_time_format(switch_at, a.switch_at);
+    pqi_time_format(drop_at, a.drop_at);
+    if (step->action == PQI_AGE_PREPARE && a.prepare_at <= now_unix) {
+        printf("The key is older than %" PRIu64 " days less the notice: a node with "
+               "--key-rotation-days %" PRIu64 " prepares the next one within an hour.\n",
+               days, days);
+    } else if (step->action == PQI_AGE_PREPARE) {
+        printf("A node with --key-rotation-days %" PRIu64 " prepares the next one at %s, switches "
+               "at %s, and drops the old one at %s.\n",
+               days, prepare_at, switch_at, drop_at);
+    } else if (step->action == PQI_AGE_NOTE) {
+        printf("A node with --key-rotation-days %" PRIu64
+               " counts the age of the key from its next look on.\n",
+               days);
+    }
 }
 
 /* The leaves of |other| that are not those in use. */

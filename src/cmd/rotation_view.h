@@ -2,6 +2,7 @@
 #ifndef PQI_CMD_ROTATION_VIEW_H
 #define PQI_CMD_ROTATION_VIEW_H
 
+#include "cmd/rotation_age.h"
 #include "identity/rotation.h"
 
 #include <jansson.h>
@@ -27,6 +28,14 @@ uint64_t pqi_rotation_drop_at(const pqi_rotation *rotation);
  * (null when somebody typed the rotation under way, or none is); and current, next and previous
  * as pqi_fingerprint_json makes them or null.  NULL without memory; owned by the caller. */
 json_t *pqi_rotation_json(const pqi_rotation *rotation);
+
+/* What happens by itself, |step| of a rotation by age after |days|, and what follows from that: an
+ * object with days, prepare_at, switch_at, drop_at (Unix seconds or null); null when that is
+ * nothing.  NULL without memory; owned by the caller. */
+json_t *pqi_rotation_automatic_json(const pqi_age_step *step, uint64_t days);
+
+/* The same as sentences; |now_unix| tells what is overdue. */
+void pqi_rotation_print_automatic(const pqi_age_step *step, uint64_t days, uint64_t now_unix);
 
 /* Prints next and previous with their times, the leaves that differ from the current ones only;
  * nothing when there is neither. */

@@ -26,3 +26,11 @@ pql_status pqi_policy_change(void *user, const void *value, pql_error *err)
     const pqi_security_live *live = user;
     return live->set_policy(live->service, *(const pql_policy *)value, err);
 }
+
+void pqi_rotation_days_apply(void *user, const void *value)
+{
+    const pqi_security_live *live = user;
+    if (live->set_rotation_days != NULL) {
+        live->set_rotation_days(live->service, *(const uint64_t *)value);
+    }
+}

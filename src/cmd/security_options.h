@@ -27,11 +27,16 @@ extern const char *const pqi_authentication_names[];
 typedef struct pqi_security_live {
     /* All or nothing, as pql_context_set_policy. */
     pql_status (*set_policy)(void *service, pql_policy policy, pql_error *err);
+    /* NULL for a command without the option. */
+    void (*set_rotation_days)(void *service, uint64_t days);
     void *service;
 } pqi_security_live;
 
 /* The pqi_option.change of --policy: |value| is a pql_policy, |user| a pqi_security_live. */
 pql_status pqi_policy_change(void *user, const void *value, pql_error *err);
+
+/* The pqi_option.apply of --key-rotation-days: |value| is a uint64_t, |user| as above. */
+void pqi_rotation_days_apply(void *user, const void *value);
 
 /* Says in the log of |service| how well links are protected: the event security, with policy, where
  * that comes from, authentication, amnesia, and days between rotations.  The thread that runs the
@@ -69,6 +74,7 @@ void pqi_security_log(const char *service, const pqi_security_options *options);
      .arg = "N",                                                                                   \
      .min = 0,                                                                                     \
      .max = PQI_KEY_ROTATION_DAYS_MAX,                                                             \
+     .apply = pqi_rotation_days_apply,                                                             \
      .fallback = "0",                                                                              \
      .help = "Replace the post-quantum key when it is so many days in use: announced to miners "   \
              "7 days before (a fourth of N when that is less), and the old one accepted for 30 "   \

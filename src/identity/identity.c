@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "crypto/validity.h"
 #include "identity/directory.h"
 #include "identity/import.h"
 #include "identity/leaf.h"
@@ -201,6 +202,14 @@ bool pqi_identity_is_self_signed(const pql_identity *id, pql_leaf leaf)
         cert != NULL && X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0;
     X509_free(cert);
     return same;
+}
+
+uint64_t pqi_identity_not_after(const pql_identity *id, pql_leaf leaf)
+{
+    X509 *cert = X509_parse_from_buffer(id->leaves[leaf].cert);
+    const uint64_t end = cert != NULL ? pqi_validity_end(cert) : 0;
+    X509_free(cert);
+    return end;
 }
 
 pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_ctx, pql_error *err)

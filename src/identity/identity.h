@@ -21,6 +21,9 @@ size_t pqi_identity_leaf_len(const pql_identity *id, pql_leaf leaf);
 /* True when the leaf's certificate names itself as its issuer; a compact one does not. */
 bool pqi_identity_is_self_signed(const pql_identity *id, pql_leaf leaf);
 
+/* When the leaf's certificate ends: seconds since 1970, PQI_VALID_FOR_EVER (crypto/validity.h). */
+uint64_t pqi_identity_not_after(const pql_identity *id, pql_leaf leaf);
+
 /* Makes an identity of two leaves, which it takes over, also on failure (PQL_E_NOMEM). */
 pql_status pqi_identity_of_leaves(pql_identity **out, pqi_leaf leaves[2], pql_error *err);
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/secret.h"
+#include "crypto/validity.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -97,6 +98,24 @@ pql_status pqi_authority_load(X509_STORE **out, const char *path, pql_error *err
         return status;
     }
     *out = store;
+    return PQL_OK;
+}
+
+pql_status pqi_authority_first_end(const char *path, uint64_t *end, pql_error *err)
+{
+    X509_STORE *roots = NULL;
+    *end = PQI_VALID_FOR_EVER;
+    const pql_status status = pqi_authority_load(&roots, path, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(roots);
+    for (size_t i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        const X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        const uint64_t one = cert != NULL ? pqi_validity_end(cert) : PQI_VALID_FOR_EVER;
+        *end = one < *end ? one : *end;
+    }
+    X509_STORE_free(roots);
     return PQL_OK;
 }
 

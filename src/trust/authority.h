@@ -10,6 +10,9 @@
  * PQL_E_USAGE: no certificate, garbage, or one that is no CA (a leaf belongs into a pin). */
 pql_status pqi_authority_load(X509_STORE **out, const char *path, pql_error *err);
 
+/* When the first of the roots in |path| ends: pqi_validity_end of it.  Errors as above. */
+pql_status pqi_authority_first_end(const char *path, uint64_t *end, pql_error *err);
+
 /* Verifies |chain| for the server |host| (a name or an address, brackets allowed), or for a client
  * of any name when |host| is NULL, at |now_unix|:
  * signatures up to a root, dates, names (subjectAltName only, RFC 9525), extended key usage, and no

@@ -30,6 +30,10 @@ by_age
 first=$pin
 status
 contains "$dir/status" "\"automatic\":{\"days\":1,\"prepare_at\":$((since + day - notice))"
+expect 0 rotate status --dir "$dir/node" --key-rotation-days 1 --json
+contains "$dir/out" "\"automatic\":{\"days\":1,\"prepare_at\":$((since + day - notice))"
+expect 0 rotate status --dir "$dir/node" --key-rotation-days 1
+contains "$dir/out" "A node with --key-rotation-days 1 prepares the next one at 2"
 kill -TERM "$node_pid"
 ends "$node_pid" 0
 
@@ -89,5 +93,22 @@ contains "$dir/status" '"state":"none"'
     fail "the end of the overlap dropped a link"
 kill -TERM "$a_pid"
 ends "$a_pid" 0
+kill -TERM "$node_pid"
+ends "$node_pid" 0
+
+# ---- another age is taken over by SIGHUP ----
+conf() {
+    printf '[node]\nkey_rotation_days = %s\n' "$1" >"$dir/conf.new"
+    mv "$dir/conf.new" "$dir/pqlink.conf"
+}
+conf 90
+listen_port=$port start_node node --config "$dir/pqlink.conf"
+wait_for "$dir/node.log" '"event":"rotation_by_age","days":90'
+conf 30
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"rotation_by_age","days":30'
+conf 0
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"rotation_by_age","days":0'
 kill -TERM "$node_pid"
 ends "$node_pid" 0
