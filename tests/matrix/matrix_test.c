@@ -3,6 +3,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+
 #include "matrix/counters.h"
 #include "matrix/middle.h"
 #include "matrix/rows.h"
@@ -92,32 +94,13 @@ static pql_observer observer_of(side *s)
                           .user = s};
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 static void client_open(pql_link *link, void *user)
 {
     (void)user;
-    pql_stream *stream = NULL;
-    if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
-        (void)pql_stream_write(stream, "x", 1, true);
-    }
+    echo_ask(link);
 }
 
 /* The echo: what the server sends after the handshake, its tickets too, has come before it. */
-static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)data;
-    (void)len;
-    (void)user;
-    if (fin) {
-        pql_link_close(pql_stream_link(stream), 0, "done");
-    }
-}
-
 /* ---- the sides ---- */
 
 static void side_begin(side *s)
@@ -148,7 +131,7 @@ static void side_forget_link(side *s)
 
 static uint16_t start_server(pql_policy policy)
 {
-    static const pql_handlers handlers = {.stream_data = server_data};
+    static const pql_handlers handlers = {.stream_data = echo_data};
     static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
     const pql_context_opts opts = {.identity = identity,
                                    .policy = policy,
@@ -177,7 +160,7 @@ static void start_client(pql_policy policy)
 /* One link, from its beginning to its end on both sides. */
 static void link_once(void)
 {
-    static const pql_handlers handlers = {.link_open = client_open, .stream_data = client_data};
+    static const pql_handlers handlers = {.link_open = client_open, .stream_data = echo_answered};
     const pql_peer peer = {.pins = &pin, .pin_count = 1};
     const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .resume = marks == NULL};
     char url[64];
