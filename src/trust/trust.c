@@ -333,8 +333,11 @@ static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
     switch (trust->how) {
     case PQL_TRUST_PIN:
         status = check_pins(trust, host_port, of_cert, of_spki, err);
-        return status == PQL_OK ? check_memory(trust, host_port, of_cert, of_spki, kex, err)
-                                : status;
+        /* Of a client only once it has proven its key: anybody can show the certificate that it
+         * shows, and must not be able to raise the alarm in its name. */
+        return status == PQL_OK && !trust->of_clients
+                   ? check_memory(trust, host_port, of_cert, of_spki, kex, err)
+                   : status;
     case PQL_TRUST_TOFU:
         return recall(trust, host_port, of_cert, kex, &known, &stranger, err);
     case PQL_TRUST_CA:
@@ -409,7 +412,7 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
 {
     pql_fingerprint of_cert;
     pql_fingerprint of_spki;
-    const bool remembers = trust->how == PQL_TRUST_PIN && trust->memory.add != NULL;
+    const bool remembers = trust->how == PQL_TRUST_PIN && trust->memory.has != NULL;
     if (trust->how != PQL_TRUST_TOFU && !remembers) {
         return PQL_OK;
     }
@@ -423,8 +426,10 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
         /* What the pin says: the holder of a pinned key can make any number of certificates. */
         const bool by_cert = pinned(trust, &of_cert);
         trust->memory.add(trust->memory.user, by_cert ? of_cert.sha256 : of_spki.sha256);
+        return PQL_OK;
     }
-    return PQL_OK;
+    return trust->of_clients ? check_memory(trust, host_port, &of_cert, &of_spki, kex, err)
+                             : PQL_OK;
 }
 
 void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE])

@@ -548,6 +548,27 @@ static void a_pin_of_another_form_loses_no_memory(void **state)
     }
 }
 
+static void nobody_raises_the_alarm_in_the_name_of_a_client_whose_key_he_lacks(void **state)
+{
+    (void)state;
+    key_marks m = {0};
+    pqi_trust *trust = NULL;
+    const pqi_chain chain = renewed(1);
+    const pql_hybrid_memory of_pinned = {key_marks_has, key_marks_add, &m};
+    assert_int_equal(
+        pqi_trust_new_clients(&trust, &(pql_peer){.pins = &chain.of_cert, .pin_count = 1}, NULL),
+        PQL_OK);
+    pqi_trust_use_memory(trust, &of_pinned);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_CLASSICAL, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_HYBRID, NULL), PQL_OK);
+
+    /* The certificate is here, and the proof of its key is still to come. */
+    assert_int_equal(check_chain(trust, &chain, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_CLASSICAL, NULL), PQL_E_POLICY);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_UNWANTED, NULL), PQL_OK);
+    pqi_trust_free(trust);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -575,6 +596,7 @@ int main(void)
         cmocka_unit_test(pins_remember_nothing),
         cmocka_unit_test(a_renewed_certificate_of_a_pinned_key_may_not_fall_back_either),
         cmocka_unit_test(a_pin_of_another_form_loses_no_memory),
+        cmocka_unit_test(nobody_raises_the_alarm_in_the_name_of_a_client_whose_key_he_lacks),
     };
     return cmocka_run_group_tests(tests, make_leaves, free_leaves);
 }
