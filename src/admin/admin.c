@@ -382,6 +382,11 @@ static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connecti
         reply_text(r, MHD_HTTP_NOT_FOUND, "This service has no status page.");
         return MHD_NO;
     }
+    if (a->opts.auth != NULL) { /* nobody would notice when the listener's token ends */
+        reply_text(r, MHD_HTTP_NOT_FOUND,
+                   "A stream would outlive the token that opened it; ask /snapshot.");
+        return MHD_NO;
+    }
     struct MHD_Response *response = pqi_events_response(a->events, connection);
     if (response == NULL) {
         reply_text(r, MHD_HTTP_SERVICE_UNAVAILABLE,
