@@ -23,6 +23,7 @@
 #define TYPE_CSS "text/css; charset=utf-8"
 #define TYPE_SCRIPT "text/javascript; charset=utf-8"
 #define TYPE_EVENTS "text/event-stream"
+#define EVENTS_PATH "/events"
 /* What a document may load: nothing; the status page: what we serve beside it. */
 #define CONTENT_NONE "default-src 'none'; frame-ancestors 'none'"
 #define CONTENT_PAGE                                                                               \
@@ -265,9 +266,16 @@ static bool body_announced(const request *q)
            (q->content_length != NULL && strcmp(q->content_length, "0") != 0);
 }
 
+/* A link to us may be followed, but not to the stream: its answer never ends, so that a page that
+ * opens it a few times would take all places of those who look at the status page. */
+static bool fetch_allowed(const request *q, const char *path)
+{
+    return pqi_access_fetch(q->fetch_site, strcmp(path, EVENTS_PATH) == 0 ? NULL : q->fetch_mode);
+}
+
 /* Fills |r| and returns true when the request gets no further. */
-static bool refuse(const pqi_admin *a, const request *q, const char *method, const char *version,
-                   reply *r)
+static bool refuse(const pqi_admin *a, const request *q, const char *method, const char *path,
+                   const char *version, reply *r)
 {
     r->close = true;
     if (host_missing(q, version) || q->host_count > 1 || q->origin_count > 1) {
@@ -276,8 +284,7 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
         reply_text(r, MHD_HTTP_MISDIRECTED_REQUEST,
                    "The Host header names another server.  Ask by IP address or localhost, or have "
                    "the name allowed in the configuration.");
-    } else if (!pqi_access_origin(q->origin, q->host) ||
-               !pqi_access_fetch(q->fetch_site, q->fetch_mode)) {
+    } else if (!pqi_access_origin(q->origin, q->host) || !fetch_allowed(q, path)) {
         reply_text(r, MHD_HTTP_FORBIDDEN, "Pages of other sites may not use the admin port.");
     } else if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
@@ -424,12 +431,12 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, header_take, &q);
     if (*state == NULL) {
         *state = &headers_seen;
-        return refuse(a, &q, method, version, &r) ||
+        return refuse(a, &q, method, url, version, &r) ||
                        refuse_stranger(a, connection, &q, method, url, &r)
                    ? reply_send(connection, &r)
                    : MHD_YES;
     }
-    if (strcmp(url, "/events") != 0) {
+    if (strcmp(url, EVENTS_PATH) != 0) {
         answer(a, url, &q, &r);
     } else {
         const pqi_events_ticket ticket = ticket_of(a, connection, &q, method, url);
