@@ -2,8 +2,10 @@
  * AT-ONCE at a time, and what the server's process has used is read from /proc before and after. So
  * any QUIC server can be measured, system calls and all, without a change to it.
  *
- *     bench_handshake_load [--mutual] [--count N] [--at-once N] [--to PORT --alpn NAME --pid PID]
+ *     bench_handshake_load [--mutual] [--key-process] [--count N] [--at-once N] [--to PORT --alpn
+ * NAME --pid PID]
  *
+ * --key-process: its private keys are in a process of their own, whose CPU time counts with it.
  * Without --to: a server of its own with one worker.  JSON on standard output.  bench/peers.py runs
  * the whole table, other servers beside ours. */
 #include "bench.h"
@@ -22,7 +24,7 @@ typedef struct options {
     unsigned count, at_once, port;
     int pid;
     const char *alpn;
-    bool mutual;
+    bool mutual, key_process;
 } options;
 
 /* Nanoseconds that all threads of the process have run (proc_pid_schedstat(5)). */
@@ -48,15 +50,19 @@ static uint64_t process_cpu(int pid)
     return total;
 }
 
+/* Its key process belongs to it. */
+static uint64_t server_cpu(const options *o, const bench_server *server)
+{
+    return process_cpu(o->pid) + (server->keys != 0 ? process_cpu((int)server->keys) : 0);
+}
+
 static options read_options(int argc, char **argv)
 {
-    static const struct option table[] = {{"count", required_argument, NULL, 'c'},
-                                          {"at-once", required_argument, NULL, 'o'},
-                                          {"to", required_argument, NULL, 't'},
-                                          {"alpn", required_argument, NULL, 'a'},
-                                          {"pid", required_argument, NULL, 'p'},
-                                          {"mutual", no_argument, NULL, 'm'},
-                                          {0}};
+    static const struct option table[] = {
+        {"count", required_argument, NULL, 'c'}, {"at-once", required_argument, NULL, 'o'},
+        {"to", required_argument, NULL, 't'},    {"alpn", required_argument, NULL, 'a'},
+        {"pid", required_argument, NULL, 'p'},   {"mutual", no_argument, NULL, 'm'},
+        {"key-process", no_argument, NULL, 'k'}, {0}};
     options o = {.count = COUNT, .at_once = AT_ONCE, .alpn = BENCH_ALPN};
     for (int which = 0; (which = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         const unsigned value = optarg == NULL ? 0 : (unsigned)strtoul(optarg, NULL, 10);
@@ -76,6 +82,9 @@ static options read_options(int argc, char **argv)
         case 'p':
             o.pid = (int)value;
             break;
+        case 'k':
+            o.key_process = true;
+            break;
         case 'm':
             o.mutual = true;
             break;
@@ -83,6 +92,7 @@ static options read_options(int argc, char **argv)
             exit(2);
         }
     }
+    check(!o.key_process || o.port == 0, "--key-process is about a server of our own");
     check(o.count > 0 && o.at_once > 0 && (o.port == 0) == (o.pid == 0),
           "--count and --at-once from 1, --to and --pid together");
     return o;
@@ -99,7 +109,7 @@ int main(int argc, char **argv)
     check(!o.mutual || pql_identity_ephemeral(&client, NULL, NULL) == PQL_OK, "identity");
     links.identity = client;
     if (own) {
-        server = bench_server_start(client);
+        server = bench_server_start(client, o.key_process);
         links.pin = &server.pin;
         o.port = server.port;
         o.pid = (int)server.pid;
@@ -108,17 +118,18 @@ int main(int argc, char **argv)
     bench_links_run(&links, &result);
     free(result.ms);
     links.count = o.count;
-    const uint64_t cpu = process_cpu(o.pid);
+    const uint64_t cpu = server_cpu(&o, &server);
     const uint64_t began = pqi_clock_monotonic();
     bench_links_run(&links, &result);
     const double took = (double)(pqi_clock_monotonic() - began) / (double)PQI_NS_PER_SEC;
-    const double spent = (double)(process_cpu(o.pid) - cpu) / (double)PQI_NS_PER_SEC;
+    const double spent = (double)(server_cpu(&o, &server) - cpu) / (double)PQI_NS_PER_SEC;
     check(result.opened > 0, result.why);
-    (void)printf(
-        "{\"bench\":\"handshake_load\",\"mutual\":%s,\"count\":%u,\"failed\":%u,\"at_once\":%u,"
-        "\"per_cpu_second\":%.0f,\"per_second\":%.0f}\n",
-        o.mutual ? "true" : "false", o.count, result.failed, o.at_once,
-        (double)result.opened / spent, (double)result.opened / took);
+    (void)printf("{\"bench\":\"handshake_load\",\"mutual\":%s,\"key_process\":%s,\"count\":%u,"
+                 "\"failed\":%u,\"at_once\":%u,"
+                 "\"per_cpu_second\":%.0f,\"per_second\":%.0f}\n",
+                 o.mutual ? "true" : "false", o.key_process ? "true" : "false", o.count,
+                 result.failed, o.at_once, (double)result.opened / spent,
+                 (double)result.opened / took);
     free(result.ms);
     pql_identity_free(client);
     if (own) {

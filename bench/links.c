@@ -1,6 +1,7 @@
 #include "links.h"
 
 #include "bench.h"
+#include "signer/signer.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -25,7 +26,36 @@ pid_t bench_fork(void)
 
 /* ---- The server ---- */
 
-static void serve(int answer, const pql_identity *client)
+/* An identity of which this process has the certificates alone. */
+static pql_identity *identity_elsewhere(bench_server *self)
+{
+    pql_identity *identity = NULL;
+    pqi_signer *signer = NULL;
+    (void)snprintf(self->dir, sizeof(self->dir), "/tmp/pqlink-bench-XXXXXX");
+    check(mkdtemp(self->dir) != NULL, "directory");
+    const pqi_signer_opts opts = {.dir = self->dir, .roles = PQI_SIGNER_SERVER, .channels = 1};
+    check(pqi_signer_start(&signer, &opts, NULL) == PQL_OK, "key process");
+    self->keys = (pid_t)pqi_signer_pid(signer);
+    check(pql_identity_open(&identity, self->dir, NULL, NULL) == PQL_OK, "identity");
+    return identity;
+}
+
+static void remove_dir(const char *dir)
+{
+    static const char *const names[] = {"identity/pq-key.pem",
+                                        "identity/pq-cert.pem",
+                                        "identity/classical-key.pem",
+                                        "identity/classical-cert.pem",
+                                        "identity",
+                                        ""};
+    char path[128];
+    for (size_t i = 0; dir[0] != '\0' && i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        (void)remove(path);
+    }
+}
+
+static void serve(int answer, const pql_identity *client, bool key_process)
 {
     static const pql_alpn alpn = {BENCH_ALPN, PQL_LEAF_PQ};
     static const pql_handlers silent;
@@ -39,7 +69,11 @@ static void serve(int answer, const pql_identity *client)
         pql_identity_fingerprint(client, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
     }
     const pql_peer clients = {.pins = &pin, .pin_count = 1};
-    check(pql_identity_ephemeral(&identity, NULL, NULL) == PQL_OK, "identity");
+    if (key_process) {
+        identity = identity_elsewhere(&self);
+    } else {
+        check(pql_identity_ephemeral(&identity, NULL, NULL) == PQL_OK, "identity");
+    }
     const pql_context_opts opts = {.identity = identity, .workers = 1};
     const pql_listen_opts listen = {.alpn = &alpn,
                                     .alpn_count = 1,
@@ -55,14 +89,14 @@ static void serve(int answer, const pql_identity *client)
     }
 }
 
-bench_server bench_server_start(const pql_identity *client)
+bench_server bench_server_start(const pql_identity *client, bool key_process)
 {
     int answer[2];
     bench_server server;
     check(pipe(answer) == 0, "pipe");
     const pid_t child = bench_fork();
     if (child == 0) {
-        serve(answer[1], client);
+        serve(answer[1], client, key_process);
     }
     check(read(answer[0], &server, sizeof(server)) == (ssize_t)sizeof(server), "no server");
     (void)close(answer[0]);
@@ -75,6 +109,7 @@ void bench_server_stop(const bench_server *server)
 {
     (void)kill(server->pid, SIGKILL);
     (void)waitpid(server->pid, NULL, 0);
+    remove_dir(server->dir);
 }
 
 /* ---- The links ---- */

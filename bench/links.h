@@ -18,11 +18,14 @@ typedef struct bench_server {
     pid_t pid;
     uint16_t port;
     pql_fingerprint pin;
+    pid_t keys; /* its key process; 0: none */
+    char dir[32];
 } bench_server;
 
 /* A pqlink server with one worker and a new compact ML-DSA-87 leaf, in a process of its own.
  * |client|: the only one that is let in; NULL: nobody is asked. */
-bench_server bench_server_start(const pql_identity *client);
+/* |key_process|: its private keys are in a process of their own (signer/signer.h). */
+bench_server bench_server_start(const pql_identity *client, bool key_process);
 void bench_server_stop(const bench_server *server);
 
 typedef struct bench_links_opts {

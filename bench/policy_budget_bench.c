@@ -191,8 +191,10 @@ static double judge_ns(void)
     unsigned downgrades = 0;
     const uint64_t before = cpu_now();
     for (size_t i = 0; i < CLASSIFICATIONS; i++) {
-        pql_posture posture = {
-            .tls_version = 0x0304, .cipher = 0x1302, .group = groups[i % 2], .own_signature = 0x0906};
+        pql_posture posture = {.tls_version = 0x0304,
+                               .cipher = 0x1302,
+                               .group = groups[i % 2],
+                               .own_signature = 0x0906};
         pql_error err;
         check(pqi_policy_judge(&use, &posture, &err) == PQL_OK, err.message);
         downgrades += posture.downgrade != PQL_DOWNGRADE_NONE ? 1 : 0;

@@ -164,7 +164,7 @@ int main(int argc, char **argv)
     check(!o.mutual || pql_identity_ephemeral(&client, NULL, NULL) == PQL_OK, "identity");
     links.identity = client;
     if (o.to == NULL) {
-        server = bench_server_start(client);
+        server = bench_server_start(client, false);
         links.pin = &server.pin;
         (void)snprintf(to, sizeof(to), "127.0.0.1:%u", (unsigned)server.port);
     }

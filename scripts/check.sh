@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 fuzz_seconds=60
 [ "${CI:-}" = true ] && fuzz_seconds=240
 jobs=$(nproc)
-steps=9
+interop_seconds=360 # for making the tree of foreign programs once, and for running the cases
+steps=10
 step=0
 passed=0
 failed=0
@@ -81,6 +82,39 @@ run_ctest() { # preset
     fi
 }
 
+# Why the foreign programs cannot be run here; nothing when they can.
+no_interop() {
+    [ "$(id -u)" = 0 ] || { echo "they run in a chroot, which only root can enter"; return; }
+    command -v python3 >/dev/null || { echo "python3 is not there"; return; }
+    unshare --mount --net true 2>/dev/null || { echo "this machine allows no namespaces"; return; }
+    # The tree stays in the cache; what a slow network leaves unbuilt is skipped case by case.
+    timeout --kill-after=10 $interop_seconds tests/interop/setup.sh >$logs/interop-setup.log 2>&1 </dev/null
+    [ -e "$(tests/interop/setup.sh --print-directory)/root/.complete" ] ||
+        echo "their tree could not be made: $(tail -n 1 $logs/interop-setup.log) ($logs/interop-setup.log)"
+}
+
+run_interop() { # cases
+    local log=$logs/interop.log why line
+    why=$(no_interop)
+    if [ -n "$why" ]; then
+        echo "SKIPPED, not passed: foreign programs in the place of one side: $why"
+        skipped=$((skipped + 1))
+        return
+    fi
+    timeout --kill-after=10 $interop_seconds python3 tests/interop/run.py --cases "$1" --jobs "$jobs" \
+        --tree "$(tests/interop/setup.sh --print-directory)/root" --json $logs/interop.json </dev/null >$log 2>&1
+    grep -vE '^PASS ' $log
+    line=$(tail -n 1 $log | grep -xE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped') || {
+        echo "FAILED: the foreign programs did not finish: $log"
+        line="0 passed, 1 failed, 0 skipped"
+    }
+    # shellcheck disable=SC2086 # three words
+    set -- ${line//[^0-9 ]/}
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
 run_fuzz() {
     local line
     scripts/fuzz.sh --jobs "$jobs" --smoke "$fuzz_seconds" </dev/null 2>&1 | tee $logs/fuzz.log
@@ -106,6 +140,8 @@ begin "build: release, with the benchmarks"
 if one_test build-release build_release; then
     begin "test: release"
     run_ctest release
+    begin "test: release, with foreign programs in the place of one side"
+    run_interop matrix
 fi
 
 begin "build: AddressSanitizer and UndefinedBehaviorSanitizer"

@@ -4,7 +4,7 @@ _pqlink()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget config pow key drill version help --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'node mine keygen fingerprint rotate forget token config pow key drill version help --help --version' -- "$cur"))
         return
     fi
     ((COMP_CWORD == 2)) && case ${COMP_WORDS[1]} in
@@ -14,6 +14,11 @@ _pqlink()
     'rotate') words+=' switch' ;;&
     'rotate') words+=' cancel' ;;&
     'rotate') words+=' finish' ;;&
+    'token') words+=' keygen' ;;&
+    'token') words+=' mint' ;;&
+    'token') words+=' attenuate' ;;&
+    'token') words+=' inspect' ;;&
+    'token') words+=' verify' ;;&
     'config') words+=' check' ;;&
     'config') words+=' show' ;;&
     'pow') words+=' hash' ;;&
@@ -25,9 +30,10 @@ _pqlink()
     esac
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
     'node status')
-        words+=' --admin --json --config --help'
+        words+=' --admin --token-file --json --config --help'
         case $prev in
         --admin) return ;;
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         ;;
@@ -72,6 +78,63 @@ _pqlink()
         case $prev in
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'token keygen')
+        words+=' --keys --tenant --kid --sign-algo --require-signature --verifier-keys --help'
+        case $prev in
+        --keys) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --tenant) return ;;
+        --kid) return ;;
+        --sign-algo) COMPREPLY=($(compgen -W 'ml-dsa slh-dsa none' -- "$cur")); return ;;
+        --verifier-keys) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'token mint')
+        words+=' --keys --tenant --audience --method --path --max-bytes --address --not-before --expires-in --sign --help'
+        case $prev in
+        --keys) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --tenant) return ;;
+        --audience) return ;;
+        --method) return ;;
+        --path) return ;;
+        --max-bytes) return ;;
+        --address) return ;;
+        --not-before) return ;;
+        --expires-in) return ;;
+        esac
+        ;;
+    'token attenuate')
+        words+=' --token-file --audience --method --path --max-bytes --address --not-before --expires-in --help'
+        case $prev in
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --audience) return ;;
+        --method) return ;;
+        --path) return ;;
+        --max-bytes) return ;;
+        --address) return ;;
+        --not-before) return ;;
+        --expires-in) return ;;
+        esac
+        ;;
+    'token inspect')
+        words+=' --token-file --help'
+        case $prev in
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        ;;
+    'token verify')
+        words+=' --keys --token-file --audience --tenant --method --path --bytes --address --clock-skew --require-signature --help'
+        case $prev in
+        --keys) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --token-file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --audience) return ;;
+        --tenant) return ;;
+        --method) return ;;
+        --path) return ;;
+        --bytes) return ;;
+        --address) return ;;
+        --clock-skew) return ;;
         esac
         ;;
     'config check')
@@ -134,7 +197,7 @@ _pqlink()
         esac
         ;;
     'node '*)
-        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --allow-v1 --policy --authentication --key-rotation-days --passphrase-file --amnesia --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
+        words+=' --listen --dir --source --source-pin --source-pin-file --source-token-file --source-probe-interval --source-dir --block-time --difficulty --share-difficulty --tokens --capability-keys --admin-capabilities --capability-skew --allow-v1 --policy --authentication --key-rotation-days --passphrase-file --amnesia --key-process --admin --workers --max-links-per-address --clients --log-format --log-level --keylog --qlog --config --help'
         case $prev in
         --listen) return ;;
         --dir) compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -148,6 +211,9 @@ _pqlink()
         --difficulty) return ;;
         --share-difficulty) return ;;
         --tokens) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --capability-keys) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --admin-capabilities) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --capability-skew) return ;;
         --policy) COMPREPLY=($(compgen -W 'hybrid off pq-only cnsa-2.0 hybrid-2026 off-2026 pq-only-2026 cnsa-2.0-2026' -- "$cur")); return ;;
         --authentication) COMPREPLY=($(compgen -W 'any ml-dsa' -- "$cur")); return ;;
         --key-rotation-days) return ;;

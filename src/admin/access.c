@@ -138,17 +138,28 @@ static bool range_refused(const char *range, size_t len)
     return false;
 }
 
-bool pqi_accepts_openmetrics(const char *accept)
+/* The media range |type| is in the list |accept|, and not with the weight 0. */
+static bool accepts(const char *accept, const char *type)
 {
-    const size_t type_len = strlen(OPENMETRICS_TYPE);
+    const size_t type_len = strlen(type);
     for (const char *item = accept; item != NULL && *item != '\0';) {
         item += strspn(item, " \t,");
         const size_t len = strcspn(item, ",");
-        if (len >= type_len && strncasecmp(item, OPENMETRICS_TYPE, type_len) == 0 &&
+        if (len >= type_len && strncasecmp(item, type, type_len) == 0 &&
             strchr("; \t,", item[type_len]) != NULL) {
             return !range_refused(item, len);
         }
         item += len;
     }
     return false;
+}
+
+bool pqi_accepts_openmetrics(const char *accept)
+{
+    return accepts(accept, OPENMETRICS_TYPE);
+}
+
+bool pqi_accepts_html(const char *accept)
+{
+    return accepts(accept, "text/html");
 }

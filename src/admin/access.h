@@ -40,4 +40,7 @@ bool pqi_access_fetch(const char *site, const char *mode);
  * q=0. */
 bool pqi_accepts_openmetrics(const char *accept);
 
+/* True when the header Accept asks for HTML by name, as browsers do; NULL: it does not. */
+bool pqi_accepts_html(const char *accept);
+
 #endif

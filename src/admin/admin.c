@@ -1,7 +1,9 @@
 #include "admin/admin.h"
 
 #include "admin/access.h"
+#include "admin/events.h"
 #include "admin/listen.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <microhttpd.h>
@@ -17,11 +19,26 @@
 #define TYPE_JSON "application/json"
 #define TYPE_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define TYPE_HTML "text/html; charset=utf-8"
+#define TYPE_CSS "text/css; charset=utf-8"
+#define TYPE_SCRIPT "text/javascript; charset=utf-8"
+#define TYPE_EVENTS "text/event-stream"
+/* What a document may load: nothing; the status page: what we serve beside it. */
+#define CONTENT_NONE "default-src 'none'; frame-ancestors 'none'"
+#define CONTENT_PAGE                                                                               \
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                                \
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 /* Longest Retry-After that we send, with a NUL. */
 #define SECONDS_SIZE 12
+#define MS_PER_SEC 1000
+
+extern const uint8_t pqi_page_html[], pqi_page_css[], pqi_page_js[];
+extern const size_t pqi_page_html_len, pqi_page_css_len, pqi_page_js_len;
 
 struct pqi_admin {
     struct MHD_Daemon *daemon;
+    pqi_events *events; /* NULL: no status page */
     pqi_admin_opts opts;
     pqi_access access;
     uint16_t port;
@@ -36,6 +53,8 @@ typedef struct request {
     const char *accept;
     const char *content_length;
     const char *transfer_encoding;
+    const char *authorization;
+    unsigned authorization_count;
     unsigned host_count;
     unsigned origin_count;
 } request;
@@ -45,6 +64,7 @@ typedef struct reply {
     const char *type;
     unsigned retry_after; /* seconds; 0: none */
     bool close;           /* the connection ends after it */
+    const char *content;  /* the Content-Security-Policy; NULL: CONTENT_NONE */
     pqi_buf body;
 } reply;
 
@@ -121,25 +141,72 @@ static void answer_status(pqi_admin *a, const request *q, reply *r)
     reply_done(r, a->opts.status_json(a->opts.user, &r->body, &err), TYPE_JSON, &err);
 }
 
-static void answer_index(pqi_admin *a, const request *q, reply *r)
+static void answer_snapshot(pqi_admin *a, const request *q, reply *r)
+{
+    (void)q;
+    pql_error err = {0};
+    if (a->events == NULL) {
+        reply_text(r, MHD_HTTP_NOT_FOUND, "This service has no status page.");
+        return;
+    }
+    reply_done(r, a->opts.snapshot_json(a->opts.user, &r->body, &err), TYPE_JSON, &err);
+}
+
+static void reply_file(reply *r, const char *type, const uint8_t *data, size_t len)
+{
+    pql_error err = {0};
+    const pql_status status = pqi_buf_append(&r->body, data, len)
+                                  ? PQL_OK
+                                  : pqi_fail(&err, PQL_E_NOMEM, "No memory for the page.");
+    reply_done(r, status, type, &err);
+}
+
+static void answer_css(pqi_admin *a, const request *q, reply *r)
 {
     (void)a;
     (void)q;
+    reply_file(r, TYPE_CSS, pqi_page_css, pqi_page_css_len);
+}
+
+static void answer_script(pqi_admin *a, const request *q, reply *r)
+{
+    (void)a;
+    (void)q;
+    reply_file(r, TYPE_SCRIPT, pqi_page_js, pqi_page_js_len);
+}
+
+static void answer_index(pqi_admin *a, const request *q, reply *r)
+{
+    if (a->events != NULL && pqi_accepts_html(q->accept)) {
+        r->content = CONTENT_PAGE;
+        reply_file(r, TYPE_HTML, pqi_page_html, pqi_page_html_len);
+        return;
+    }
     reply_text(r, MHD_HTTP_OK,
                "pqlink " PQLINK_VERSION "\n\n"
-               "/metrics  counters for Prometheus (or OpenMetrics)\n"
-               "/healthz  200 while the process lives\n"
-               "/readyz   200 when it can do its work, 503 with reasons when not\n"
-               "/version  what this program is\n"
-               "/status   what it does now, as JSON");
+               "/          the status page, in a browser\n"
+               "/metrics   counters for Prometheus (or OpenMetrics)\n"
+               "/healthz   200 while the process lives\n"
+               "/readyz    200 when it can do its work, 503 with reasons when not\n"
+               "/version   what this program is\n"
+               "/status    what it does now, as JSON\n"
+               "/snapshot  what the status page shows, as JSON\n"
+               "/events    the same once a second, as server-sent events");
 }
 
 static const struct {
     const char *path;
     void (*answer)(pqi_admin *a, const request *q, reply *r);
 } routes[] = {
-    {"/", answer_index},        {"/metrics", answer_metrics}, {"/healthz", answer_healthz},
-    {"/readyz", answer_readyz}, {"/version", answer_version}, {"/status", answer_status},
+    {"/", answer_index},
+    {"/metrics", answer_metrics},
+    {"/healthz", answer_healthz},
+    {"/readyz", answer_readyz},
+    {"/version", answer_version},
+    {"/status", answer_status},
+    {"/snapshot", answer_snapshot},
+    {"/page.css", answer_css},
+    {"/page.js", answer_script},
 };
 
 static void answer(pqi_admin *a, const char *path, const request *q, reply *r)
@@ -172,6 +239,7 @@ static enum MHD_Result header_take(void *user, enum MHD_ValueKind kind, const ch
         {"Accept", &q->accept, NULL},
         {"Content-Length", &q->content_length, NULL},
         {"Transfer-Encoding", &q->transfer_encoding, NULL},
+        {"Authorization", &q->authorization, &q->authorization_count},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (strcasecmp(key, wanted[i].name) == 0) {
@@ -223,6 +291,36 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
     return true;
 }
 
+/* As refuse, for those who have no token that allows it. */
+static bool refuse_stranger(const pqi_admin *a, struct MHD_Connection *connection, const request *q,
+                            const char *method, const char *path, reply *r)
+{
+    const char *reason = NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const pqi_admin_asked asked = {.authorization = q->authorization,
+                                   .authorizations = q->authorization_count,
+                                   .method = method,
+                                   .path = path,
+                                   .from = info == NULL ? NULL : info->client_addr};
+    if (a->opts.auth == NULL) {
+        return false;
+    }
+    switch (pqi_admin_auth_check(a->opts.auth, &asked, pqi_clock_unix_ms() / MS_PER_SEC, &reason)) {
+    case PQI_ADMIN_NO_TOKEN:
+        reply_text(r, MHD_HTTP_UNAUTHORIZED,
+                   "A capability token is needed: Authorization: Bearer TOKEN.");
+        break;
+    case PQI_ADMIN_DENIED:
+        reply_text(r, MHD_HTTP_FORBIDDEN, reason);
+        break;
+    default:
+        return false;
+    }
+    r->close = true;
+    return true;
+}
+
 /* ---- HTTP ---- */
 
 static void header_add(struct MHD_Response *response, const char *name, const char *value)
@@ -236,11 +334,14 @@ static void headers_add(struct MHD_Response *response, const reply *r)
     header_add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     header_add(response, "X-Content-Type-Options", "nosniff");
     header_add(response, "X-Frame-Options", "DENY");
-    header_add(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    header_add(response, "Content-Security-Policy", r->content == NULL ? CONTENT_NONE : r->content);
     header_add(response, "Cross-Origin-Resource-Policy", "same-origin");
     header_add(response, "Referrer-Policy", "no-referrer");
     if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         header_add(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    }
+    if (r->status == MHD_HTTP_UNAUTHORIZED) {
+        header_add(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, PQI_ADMIN_CHALLENGE);
     }
     if (r->retry_after > 0) {
         char seconds[SECONDS_SIZE];
@@ -267,6 +368,31 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, reply *r)
     return queued;
 }
 
+/* Begins a stream of events, or refuses it in |r| and returns MHD_NO. */
+static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connection, reply *r)
+{
+    if (a->events == NULL) {
+        reply_text(r, MHD_HTTP_NOT_FOUND, "This service has no status page.");
+        return MHD_NO;
+    }
+    if (a->opts.auth != NULL) { /* nobody would notice when the listener's token ends */
+        reply_text(r, MHD_HTTP_NOT_FOUND,
+                   "A stream would outlive the token that opened it; ask /snapshot.");
+        return MHD_NO;
+    }
+    struct MHD_Response *response = pqi_events_response(a->events, connection);
+    if (response == NULL) {
+        reply_text(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+                   "As many listen to the events as may; ask /snapshot, or come again.");
+        r->retry_after = PQI_EVENTS_RETRY_AFTER_SECONDS;
+        return MHD_NO;
+    }
+    headers_add(response, &(reply){.status = MHD_HTTP_OK, .type = TYPE_EVENTS});
+    const enum MHD_Result queued = MHD_queue_response(connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
 /* libmicrohttpd calls this once when the headers are there, where a refusal must be sent before a
  * body arrives, and once more for the answer. */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
@@ -282,9 +408,16 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, header_take, &q);
     if (*state == NULL) {
         *state = &headers_seen;
-        return refuse(a, &q, method, version, &r) ? reply_send(connection, &r) : MHD_YES;
+        return refuse(a, &q, method, version, &r) ||
+                       refuse_stranger(a, connection, &q, method, url, &r)
+                   ? reply_send(connection, &r)
+                   : MHD_YES;
     }
-    answer(a, url, &q, &r);
+    if (strcmp(url, "/events") != 0) {
+        answer(a, url, &q, &r);
+    } else if (events_send(a, connection, &r) == MHD_YES) {
+        return MHD_YES;
+    }
     return reply_send(connection, &r);
 }
 
@@ -296,12 +429,13 @@ static struct MHD_Daemon *daemon_start(pqi_admin *a, int fd)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, a->port, NULL, NULL, on_request, a,
-        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, a->port, NULL, NULL, on_request,
+        a, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)PQI_ADMIN_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)PQI_ADMIN_PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)PQI_ADMIN_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)PQI_ADMIN_REQUEST_MAX, MHD_OPTION_END);
+        (size_t)(a->opts.auth == NULL ? PQI_ADMIN_REQUEST_MAX : PQI_ADMIN_SIGNED_REQUEST_MAX),
+        MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
 }
@@ -317,10 +451,23 @@ static pql_status admin_start(pqi_admin *a, pql_error *err)
     }
     if (!pqi_address_loopback(&a->access.bound)) {
         pqi_log(PQI_LOG_WARN, "admin", "not_loopback", PQI_STR("address", address),
-                PQI_STR("reason", "the admin port has no authentication; others can read it"));
+                PQI_STR("reason", a->opts.auth == NULL
+                                      ? "the admin port has no authentication; others can read it"
+                                      : "tokens travel to the admin port in clear; put TLS before "
+                                        "it"));
+    }
+    if (a->opts.snapshot_json != NULL) {
+        const pql_status started =
+            pqi_events_new(&a->events, a->opts.snapshot_json, a->opts.user, err);
+        if (started != PQL_OK) {
+            (void)close(fd);
+            return started;
+        }
     }
     a->daemon = daemon_start(a, fd);
     if (a->daemon == NULL) {
+        pqi_events_stop(a->events);
+        pqi_events_free(a->events);
         (void)close(fd);
         return pqi_fail(err, PQL_E_FAILED,
                         "The admin port's server did not start; the limits on open files, threads "
@@ -359,7 +506,9 @@ uint16_t pqi_admin_port(const pqi_admin *admin)
 void pqi_admin_stop(pqi_admin *admin)
 {
     if (admin != NULL) {
+        pqi_events_stop(admin->events);
         MHD_stop_daemon(admin->daemon);
+        pqi_events_free(admin->events);
         free(admin);
     }
 }

@@ -5,9 +5,14 @@
  *   GET /readyz    200 or 503 with the conditions that are not fulfilled, and Retry-After
  *   GET /version   what this program is
  *   GET /status    what the service does now (from the service; 404 without a provider)
- *   GET /          the list of these
+ *   GET /          the status page for browsers (Accept: text/html), the list of these for others
+ *   GET /snapshot  what the status page shows, as JSON (from the service; 404 without a provider)
+ *   GET /events    the same once a second, as server-sent events (admin/events.h); 503 when there
+ *                  are PQI_EVENTS_LISTENERS_MAX listeners
+ *   GET /page.css, /page.js   what the page is made of; it needs nothing from elsewhere
  *
- * HEAD works everywhere.  Nothing can be changed through it.  There is no authentication: it
+ * HEAD works everywhere.  Nothing can be changed through it.  There is no authentication unless
+ * opts.auth is set (admin/auth.h: 401 without a token, 403 with one that does not allow it): it
  * listens on loopback unless the caller names another address, which is logged as a warning.
  * Requests whose Host is not ours get 421, requests of foreign web pages 403 (admin/access.h).
  *
@@ -17,10 +22,12 @@
  * of silence.  A client that sends a byte now and then can hold its connection longer; it holds one
  * of the bounded number.
  *
- * One thread of its own answers all requests; the callbacks below run on it. */
+ * One thread of its own answers all requests.  The callbacks below run on it; |snapshot_json| also
+ * on the thread of the events, maybe at the same time. */
 #ifndef PQI_ADMIN_ADMIN_H
 #define PQI_ADMIN_ADMIN_H
 
+#include "admin/auth.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "observe/health.h"
@@ -32,6 +39,8 @@
 #define PQI_ADMIN_CONNECTIONS_MAX 64
 #define PQI_ADMIN_PER_ADDRESS_MAX 48
 #define PQI_ADMIN_REQUEST_MAX 16384
+/* The same with opts.auth, whose tokens may be signed. */
+#define PQI_ADMIN_SIGNED_REQUEST_MAX 65536
 #define PQI_ADMIN_TIMEOUT_SECONDS 10
 #define PQI_ADMIN_ADDRESS_DEFAULT "127.0.0.1"
 
@@ -48,9 +57,11 @@ typedef struct pqi_admin_opts {
     pqi_health *health;
     pqi_admin_json version_json;   /* NULL: name and version only */
     pqi_admin_json status_json;    /* NULL: no /status */
-    void *user;                    /* for both callbacks */
+    pqi_admin_json snapshot_json;  /* one line, bounded whoever connects; NULL: no status page */
+    void *user;                    /* for all callbacks */
     const char *const *host_names; /* further names to accept in Host, without port */
     size_t host_name_count;
+    const pqi_admin_auth *auth; /* who may ask; NULL: everybody */
 } pqi_admin_opts;
 
 /* Starts the server; *out is to be stopped by the caller.  Errors: PQL_E_USAGE (address or missing

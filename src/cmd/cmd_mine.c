@@ -4,6 +4,7 @@
 #include "cmd/amnesia.h"
 #include "cmd/config_reload.h"
 #include "cmd/expiry.h"
+#include "cmd/fingerprint.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/mine.h"
@@ -216,6 +217,12 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
                                 pqi_clock_monotonic(), out, err);
 }
 
+static json_t *keys_json(void *user)
+{
+    const program *p = user;
+    return p->identity == NULL ? json_null() : pqi_fingerprint_json(p->identity);
+}
+
 static pql_status open_all(program *p, pql_error *err)
 {
     pql_status status = open_runtime(p, err);
@@ -235,7 +242,15 @@ static pql_status open_all(program *p, pql_error *err)
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(p->rt.health, p->ready_hashing);
-        status = pqi_runtime_admin(&p->rt, &p->options->admin, write_status, p, err);
+        status = pqi_runtime_admin(
+            &p->rt, &p->options->admin,
+            &(pqi_runtime_views){.service = "mine",
+                                 .status = write_status,
+                                 .overview = write_status,
+                                 .keys = keys_json,
+                                 .pq_authentication = p->options->security.pq_authentication,
+                                 .user = p},
+            err);
     }
     if (status == PQL_OK) {
         pqi_health_set_ok(p->rt.health, p->ready_started);

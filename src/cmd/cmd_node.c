@@ -7,8 +7,10 @@
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
 #include "cmd/node.h"
+#include "cmd/node_caps.h"
 #include "cmd/node_clients.h"
 #include "cmd/node_control.h"
+#include "cmd/node_keys.h"
 #include "cmd/node_rotation.h"
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
@@ -43,6 +45,7 @@ typedef struct node {
     pqi_runtime rt;
     pqi_manager manager;
     unsigned ready_identity, ready_store, ready_policy, ready_listener, ready_draining;
+    pqi_node_keys keys;
     pqi_node_rotation rotation; /* the identity, and those before and after it */
     pqi_expiry expiry;
     pqi_store *store;
@@ -58,6 +61,7 @@ typedef struct node {
     pql_context *ctx;
     pql_listener *listeners[PQI_NODE_LISTEN_MAX];
     pqi_node_clients clients;
+    pqi_node_caps caps;
     pqi_node_control control;
 } node;
 
@@ -100,6 +104,9 @@ static pql_status open_identity(node *n, pql_error *err)
     pql_identity *id = NULL;
     /* Before any key is made there; the store would say the same a little later. */
     pql_status status = pqi_store_check_directory(dir, err);
+    if (status == PQL_OK && n->options->key_process) {
+        return pqi_node_keys_open(&n->keys, n->options, opts.must_exist, &n->rt, err);
+    }
     if (status == PQL_OK) {
         status = pql_identity_open(&id, dir, &opts, err);
     }
@@ -270,6 +277,12 @@ static pql_status write_classical_pin(node *n, pql_error *err)
     return pqi_auth_fingerprint_write(n->options->dir.text, leaf.sha256, err);
 }
 
+/* Whether everybody who mines has to show a token of a list or a capability. */
+static bool token_needed(const pqi_node_options *options)
+{
+    return options->tokens_file != NULL || options->capability_keys != NULL;
+}
+
 /* Why official miners cannot be served under |policy|; NULL when they can. */
 static const char *official_obstacle(const pqi_node_options *options, pql_policy policy)
 {
@@ -280,11 +293,11 @@ static const char *official_obstacle(const pqi_node_options *options, pql_policy
         return "Only proofs by ML-DSA are taken (--authentication), and official miners can prove "
                "no key.";
     }
-    if (options->security.amnesia && options->tokens_file == NULL) {
+    if (options->security.amnesia && !token_needed(options)) {
         return "With amnesia no token is written for them. With --tokens FILE they are let in by a "
                "token.";
     }
-    return options->clients_file == NULL || options->tokens_file != NULL
+    return options->clients_file == NULL || token_needed(options)
                ? NULL
                : "Only miners with a listed certificate are let in (--clients), and official "
                  "miners "
@@ -315,7 +328,8 @@ static pql_status open_tokens(node *n, pql_error *err)
     if (!n->official) {
         return PQL_OK;
     }
-    const pql_status status = file == NULL ? open_default_token(n, err) : PQL_OK;
+    /* Where tokens are needed anyway, nothing but those opens the door. */
+    const pql_status status = token_needed(n->options) ? PQL_OK : open_default_token(n, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -341,7 +355,9 @@ static pqi_node_service_opts service_opts(const node *n)
         .policy = n->options->security.policy,
         .pq_authentication = n->options->security.pq_authentication,
         .tokens = n->tokens,
-        .token_required = n->options->tokens_file != NULL,
+        .capabilities = n->caps.miners,
+        .capability_metrics = n->caps.metrics,
+        .token_required = token_needed(n->options),
         .allow_v1 = n->options->allow_v1,
         .share_difficulty = pqi_u512_from_u64(n->options->share_difficulty),
         .max_links_per_address = (unsigned)n->options->max_links_per_address,
@@ -378,6 +394,23 @@ static pql_status write_status(void *user, pqi_buf *out, pql_error *err)
 {
     node *n = user;
     const pql_status status = pqi_node_rotation_status(&n->rotation, out, err);
+    return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
+}
+
+static json_t *keys_json(void *user)
+{
+    node *n = user;
+    return pqi_node_rotation_keys(&n->rotation);
+}
+
+/* The same for the status page: bounded, however many miners there are. */
+static pql_status write_overview(void *user, pqi_buf *out, pql_error *err)
+{
+    node *n = user;
+    pql_status status = pqi_node_service_overview(n->service, out, err);
+    if (status == PQL_OK) {
+        status = pqi_node_rotation_add(&n->rotation, out, err);
+    }
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
@@ -459,6 +492,13 @@ static pql_status node_open(node *n, pql_error *err)
         status = pqi_node_clients_open(&n->clients, n->options->clients_file, err);
     }
     if (status == PQL_OK) {
+        const pqi_node_caps_opts opts = {.miner_keys = n->options->capability_keys,
+                                         .admin_keys = n->options->admin_capabilities,
+                                         .skew_ns = n->options->capability_skew_ns};
+        status = pqi_node_caps_open(&n->caps, &opts, n->rt.metrics, err);
+        n->rt.auth = pqi_node_caps_auth(&n->caps);
+    }
+    if (status == PQL_OK) {
         status = open_source(n, err);
     }
     if (status == PQL_OK) {
@@ -468,7 +508,15 @@ static pql_status node_open(node *n, pql_error *err)
         status = open_service(n, err);
     }
     if (status == PQL_OK) {
-        status = pqi_runtime_admin(&n->rt, &n->options->admin, write_status, n, err);
+        status = pqi_runtime_admin(
+            &n->rt, &n->options->admin,
+            &(pqi_runtime_views){.service = SERVICE,
+                                 .status = write_status,
+                                 .overview = write_overview,
+                                 .keys = keys_json,
+                                 .pq_authentication = n->options->security.pq_authentication,
+                                 .user = n},
+            err);
     }
     return status == PQL_OK ? open_control(n, err) : status;
 }
@@ -489,7 +537,9 @@ static void node_close(node *n)
     pqi_store_close(n->store);
     pqi_hybrid_marks_free(n->hybrid);
     pqi_node_rotation_close(&n->rotation);
+    pqi_node_keys_close(&n->keys);
     pqi_node_clients_close(&n->clients);
+    pqi_node_caps_close(&n->caps);
     pqi_runtime_close(&n->rt);
 }
 
@@ -527,14 +577,14 @@ static void show_how(const node *n, const char *pin)
                   "Miners connect with:\n  pqlink mine --node quic://%s%s%s:%u --pin %s%s\n",
                   v6 ? "[" : "", all ? "NAME-OF-THIS-MACHINE" : listen->host, v6 ? "]" : "",
                   (unsigned)pql_listener_port(n->listeners[0]), pin,
-                  n->options->tokens_file != NULL ? " --token-file FILE" : "");
+                  token_needed(n->options) ? " --token-file FILE" : "");
 }
 
 /* The same for official miners, which take an IPv4 address only. */
 static void show_how_official(const node *n)
 {
     const char *dir = n->options->dir.text;
-    const bool list = n->options->tokens_file != NULL;
+    const bool list = token_needed(n->options);
     const bool memory = n->options->security.amnesia;
     size_t i = 0;
     while (i < n->options->listen_count && n->options->listen[i].host_kind != PQI_HOST_IPV4) {
@@ -642,6 +692,7 @@ static void reload(node *n)
 {
     pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
     reload_settings(n);
+    pqi_node_caps_reload(&n->caps);
     pqi_node_service_reload_tokens(n->service);
     pqi_node_rotation_reload(&n->rotation);
     pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
@@ -652,7 +703,11 @@ static void reload(node *n)
 static pql_status serve(node *n, pql_error *err)
 {
     for (;;) {
-        const pql_status status = pqi_node_upstream_failure(&n->upstream, err);
+        uint64_t keys = UINT64_MAX;
+        pql_status status = pqi_node_upstream_failure(&n->upstream, err);
+        if (status == PQL_OK) {
+            status = pqi_node_keys_tick(&n->keys, pqi_clock_monotonic(), &keys, err);
+        }
         if (status != PQL_OK) {
             return status;
         }
@@ -660,7 +715,7 @@ static pql_status serve(node *n, pql_error *err)
         const uint64_t jobs = pqi_node_service_tick(n->service);
         const uint64_t rotation = pqi_node_rotation_tick(
             &n->rotation, pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic());
-        const uint64_t store = tick_store(n, pqi_clock_monotonic());
+        const uint64_t store = earliest(tick_store(n, pqi_clock_monotonic()), keys);
         const uint64_t control = pqi_node_control_tick(&n->control, pqi_clock_monotonic());
         follow_rotation(n);
         pqi_expiry_look(&n->expiry, n->rotation.in_use.current, pqi_clock_unix_ms() / MS_PER_SEC);

@@ -1,9 +1,11 @@
 /* pqlink node status: what a running node does, for people. */
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "cmd/commands.h"
 #include "cmd/http_get.h"
 #include "cmd/mine_status.h"
+#include "cmd/token_input.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -13,12 +15,15 @@
 /* Some 600 bytes a miner: enough for 50,000. */
 #define ANSWER_MAX ((size_t)32 << 20)
 #define HTTP_OK 200
+#define HTTP_UNAUTHORIZED 401
+#define HTTP_FORBIDDEN 403
 #define MS_PER_SEC 1000
 #define CELL_SIZE 96
 #define NODE_SIZE 512
 
 typedef struct status_options {
     pqi_endpoint admin;
+    const char *token_file;
     bool json;
 } status_options;
 
@@ -29,6 +34,12 @@ static const pqi_option status_table[] = {
      .arg = "ADDRESS:PORT",
      .help = "Admin port of the node.",
      .fallback = "127.0.0.1:9834"},
+    {.name = "token-file",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(status_options, token_file, const char *),
+     .arg = "FILE",
+     .help = "Ask with the capability token in a file, for a node with --admin-capabilities; - is "
+             "standard input."},
     {.name = "json",
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(status_options, json, bool),
@@ -258,11 +269,34 @@ static void print_status(const json_t *root)
 
 /* ---- Asking ---- */
 
+/* A word of the closed list, as far as that goes with whoever answers. */
+static pql_status fail_forbidden(const pqi_buf *body, pql_error *err)
+{
+    char reason[CELL_SIZE] = "";
+    const size_t len = body->len < sizeof(reason) ? body->len : sizeof(reason) - 1;
+    memcpy(reason, body->data, len);
+    reason[strcspn(reason, "\n")] = '\0';
+    pqi_text_clean(reason);
+    return pqi_fail(err, PQL_E_REFUSED, "The node denied the request: %s.", reason);
+}
+
+static pql_status get(const status_options *o, unsigned *code, pqi_buf *body, pql_error *err)
+{
+    char *token = NULL;
+    pql_status status =
+        o->token_file == NULL ? PQL_OK : pqi_token_input(&token, o->token_file, err);
+    if (status == PQL_OK) {
+        status = pqi_http_get_as(&o->admin, "/status", token, TIMEOUT, code, body, err);
+    }
+    pqi_secret_free(token, token == NULL ? 0 : strlen(token));
+    return status;
+}
+
 /* *root is a node's answer, owned by the caller. */
 static pql_status ask(const status_options *o, pqi_buf *body, json_t **root, pql_error *err)
 {
     unsigned code = 0;
-    const pql_status status = pqi_http_get(&o->admin, "/status", TIMEOUT, &code, body, err);
+    const pql_status status = get(o, &code, body, err);
     if (status == PQL_E_NETWORK) {
         return pqi_fail(err, status,
                         "No node answers at %s:%u.  Is it running, and is this its admin port "
@@ -271,6 +305,13 @@ static pql_status ask(const status_options *o, pqi_buf *body, json_t **root, pql
     }
     if (status != PQL_OK) {
         return status;
+    }
+    if (code == HTTP_UNAUTHORIZED) {
+        return pqi_fail(err, PQL_E_REFUSED,
+                        "The node asks for a capability token: give one with --token-file FILE.");
+    }
+    if (code == HTTP_FORBIDDEN && o->token_file != NULL) {
+        return fail_forbidden(body, err);
     }
     *root = code == HTTP_OK
                 ? json_loadb((const char *)body->data, body->len, JSON_REJECT_DUPLICATES, NULL)

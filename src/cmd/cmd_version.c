@@ -1,11 +1,11 @@
 /* pqlink version: what this program is made of. */
 #include "base/clock.h"
 #include "cmd/commands.h"
+#include "cmd/facts.h"
+#include "cmd/fingerprint.h"
 #include "crypto/self_test.h"
 
 #include <jansson.h>
-#include <ngtcp2/ngtcp2.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 
 typedef struct version_options {
@@ -24,24 +24,31 @@ static const pqi_option version_table[] = {
      .help = "Ask the cryptography for known answers first, as every start of node and mine does."},
 };
 
-static pql_status print_json(const char *tls, const char *quic)
+static pql_status print_json(bool tested, uint64_t took, pql_error *err)
 {
-    json_t *root =
-        json_pack("{s:s, s:s, s:s}", "pqlink", PQLINK_VERSION, "aws_lc", tls, "ngtcp2", quic);
-    if (root == NULL) {
-        return PQL_E_NOMEM;
+    json_t *test = tested ? json_pack("{s:s, s:I}", "algorithms", pqi_self_test_algorithms,
+                                      "took_us", (json_int_t)(took / PQI_NS_PER_US))
+                          : json_null();
+    return pqi_fingerprint_print_json(
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "pqlink", PQLINK_VERSION, "aws_lc",
+                  pqi_crypto_version(), "ngtcp2", pqi_quic_version(), "build", pqi_build_json(),
+                  "dependencies", pqi_dependencies_json(), "self_test", test),
+        err);
+}
+
+static void print_text(bool tested, uint64_t took)
+{
+    printf("%s %s\nAWS-LC %s\nngtcp2 %s\ncommit %s\n", PQI_PROGRAM, PQLINK_VERSION,
+           pqi_crypto_version(), pqi_quic_version(), pqi_build_commit);
+    if (tested) {
+        printf("self-test passed in %.1f ms: %s\n", (double)took / (double)PQI_NS_PER_MS,
+               pqi_self_test_algorithms);
     }
-    (void)json_dumpf(root, stdout, JSON_COMPACT);
-    (void)putchar('\n');
-    json_decref(root);
-    return PQL_OK;
 }
 
 static pql_status version_run(const void *options, pql_error *err)
 {
     const version_options *o = options;
-    const char *tls = AWSLC_VERSION_NUMBER_STRING;
-    const char *quic = ngtcp2_version(0)->version_str;
     uint64_t took = 0;
     if (o->self_test) {
         const pql_status status = pqi_self_test(&pqi_self_test_known, &took, err);
@@ -50,14 +57,9 @@ static pql_status version_run(const void *options, pql_error *err)
         }
     }
     if (o->json) {
-        const pql_status status = print_json(tls, quic);
-        return status == PQL_OK ? PQL_OK : pqi_fail(err, status, "Out of memory.");
+        return print_json(o->self_test, took, err);
     }
-    printf("%s %s\nAWS-LC %s\nngtcp2 %s\n", PQI_PROGRAM, PQLINK_VERSION, tls, quic);
-    if (o->self_test) {
-        printf("self-test passed in %.1f ms: %s\n", (double)took / (double)PQI_NS_PER_MS,
-               pqi_self_test_algorithms);
-    }
+    print_text(o->self_test, took);
     return PQL_OK;
 }
 

@@ -37,6 +37,11 @@ extern const pqi_command pqi_command_config_check;
 extern const pqi_command pqi_command_config_show;
 extern const pqi_command pqi_command_pow_hash;
 extern const pqi_command pqi_command_pow_check;
+extern const pqi_command pqi_command_token_keygen;
+extern const pqi_command pqi_command_token_mint;
+extern const pqi_command pqi_command_token_attenuate;
+extern const pqi_command pqi_command_token_inspect;
+extern const pqi_command pqi_command_token_verify;
 extern const pqi_command pqi_command_version;
 extern const pqi_command pqi_command_help;
 

@@ -20,8 +20,8 @@
 #define TABLES_MAX ((size_t)64)
 
 /* Keys that mean the same for every command that has them. */
-static const char *const common_keys[] = {
-    "dir", "policy", "authentication", "admin", "log_format", "log_level", NULL};
+static const char *const common_keys[] = {"dir",   "policy",     "authentication", "amnesia",
+                                          "admin", "log_format", "log_level",      NULL};
 #define COMMON_COUNT (sizeof(common_keys) / sizeof(common_keys[0]) - 1)
 
 const pqi_option pqi_config_option = {

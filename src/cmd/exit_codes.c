@@ -5,7 +5,8 @@ static const pqi_exit_row exit_rows[] = {
      "The work is done; or SIGINT or SIGTERM asked a running program to stop and it did so in "
      "order."},
     {PQI_EXIT_FAILURE, "failure",
-     "It did not work for a reason that no other number names; for pow check: the answer is no."},
+     "It did not work for a reason that no other number names; for pow check and token verify: the "
+     "answer is no."},
     {PQI_EXIT_USAGE, "usage",
      "The command line, an environment variable or the configuration file is wrong, or that file "
      "is missing or too long.  Nothing was done."},

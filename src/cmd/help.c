@@ -171,7 +171,8 @@ static void write_summaries(FILE *out, const char *family)
     const pqi_command *const *commands = pqi_commands(&count);
     for (size_t i = 0; i < count; i++) {
         if (family == NULL || pqi_command_in_family(commands[i], family)) {
-            fprintf(out, "  %-*s%s\n", SUMMARY_COLUMN, commands[i]->name, commands[i]->summary);
+            fprintf(out, "  %-*s %s\n", SUMMARY_COLUMN - 1, commands[i]->name,
+                    commands[i]->summary);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "base/values.h"
+#include "caps/token.h"
 #include "net/address.h"
 
 #include <errno.h>
@@ -11,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REQUEST_SIZE 512
+/* The request line and Host; a token. */
+#define REQUEST_SIZE (512 + PQI_CAP_TEXT_MAX)
 #define READ_SIZE ((size_t)16 << 10)
 /* "HTTP/1.x 200": where the number stands, and its length. */
 #define STATUS_AT 9
@@ -136,8 +139,23 @@ static pql_status split(const request *r, pqi_buf *answer, unsigned *status)
     return PQL_OK;
 }
 
-pql_status pqi_http_get(const pqi_endpoint *at, const char *path, uint64_t timeout_ns,
-                        unsigned *status, pqi_buf *body, pql_error *err)
+static pql_status exchange(request *r, const pqi_address *address, const char *text, pqi_buf *body)
+{
+    pql_status rc = connect_to(r, address);
+    if (rc == PQL_OK) {
+        rc = send_all(r, text);
+    }
+    if (rc == PQL_OK) {
+        rc = receive_all(r, body);
+    }
+    if (r->fd >= 0) {
+        (void)close(r->fd);
+    }
+    return rc;
+}
+
+pql_status pqi_http_get_as(const pqi_endpoint *at, const char *path, const char *token,
+                           uint64_t timeout_ns, unsigned *status, pqi_buf *body, pql_error *err)
 {
     char text[REQUEST_SIZE];
     pqi_address address;
@@ -146,16 +164,18 @@ pql_status pqi_http_get(const pqi_endpoint *at, const char *path, uint64_t timeo
         return pqi_fail(err, PQL_E_USAGE, "'%.80s' is no IP address.", at->host);
     }
     pqi_address_format(&address, r.where);
-    (void)snprintf(text, sizeof(text), "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, r.where);
-    pql_status rc = connect_to(&r, &address);
-    if (rc == PQL_OK) {
-        rc = send_all(&r, text);
-    }
-    if (rc == PQL_OK) {
-        rc = receive_all(&r, body);
-    }
-    if (r.fd >= 0) {
-        (void)close(r.fd);
-    }
+    const int len = snprintf(text, sizeof(text), "GET %s HTTP/1.0\r\nHost: %s\r\n%s%s%s\r\n", path,
+                             r.where, token != NULL ? "Authorization: Bearer " : "",
+                             token != NULL ? token : "", token != NULL ? "\r\n" : "");
+    const pql_status rc = len > 0 && (size_t)len < sizeof(text)
+                              ? exchange(&r, &address, text, body)
+                              : pqi_fail(err, PQL_E_LIMIT, "The token is too long to be sent.");
+    pqi_secret_wipe(text, sizeof(text));
     return rc == PQL_OK ? split(&r, body, status) : rc;
+}
+
+pql_status pqi_http_get(const pqi_endpoint *at, const char *path, uint64_t timeout_ns,
+                        unsigned *status, pqi_buf *body, pql_error *err)
+{
+    return pqi_http_get_as(at, path, NULL, timeout_ns, status, body, err);
 }

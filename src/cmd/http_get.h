@@ -19,4 +19,9 @@
 pql_status pqi_http_get(const pqi_endpoint *at, const char *path, uint64_t timeout_ns,
                         unsigned *status, pqi_buf *body, pql_error *err);
 
+/* The same with a capability |token| (text, not longer than PQI_CAP_TEXT_MAX) for a port that asks
+ * for one; NULL: without.  PQL_E_LIMIT also for a longer one. */
+pql_status pqi_http_get_as(const pqi_endpoint *at, const char *path, const char *token,
+                           uint64_t timeout_ns, unsigned *status, pqi_buf *body, pql_error *err);
+
 #endif

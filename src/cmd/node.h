@@ -13,19 +13,23 @@ typedef struct pqi_node_options {
     pqi_url listen[PQI_NODE_LISTEN_MAX];
     size_t listen_count; /* at least 1 */
     pqi_dir dir;
-    bool source_dev;             /* jobs come from the embedded development chain, */
-    pqi_login_list sources;      /* or else from these nodes: at least one then */
-    uint64_t block_time_ns;      /* target between blocks of the development chain */
-    uint64_t difficulty;         /* of its first block; at least 1 */
-    const char *passphrase_file; /* NULL: the keys are not encrypted */
-    const char *tokens_file;     /* NULL: none */
-    bool allow_v1;               /* serve quantus-miner too, which has no authentication */
-    uint64_t share_difficulty;   /* 0: the block's */
+    bool source_dev;                /* jobs come from the embedded development chain, */
+    pqi_login_list sources;         /* or else from these nodes: at least one then */
+    uint64_t block_time_ns;         /* target between blocks of the development chain */
+    uint64_t difficulty;            /* of its first block; at least 1 */
+    const char *passphrase_file;    /* NULL: the keys are not encrypted */
+    const char *capability_keys;    /* of miners' capability tokens; NULL: none are taken */
+    const char *admin_capabilities; /* keys for the admin port; NULL: it asks for no token */
+    uint64_t capability_skew_ns;
+    const char *tokens_file;   /* NULL: none */
+    bool allow_v1;             /* serve quantus-miner too, which has no authentication */
+    uint64_t share_difficulty; /* 0: the block's */
     pqi_security_options security;
     pqi_endpoint admin;
     uint64_t workers;               /* 0: one per processor */
     uint64_t max_links_per_address; /* 0: no limit */
     const char *clients_file;       /* NULL: everybody may connect */
+    bool key_process;               /* private keys in a process of their own */
     pqi_log_options log;
     const char *keylog_file; /* NULL: none */
     const char *qlog_dir;    /* NULL: none */

@@ -141,11 +141,17 @@ void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *const *lis
     if (clients->path == NULL) {
         return;
     }
+    size_t set = 0;
     pql_status status = pqi_node_clients_open(&again, clients->path, &err);
-    for (size_t i = 0; i < count && status == PQL_OK; i++) {
-        status = pql_listener_set_clients(listeners[i], &again.peer, &err);
+    while (status == PQL_OK && set < count) {
+        status = pql_listener_set_clients(listeners[set], &again.peer, &err);
+        set += status == PQL_OK ? 1 : 0;
     }
     if (status != PQL_OK) {
+        while (set-- > 0) {
+            /* It was theirs until now, so they take it. */
+            (void)pql_listener_set_clients(listeners[set], &clients->peer, NULL);
+        }
         pqi_node_clients_close(&again);
         pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
         return;

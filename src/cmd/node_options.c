@@ -1,5 +1,6 @@
 /* The options of pqlink node. */
 #include "base/clock.h"
+#include "caps/rules.h"
 #include "cmd/amnesia.h"
 #include "cmd/node.h"
 #include "cmd/passphrase_option.h"
@@ -136,6 +137,29 @@ static const pqi_option node_table[] = {
              "TOKEN.* takes any TOKEN.WORKER.  A change of the file is taken over by itself, and "
              "miners whose token is gone are sent away.  Without it, official miners need the "
              "token in DIR/miner-auth-token, and our own need none."},
+    {.name = "capability-keys",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, capability_keys, const char *),
+     .arg = "FILE",
+     .help = "Let in only miners with a capability token for the audience miner, of a key in this "
+             "file ('pqlink token keygen'), or with a token of --tokens beside it.  The tenant of "
+             "the token names the miner.  A link ends when its token expires or is revoked.  "
+             "SIGHUP reads the file again."},
+    {.name = "admin-capabilities",
+     .kind = PQI_OPTION_FILE,
+     .at = PQI_AT(pqi_node_options, admin_capabilities, const char *),
+     .arg = "FILE",
+     .help = "Have the admin port ask for a capability token for the audience admin, of a key in "
+             "this file, on every path but /healthz and /readyz.  SIGHUP reads the file again."},
+    {.name = "capability-skew",
+     .kind = PQI_OPTION_DURATION,
+     .at = PQI_AT(pqi_node_options, capability_skew_ns, uint64_t),
+     .arg = "DURATION",
+     .min = 0,
+     .max = PQI_CAP_SKEW_MAX * PQI_NS_PER_SEC,
+     .help = "How far the clocks of this machine and of those that mint capability tokens may be "
+             "apart: a token is taken so long before and after its times.",
+     .fallback = "60s"},
     {.name = "allow-v1",
      .kind = PQI_OPTION_FLAG,
      .at = PQI_AT(pqi_node_options, allow_v1, bool),
@@ -148,6 +172,12 @@ static const pqi_option node_table[] = {
     PQI_OPTION_KEY_ROTATION_DAYS(pqi_node_options),
     PQI_OPTION_PASSPHRASE(pqi_node_options, passphrase_file),
     PQI_OPTION_AMNESIA(pqi_node_options),
+    {.name = "key-process",
+     .kind = PQI_OPTION_FLAG,
+     .at = PQI_AT(pqi_node_options, key_process, bool),
+     .help = "Keep the private keys in a process of their own, which signs handshakes and nothing "
+             "else: what leaks from the memory of the process that talks to the network is no "
+             "key.  The node stops when that process ends."},
     {.name = "admin",
      .kind = PQI_OPTION_ENDPOINT,
      .at = PQI_AT(pqi_node_options, admin, pqi_endpoint),
@@ -248,6 +278,21 @@ static pql_status authentication_check(const pqi_node_options *o, pql_error *err
     return pqi_login_list_check_ml_dsa(&o->sources, err);
 }
 
+static pql_status key_process_check(const pqi_node_options *o, pql_error *err)
+{
+    if (o->key_process && o->security.amnesia) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--key-process and --amnesia contradict each other: the key process reads "
+                        "its keys from files. Leave one of them out.");
+    }
+    if (o->key_process && o->security.key_rotation_days != 0) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--key-process and --key-rotation-days contradict each other: this process "
+                        "cannot make keys. Let a timer run 'pqlink rotate prepare' instead.");
+    }
+    return PQL_OK;
+}
+
 static pql_status node_check(const void *options, pql_error *err)
 {
     const pqi_node_options *o = options;
@@ -269,6 +314,16 @@ static pql_status node_check(const void *options, pql_error *err)
                         "have no ML-KEM.  Leave one of them out.",
                         pql_policy_name(o->security.policy));
     }
+    if (o->admin_capabilities != NULL && o->admin.off) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--admin-capabilities and --admin off contradict each other: there is no "
+                        "port to protect.  Leave one of them out.");
+    }
+    if (o->allow_v1 && o->capability_keys != NULL) {
+        return pqi_fail(err, PQL_E_USAGE,
+                        "--capability-keys and --allow-v1 contradict each other: those official "
+                        "miners send no token, so everybody would get in.  Leave one of them out.");
+    }
     if (o->allow_v1 && o->clients_file != NULL) {
         return pqi_fail(err, PQL_E_USAGE,
                         "--clients and --allow-v1 contradict each other: those official miners can "
@@ -276,6 +331,9 @@ static pql_status node_check(const void *options, pql_error *err)
     }
     const pqi_amnesia_files files = {&o->dir, o->keylog_file, o->qlog_dir, o->passphrase_file};
     pql_status status = pqi_amnesia_check(&o->security, &files, err);
+    if (status == PQL_OK) {
+        status = key_process_check(o, err);
+    }
     if (status == PQL_OK) {
         status = authentication_check(o, err);
     }

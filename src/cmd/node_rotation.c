@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cmd/fingerprint.h"
 #include "cmd/rotation_view.h"
 #include "cmd/status_json.h"
 #include "identity/identity.h"
@@ -468,10 +469,12 @@ static uint64_t by_age_days(const pqi_node_rotation *r)
 
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
 {
-    pql_status status = pqi_node_service_status(r->service, out, err);
-    if (status != PQL_OK) {
-        return status;
-    }
+    const pql_status status = pqi_node_service_status(r->service, out, err);
+    return status == PQL_OK ? pqi_node_rotation_add(r, out, err) : status;
+}
+
+pql_status pqi_node_rotation_add(pqi_node_rotation *r, pqi_buf *out, pql_error *err)
+{
     pthread_mutex_lock(&r->lock);
     json_t *rotation = pqi_rotation_json(&r->in_use);
     if (rotation != NULL) {
@@ -480,4 +483,12 @@ pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_erro
     }
     pthread_mutex_unlock(&r->lock);
     return pqi_status_json_add(out, "rotation", rotation, err);
+}
+
+json_t *pqi_node_rotation_keys(pqi_node_rotation *r)
+{
+    pthread_mutex_lock(&r->lock);
+    json_t *keys = pqi_fingerprint_json(r->in_use.current);
+    pthread_mutex_unlock(&r->lock);
+    return keys;
 }

@@ -16,6 +16,7 @@
 
 #include <pqlink/link.h>
 
+#include <jansson.h>
 #include <pthread.h>
 
 #define PQI_NODE_ROTATION_LOOK (10 * PQI_NS_PER_SEC)
@@ -73,5 +74,10 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
 /* As the status function of a service, with a "rotation" member beside what |service_status|
  * writes.  Any thread. */
 pql_status pqi_node_rotation_status(pqi_node_rotation *r, pqi_buf *out, pql_error *err);
+/* Adds that member alone to the JSON object that |out| ends with.  Any thread. */
+pql_status pqi_node_rotation_add(pqi_node_rotation *r, pqi_buf *out, pql_error *err);
+
+/* The fingerprints of the identity in use, as pqi_fingerprint_json.  Any thread. */
+json_t *pqi_node_rotation_keys(pqi_node_rotation *r);
 
 #endif

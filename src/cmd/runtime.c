@@ -4,12 +4,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cmd/facts.h"
+#include "cmd/snapshot.h"
 #include "cmd/status_json.h"
 #include "crypto/self_test.h"
 #include "miner/pow.h"
 
 #include <jansson.h>
-#include <ngtcp2/ngtcp2.h>
 #include <openssl/base.h>
 
 #include <errno.h>
@@ -37,8 +38,9 @@ bool pqi_runtime_log(const pqi_log_options *options)
     pqi_log_setup(STDERR_FILENO, options->level, text ? PQI_LOG_TEXT : PQI_LOG_JSON);
     /* no-color.org: set and not empty. */
     const char *no_colour = getenv("NO_COLOR");
-    pqi_log_set_terminal(text && terminal, no_colour == NULL || no_colour[0] == '\0');
-    return text && terminal;
+    const bool shown = text && terminal;
+    pqi_log_set_terminal(shown, shown && (no_colour == NULL || no_colour[0] == '\0'));
+    return shown;
 }
 
 static void signal_set(sigset_t *set)
@@ -115,6 +117,11 @@ void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const
     }
 }
 
+static json_t *keys_json(const pqi_runtime *rt)
+{
+    return rt->views.keys == NULL ? json_null() : rt->views.keys(rt->views.user);
+}
+
 /* The JSON of /version: what this program is made of and what it may negotiate. */
 static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
 {
@@ -122,11 +129,12 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
     const pqi_pow_backend *backends[PQI_POW_BACKENDS_MAX];
     (void)pqi_pow_backends(backends);
     json_t *root = json_pack(
-        "{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:[s, s, s], s:{s:b}}", "name", "pqlink", "version",
-        PQLINK_VERSION, "policy", pql_policy_name((pql_policy)atomic_load(&rt->policy)),
-        "built_with", "crypto", CRYPTO_VERSION, "quic", ngtcp2_version(0)->version_str, "pow",
-        pqi_pow_backend_name(backends[0]), "algorithms", "X25519MLKEM768", "ML-DSA-87",
-        "TLS_AES_256_GCM_SHA384", "features", "amnesia", (int)rt->amnesia);
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:{s:b}}", "name", "pqlink", "version",
+        PQLINK_VERSION, "service", rt->views.service, "policy",
+        pql_policy_name((pql_policy)atomic_load(&rt->policy)), "posture",
+        pqi_posture_json((pql_policy)atomic_load(&rt->policy), rt->views.pq_authentication), "keys",
+        keys_json(rt), "build", pqi_build_json(), "dependencies", pqi_dependencies_json(), "pow",
+        pqi_pow_backend_name(backends[0]), "features", "amnesia", (int)rt->amnesia);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
@@ -137,7 +145,7 @@ static pql_status version_json(void *user, pqi_buf *out, pql_error *err)
 static pql_status status_json(void *user, pqi_buf *out, pql_error *err)
 {
     const pqi_runtime *rt = user;
-    pql_status status = rt->status(rt->status_user, out, err);
+    pql_status status = rt->views.status(rt->views.user, out, err);
     if (status == PQL_OK) {
         status = pqi_status_json_add(out, "open_links", pqi_link_table_links_json(rt->table), err);
     }
@@ -171,7 +179,8 @@ static pql_status self_test(pqi_runtime *rt, pql_error *err)
 
 pql_status pqi_runtime_open(pqi_runtime *rt, pql_policy policy, pql_error *err)
 {
-    *rt = (pqi_runtime){.policy = (unsigned)policy, .main = pthread_self()};
+    *rt = (pqi_runtime){
+        .policy = (unsigned)policy, .opened = pqi_clock_monotonic(), .main = pthread_self()};
     pql_status status = pqi_health_new(&rt->health, err);
     if (status == PQL_OK) {
         status = self_test(rt, err);
@@ -206,8 +215,13 @@ pql_status pqi_runtime_amnesia(pqi_runtime *rt, bool on, pql_error *err)
     return pqi_metrics_check(rt->metrics, err);
 }
 
-pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,
-                             void *user, pql_error *err)
+static pql_status snapshot_json(void *user, pqi_buf *out, pql_error *err)
+{
+    return pqi_snapshot_write(user, pqi_clock_unix_ms(), pqi_clock_monotonic(), out, err);
+}
+
+pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at,
+                             const pqi_runtime_views *views, pql_error *err)
 {
     const pqi_admin_opts opts = {.address = at->host,
                                  .port = at->port,
@@ -215,9 +229,10 @@ pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_
                                  .health = rt->health,
                                  .version_json = version_json,
                                  .status_json = status_json,
-                                 .user = rt};
-    rt->status = status;
-    rt->status_user = user;
+                                 .snapshot_json = snapshot_json,
+                                 .user = rt,
+                                 .auth = rt->auth};
+    rt->views = *views;
     return at->off ? PQL_OK : pqi_admin_start(&rt->admin, &opts, err);
 }
 

@@ -10,6 +10,8 @@
 
 #include <pqlink/link.h>
 
+#include <jansson.h>
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,6 +39,20 @@ void pqi_runtime_shout(const char *service, const char *event, const char *sente
 /* Shouts when key logs or traces were asked for. */
 void pqi_runtime_shout_debug(const char *service, const char *keylog_file, const char *qlog_dir);
 
+/* What a service tells of itself on the admin port.  The functions may be called on two threads at
+ * once. */
+typedef struct pqi_runtime_views {
+    const char *service;   /* "node", "mine" */
+    pqi_admin_json status; /* one JSON object with a member, for /status */
+    /* The same for the status page: bounded, however many peers there are. */
+    pqi_admin_json overview;
+    /* The fingerprints of the identity that peers are shown, as pqi_fingerprint_json; JSON null
+     * when there is none.  NULL: there never is. */
+    json_t *(*keys)(void *user);
+    bool pq_authentication; /* peers are asked for ML-DSA alone */
+    void *user;             /* for all of them */
+} pqi_runtime_views;
+
 /* Metrics, health and the admin port of one process. */
 typedef struct pqi_runtime {
     pqi_metrics *metrics;
@@ -45,11 +61,13 @@ typedef struct pqi_runtime {
     pqi_link_table *table; /* kept by the observer of |links| */
     pqi_health *health;
     pqi_admin *admin;
-    atomic_uint policy; /* the pql_policy of now, which /version shows; any thread */
-    bool amnesia;       /* as /version says */
-    pqi_admin_json status;
-    void *status_user;
-    pthread_t main; /* the thread that opened it */
+    const pqi_admin_auth *auth; /* who may use the admin port; NULL: everybody.  Borrowed; to be
+                                   set before pqi_runtime_admin */
+    atomic_uint policy;         /* the pql_policy of now, which /version shows; any thread */
+    bool amnesia;               /* as /version says */
+    pqi_runtime_views views;
+    uint64_t opened; /* monotonic ns */
+    pthread_t main;  /* the thread that opened it */
 } pqi_runtime;
 
 /* Runs the self-test of the cryptography (crypto/self_test.h), then makes all but the admin port.
@@ -61,10 +79,9 @@ pql_status pqi_runtime_amnesia(pqi_runtime *rt, bool on, pql_error *err);
 /* Makes pqi_runtime_wait_signal return soon, at once or when it is called next; several calls
  * before that count as one.  Any thread. */
 void pqi_runtime_wake(const pqi_runtime *rt);
-/* Starts the admin port unless |at| is off: /metrics, /healthz, /readyz, /version, and /status from
- * |status|, which gets |user|. */
-pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at, pqi_admin_json status,
-                             void *user, pql_error *err);
+/* Starts the admin port unless |at| is off: metrics, readiness, version, and what |views| tells. */
+pql_status pqi_runtime_admin(pqi_runtime *rt, const pqi_endpoint *at,
+                             const pqi_runtime_views *views, pql_error *err);
 void pqi_runtime_close(pqi_runtime *rt);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "identity/elsewhere.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -231,8 +232,10 @@ pql_status pqi_identity_load(const char *dir, const char *name, const pqi_identi
     }
     pql_status status = check_directory(path, err);
     if (status == PQL_OK) {
-        status = keys != NULL && keys->left_out ? load_certs(path, leaves, err)
-                                                : load_leaves(path, keys, leaves, err);
+        const bool elsewhere = pqi_keys_holder() != NULL; /* the keys' files are not even opened */
+        status = elsewhere || (keys != NULL && keys->left_out)
+                     ? load_certs(path, leaves, err)
+                     : load_leaves(path, keys, leaves, err);
     }
     if (status != PQL_OK) {
         pqi_leaf_clear(&leaves[PQL_LEAF_PQ]);

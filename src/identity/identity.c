@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "crypto/validity.h"
 #include "identity/directory.h"
+#include "identity/elsewhere.h"
 #include "identity/import.h"
 #include "identity/leaf.h"
 #include "identity/rotation.h"
@@ -217,8 +218,10 @@ pql_status pqi_identity_use(const pql_identity *id, pql_leaf leaf, SSL_CTX *ssl_
     const pqi_leaf *chosen = &id->leaves[leaf];
     CRYPTO_BUFFER *const chain[] = {chosen->cert};
     const uint16_t scheme = chosen->kind->scheme;
-    if (SSL_CTX_set_chain_and_key(ssl_ctx, chain, 1, chosen->key, NULL) != 1 ||
-        SSL_CTX_set_signing_algorithm_prefs(ssl_ctx, &scheme, 1) != 1) {
+    const bool taken = chosen->key != NULL
+                           ? SSL_CTX_set_chain_and_key(ssl_ctx, chain, 1, chosen->key, NULL) == 1
+                           : pqi_keys_use_elsewhere(chosen, ssl_ctx);
+    if (!taken || SSL_CTX_set_signing_algorithm_prefs(ssl_ctx, &scheme, 1) != 1) {
         ERR_clear_error();
         return pqi_fail(err, PQL_E_CRYPTO, "The TLS library refused the %s certificate or key.",
                         chosen->kind->algorithm);

@@ -1,6 +1,7 @@
 #include "identity/leaf.h"
 
 #include "identity/certificate.h"
+#include "identity/elsewhere.h"
 #include "identity/identity.h"
 #include "identity/pem.h"
 
@@ -66,6 +67,11 @@ pql_status pqi_leaf_certify(pqi_leaf *leaf, pql_leaf which, EVP_PKEY *key, bool 
 pql_status pqi_leaf_make(pqi_leaf *leaf, pql_leaf which, const pql_identity_opts *opts,
                          pql_error *err)
 {
+    if (pqi_keys_holder() != NULL) {
+        return pqi_fail(err, PQL_E_STATE,
+                        "Private keys are in a process of their own (--key-process), so none can "
+                        "be made here.");
+    }
     EVP_PKEY *key = which == PQL_LEAF_PQ ? pqi_key_make_ml_dsa(opts->sign) : pqi_key_make_p256();
     return pqi_leaf_certify(leaf, which, key, opts->self_signed, err);
 }

@@ -44,7 +44,8 @@ pql_status pqi_leaf_read(pqi_leaf *leaf, pql_leaf which, const pqi_leaf_file *ke
                          const pqi_passphrase *passphrase, const pqi_leaf_file *cert,
                          pql_error *err);
 
-/* Reads the certificate alone: the leaf has no key then, and is good for being shown to people. */
+/* Reads the certificate alone: the leaf has no key then.  It is good for being shown to people, or
+ * to peers when another process has the key (elsewhere.h). */
 pql_status pqi_leaf_read_cert(pqi_leaf *leaf, pql_leaf which, const pqi_leaf_file *cert,
                               pql_error *err);
 

@@ -2,6 +2,7 @@
 
 #include "base/values.h"
 #include "identity/directory.h"
+#include "identity/elsewhere.h"
 #include "identity/identity.h"
 #include "identity/leaf.h"
 
@@ -439,6 +440,11 @@ static pql_status check_expected(const pqi_rotation *all, const pqi_rotation *ex
 pql_status pqi_rotation_prepare(const char *dir, const pqi_identity_keys *keys,
                                 const pqi_rotation_opts *opts, pql_error *err)
 {
+    if (pqi_keys_holder() != NULL) {
+        return pqi_fail(err, PQL_E_STATE,
+                        "Private keys are in a process of their own (--key-process), so the next "
+                        "identity is made with 'pqlink rotate prepare'.");
+    }
     pqi_rotation now = {0};
     int fd = -1;
     pql_status status = check_opts(opts, err);

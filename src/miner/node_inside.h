@@ -69,8 +69,11 @@ struct pqi_node_link {
     char agent[PQI_MINER_AGENT_MAX + 1];
     char address[PQI_NODE_ADDRESS_SIZE];
     pql_posture posture;
-    bool granted; /* a token let it in: */
-    pqi_token_grant grant;
+    bool granted;          /* a token let it in: */
+    pqi_token_grant grant; /* of a capability: the tenant, and the kid as its token */
+    bool by_capability;
+    pqi_cap_grant capability;
+    pqi_cap_reason capability_reason; /* why one was refused, or no longer is good */
     uint64_t connected_ms;
     bool waits;                /* it is on the list of those without a Ready */
     bool listed;               /* Ready came */
@@ -93,8 +96,12 @@ void pqi_node_wait_begin(pqi_node_link *miner);
 void pqi_node_wait_end(pqi_node_link *miner);
 /* Lets it in or not; its name is then the operator's where a token gave one. */
 bool pqi_node_authorise(pqi_node_link *miner, const pqi_miner_hello *hello);
-/* False when a token let it in that is there no more. */
-bool pqi_node_still_granted(const pqi_node_link *miner);
+/* False when a token let it in that is there no more, or a capability that has ended. */
+bool pqi_node_still_granted(pqi_node_link *miner);
+/* Why pqi_node_authorise or pqi_node_still_granted said no, as a sentence's part for the log. */
+#define PQI_NODE_REFUSAL_SIZE 96
+void pqi_node_refusal(const pqi_node_link *miner, const pqi_miner_hello *hello,
+                      char out[PQI_NODE_REFUSAL_SIZE]);
 
 /* ---- node_protocols.c ---- */
 /* Fills |alpn| with what is spoken, best first, and answers how many that are; |*uncertified| as in

@@ -26,7 +26,8 @@ bool pqi_node_serves(const pqi_node_service_opts *opts, pqi_miner_dialect dialec
     const bool classical = !pql_policy_needs_pq(opts->policy) && !opts->pq_authentication;
     switch (dialect) {
     case PQI_MINER_V2:
-        return classical && opts->tokens != NULL && (opts->clients == NULL || opts->token_required);
+        return classical && (opts->tokens != NULL || opts->capabilities != NULL) &&
+               (opts->clients == NULL || opts->token_required);
     case PQI_MINER_V1:
         return classical && opts->allow_v1 && opts->clients == NULL;
     default:

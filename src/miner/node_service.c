@@ -226,16 +226,20 @@ static void check_policy(pqi_node_link *miner)
     }
 }
 
-/* Ends the link when the token that let it in is there no more: final, and it says so. */
+/* Ends the link when the token that let it in is good no more: final, and it says so.  But where it
+ * has only expired the miner may come back: its file may hold a newer one by then. */
 static void check_token(pqi_node_link *miner, uint64_t now)
 {
     pqi_node_service *s = miner->service;
+    char why[PQI_NODE_REFUSAL_SIZE];
     if (!pqi_session_node_active(&miner->session) || pqi_node_still_granted(miner)) {
         return; /* or closed already, while the link goes on until the miner has heard of it */
     }
     pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
-    pqi_node_log_refused(s, miner->link, "its token was taken out of the list");
-    pqi_session_node_close(&miner->session, PQI_CLOSE_REFUSED);
+    pqi_node_refusal(miner, NULL, why);
+    pqi_node_log_refused(s, miner->link, why);
+    const bool expired = miner->by_capability && miner->capability_reason == PQI_CAP_EXPIRED;
+    pqi_session_node_close(&miner->session, expired ? PQI_CLOSE_DONE : PQI_CLOSE_REFUSED);
     settle(miner, now);
 }
 
@@ -316,38 +320,42 @@ static void look_at_grants(pqi_node_service *s)
     pthread_mutex_unlock(&s->job_lock);
 }
 
-static void look_at_tokens(pqi_node_service *s, bool at_once)
-{
-    pql_error err = {0};
-    if (!tell_of_tokens(s, pqi_tokens_look(s->opts.tokens, at_once, &err), &err)) {
-        return;
-    }
-    look_at_grants(s);
-}
-
 void pqi_node_service_policy_changed(pqi_node_service *s)
 {
     look_at_grants(s);
 }
 
-/* Answers when the file wants to be looked at again. */
+static void look_at_tokens(pqi_node_service *s, bool at_once)
+{
+    pql_error err = {0};
+    if (pqi_tokens_has_file(s->opts.tokens) &&
+        tell_of_tokens(s, pqi_tokens_look(s->opts.tokens, at_once, &err), &err)) {
+        look_at_grants(s);
+    }
+}
+
+/* Answers when the file wants to be looked at again, and whether capabilities have ended. */
 static uint64_t tick_tokens(pqi_node_service *s)
 {
     const uint64_t now = pqi_clock_monotonic();
-    if (!pqi_tokens_has_file(s->opts.tokens)) {
+    if (!pqi_tokens_has_file(s->opts.tokens) && s->opts.capabilities == NULL) {
         return PQI_TIME_NEVER;
     }
     if (now >= s->tokens_look_at) {
         s->tokens_look_at = now + TOKENS_LOOK;
         look_at_tokens(s, false);
+        if (s->opts.capabilities != NULL) {
+            look_at_grants(s);
+        }
     }
     return s->tokens_look_at;
 }
 
 void pqi_node_service_reload_tokens(pqi_node_service *service)
 {
-    if (pqi_tokens_has_file(service->opts.tokens)) {
-        look_at_tokens(service, true);
+    look_at_tokens(service, true);
+    if (service->opts.capabilities != NULL) {
+        look_at_grants(service);
     }
 }
 
@@ -551,8 +559,9 @@ static bool on_hello(void *user, const pqi_miner_hello *hello)
     pqi_node_wait_end(miner);
     if (!pqi_node_authorise(miner, hello)) {
         pqi_pq_metrics_reject(s->opts.links, PQI_REJECT_TOKEN);
-        pqi_node_log_refused(s, miner->link,
-                             hello->token == NULL ? "it has no token" : "its token is wrong");
+        char why[PQI_NODE_REFUSAL_SIZE];
+        pqi_node_refusal(miner, hello, why);
+        pqi_node_log_refused(s, miner->link, why);
         return false;
     }
     if (hello->agent != NULL) {

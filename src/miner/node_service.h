@@ -17,9 +17,11 @@
 #define PQI_MINER_NODE_SERVICE_H
 
 #include "base/buf.h"
+#include "caps/keyring.h"
 #include "miner/session.h"
 #include "miner/source.h"
 #include "miner/tokens.h"
+#include "observe/cap_metrics.h"
 #include "observe/miner_metrics.h"
 #include "observe/pq_metrics.h"
 
@@ -35,8 +37,11 @@ typedef struct pqi_node_service_opts {
                           so; links follow that of the context */
     bool pq_authentication; /* |clients| prove their key with ML-DSA, and official miners, which can
                                prove none, are not served */
-    /* Who may mine.  NULL: quantus-miner/2, which has to authenticate, is not served. */
-    pqi_tokens *tokens;        /* borrowed */
+    /* Who may mine, by a token of the list or by a capability.  Both NULL: quantus-miner/2, which
+     * has to authenticate, is not served. */
+    pqi_tokens *tokens;                  /* borrowed */
+    pqi_cap_keyring *capabilities;       /* borrowed */
+    pqi_cap_metrics *capability_metrics; /* borrowed; NULL: none */
     bool token_required;       /* of pqlink-miner/1 too; else its tokens are not looked at */
     bool allow_v1;             /* serve quantus-miner, which cannot authenticate */
     pqi_u512 share_difficulty; /* miners get this one where it is below the block's; 0: never */
@@ -72,7 +77,8 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
 uint64_t pqi_node_service_tick(pqi_node_service *service);
 
 /* Reads the file of tokens again, now; what became of it is logged.  Links whose token is gone are
- * closed with the next tick.  The tick does the same by itself when the file has changed.  The
+ * closed with the next tick.  The tick does the same by itself when the file has changed.  Links
+ * whose capability has ended are closed within about a second by itself.  The
  * tick's thread. */
 void pqi_node_service_reload_tokens(pqi_node_service *service);
 
@@ -98,5 +104,10 @@ uint64_t pqi_node_service_blocks(pqi_node_service *service);
 /* Appends the JSON of /status: the chain's head, the job, every miner with its counters.  Any
  * thread. */
 pql_status pqi_node_service_status(void *service, pqi_buf *out, pql_error *err);
+
+/* The same with PQI_NODE_OVERVIEW_MINERS miners at most, the newest: what may be sent once a
+ * second.  All of them are in miner_count and hash_rate. */
+#define PQI_NODE_OVERVIEW_MINERS 100
+pql_status pqi_node_service_overview(pqi_node_service *service, pqi_buf *out, pql_error *err);
 
 #endif

@@ -42,28 +42,62 @@ static json_t *miner_json(const pqi_node_link *miner)
     return row;
 }
 
-pql_status pqi_node_service_status(void *service, pqi_buf *out, pql_error *err)
+typedef struct miner_list {
+    json_t *rows;
+    uint64_t count;
+    uint64_t hash_rate;
+} miner_list;
+
+/* What the miner says, or what its shares say where it says nothing. */
+static uint64_t rate_of(const pqi_node_link *miner)
 {
-    pqi_node_service *s = service;
-    json_t *miners = json_array();
+    const uint64_t said = atomic_load(&miner->hash_rate);
+    return said != 0 ? said : atomic_load(&miner->share_rate);
+}
+
+/* All of them are counted, the newest |max| listed. */
+static miner_list list_miners(pqi_node_service *s, uint64_t max)
+{
+    miner_list list = {.rows = json_array()};
     pthread_mutex_lock(&s->miners_lock);
     for (const pqi_node_link *miner = s->all; miner != NULL; miner = miner->all_next) {
-        (void)json_array_append_new(miners, miner_json(miner));
+        if (list.count++ < max) {
+            (void)json_array_append_new(list.rows, miner_json(miner));
+        }
+        list.hash_rate += rate_of(miner);
     }
     pthread_mutex_unlock(&s->miners_lock);
+    return list;
+}
+
+static pql_status write_status(pqi_node_service *s, uint64_t max_miners, pqi_buf *out,
+                               pql_error *err)
+{
+    const miner_list miners = list_miners(s, max_miners);
     pthread_mutex_lock(&s->job_lock);
     const pqi_job job = s->job;
     const bool has_job = s->has_job;
     pthread_mutex_unlock(&s->job_lock);
     char difficulty[PQI_U512_TEXT_SIZE];
     pqi_u512_to_decimal(difficulty, &job.difficulty);
-    json_t *root =
-        json_pack("{s:I, s:I, s:b, s:s, s:I, s:s, s:o}", "blocks_accepted", (json_int_t)s->blocks,
-                  "height", (json_int_t)s->height, "has_job", (int)has_job, "job_id", job.id,
-                  "job_height", (json_int_t)job.height, "difficulty", difficulty, "miners", miners);
+    json_t *root = json_pack("{s:I, s:I, s:b, s:s, s:I, s:s, s:I, s:I, s:o}", "blocks_accepted",
+                             (json_int_t)s->blocks, "height", (json_int_t)s->height, "has_job",
+                             (int)has_job, "job_id", job.id, "job_height", (json_int_t)job.height,
+                             "difficulty", difficulty, "miner_count", (json_int_t)miners.count,
+                             "hash_rate", (json_int_t)miners.hash_rate, "miners", miners.rows);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     const bool ok = text != NULL && pqi_buf_append(out, text, strlen(text));
     free(text);
     return ok ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "Out of memory writing the status.");
+}
+
+pql_status pqi_node_service_status(void *service, pqi_buf *out, pql_error *err)
+{
+    return write_status(service, UINT64_MAX, out, err);
+}
+
+pql_status pqi_node_service_overview(pqi_node_service *service, pqi_buf *out, pql_error *err)
+{
+    return write_status(service, PQI_NODE_OVERVIEW_MINERS, out, err);
 }

@@ -22,10 +22,10 @@ typedef struct row {
 
 typedef struct downgrade {
     uint64_t time_ms;
-    bool server;
-    bool refused;
     pql_downgrade reason;
     uint16_t group;
+    bool server;
+    bool refused;
     char address[PQI_LINK_ADDRESS_SIZE];
     char alpn[PQI_LINK_ALPN_SIZE];
 } downgrade;

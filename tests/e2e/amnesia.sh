@@ -6,10 +6,14 @@
 . "$(dirname "$0")/node_lib.sh"
 command -v strace >/dev/null || { echo "SKIPPED: strace is not installed"; exit 77; }
 strace -qq -o /dev/null true 2>/dev/null || { echo "SKIPPED: strace may not trace here"; exit 77; }
+if grep -q -e __asan_init -e __tsan_init "$PQLINK"; then
+    echo "SKIPPED: amnesia was not tested: a sanitizer's build locks no memory"
+    exit 77
+fi
 easy='--difficulty 20000 --block-time 1s'
 calls=open,openat,openat2,open_by_handle_at,creat,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir
 calls=$calls,mkdirat,link,linkat,symlink,symlinkat,mknod,mknodat,truncate,ftruncate,fallocate,chmod,fchmod
-calls=$calls,fchmodat,io_uring_setup,mlockall,munlockall,execve
+calls=$calls,fchmodat,bind,io_uring_setup,mlockall,munlockall,execve
 HOME=$dir/home
 export HOME
 unset XDG_STATE_HOME
@@ -28,6 +32,7 @@ writes() {
                 call !~ /"\/dev\/(null|tty|urandom|random)"/) print
             next
         }
+        call ~ /^bind\(/ && call !~ /sun_path="/ { next } # not the name of a socket in a directory
         call ~ /^(mlockall|munlockall|execve)\(/ || call ~ /^(\+\+\+|---|<\.\.\.)/ { next }
         { print }
     ' "$1"
@@ -118,6 +123,15 @@ wait_for "$dir/second.log" '"event":"tokens_loaded"'
 end second
 quiet second
 [ ! -e "$PQLINK_DIR" ] || fail "the directory that the environment names was made"
+
+# As the original has it.
+MICRO_PERSIST=0
+export MICRO_PERSIST
+begin original
+contains "$dir/original.log" '"event":"amnesia_on"'
+end original
+quiet original
+unset MICRO_PERSIST
 
 # ---- the look finds what there is ----
 

@@ -11,8 +11,14 @@ expect 0 --version
 cmp "$dir/out" "$dir/text" || fail "'version' and '--version' differ"
 
 expect 0 version --json
-grep -qE '^\{"pqlink":"[0-9.]+","aws_lc":"[0-9.]+","ngtcp2":"[0-9.]+"\}$' "$dir/out" ||
+grep -qE '^\{"pqlink":"[0-9.]+","aws_lc":"[0-9.]+","ngtcp2":"[0-9.]+","build":\{"commit":"' "$dir/out" ||
     fail "the JSON is not as expected: $(cat "$dir/out")"
+for library in aws_lc ngtcp2 libuv jansson sqlite libmicrohttpd; do
+    grep -qE "\"dependencies\":\\{.*\"$library\":\"[0-9.]+" "$dir/out" || fail "no version of $library"
+done
+if grep -qF "$source_root" "$dir/out"; then
+    fail "the build's directory is in the version"
+fi
 
 # The self-test says what it asked.
 expect 0 version --self-test

@@ -14,6 +14,11 @@ expect 5 node --dir "$dir/third" --listen quic://127.0.0.1:0 --admin "127.0.0.1:
 curl -sS "http://127.0.0.1:$admin_port/readyz" | grep -q '"ready":true' || fail "not ready"
 curl -sS "http://127.0.0.1:$admin_port/healthz" >/dev/null || fail "not healthy"
 curl -sS "http://127.0.0.1:$admin_port/version" | grep -q '"policy":"hybrid"' || fail "no version"
+curl -sS "http://127.0.0.1:$admin_port/version" >"$dir/version"
+contains "$dir/version" '"dated":"hybrid-2026","authentication":"any"'
+contains "$dir/version" '"groups":["X25519MLKEM768","X25519"]'
+contains "$dir/version" "\"keys\":{\"pq\":{\"algorithm\":\"ML-DSA-87\",\"certificate\":\"$pin\""
+contains "$dir/version" '"features":{"amnesia":false}'
 kill -HUP "$node_pid"
 wait_for "$dir/node.log" '"event":"reloaded"'
 kill -TERM "$node_pid"

@@ -35,13 +35,13 @@ printf '[mine]\npolicy = "off"\n' >"$dir/mine.conf"
 dropped=$!
 nodes="$nodes $dropped"
 wait_for "$dir/dropped.log" '"event":"connected"'
-contains "$dir/dropped.log" '"pq_key_exchange":false'
+contains "$dir/dropped.log" '"pq":"off"'
 printf '[mine]\npolicy = "pq-only"\n' >"$dir/mine.conf"
 kill -HUP "$dropped"
 wait_for "$dir/dropped.log" '"event":"disconnected"'
 
 contains "$dir/dropped.log" 'which has no ML-KEM, and the policy is pq-only'
-wait_for "$dir/dropped.log" '"pq_key_exchange":true'
+wait_for "$dir/dropped.log" '"pq":"hybrid"'
 
 # A node that takes its jobs from another one asks the same of both sides.
 printf '[node]\npolicy = "hybrid"\n' >"$dir/relay.conf"

@@ -92,9 +92,9 @@ nodes="$nodes $off"
 wait_for "$dir/off.log" '"event":"job"'
 start_miner late --dir "$dir/late" # without the memory that this node had ML-KEM
 wait_for "$dir/late.log" '"event":"job"'
-contains "$dir/late.log" '"pq_key_exchange":false'
+contains "$dir/late.log" '"pq":"off"'
 policy hybrid 2
-wait_for "$dir/late.log" '"pq_key_exchange":true'
+wait_for "$dir/late.log" '"pq":"hybrid"'
 ends "$off" 4
 stays
 contains "$dir/off.log" 'needs an ML-KEM key exchange'

@@ -1,10 +1,15 @@
-/* link_peer: our links without the miner service, for cases that it turns off on purpose:
- * resumption and client certificates.  It says one JSON object for each thing that happens.
+/* link_peer: our links without the miner service, for what it turns off on purpose (resumption,
+ * client certificates) and for the matrix of policies.  It says one JSON object for each thing that
+ * happens, and at its end which counters have moved.
  *
  *     link_peer serve POLICY plain|tickets|mutual
  *     link_peer connect POLICY URL sha256:PIN ALPN SESSIONS [mutual]
  *
  * The server answers as a miner expects it, without reading what the miner says. */
+#include "base/log.h"
+#include "matrix/counters.h"
+#include "observe/link_observer.h"
+
 #include <pqlink/link.h>
 
 #include <semaphore.h>
@@ -12,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OWN_ALPN "pqlink-miner/1"
 #define OFFICIAL_ALPN "quantus-miner/2"
@@ -39,8 +45,36 @@ static void say_open(const pql_link *link)
 
 static void say_close(const pql_close *why)
 {
-    printf("{\"event\":\"closed\",\"status\":\"%s\",\"code\":%llu}\n", pql_status_name(why->status),
-           (unsigned long long)why->code);
+    printf("{\"event\":\"closed\",\"status\":\"%s\",\"code\":%llu,\"by_peer\":%s}\n",
+           pql_status_name(why->status), (unsigned long long)why->code,
+           why->by_peer ? "true" : "false");
+}
+
+/* ---- what is counted ---- */
+
+static pqi_metrics *registry;
+static pqi_pq_metrics *metrics;
+static counters at_first, at_last;
+
+static void start_counting(void)
+{
+    pql_error err = {0};
+    if (pqi_metrics_new(&registry, &err) != PQL_OK ||
+        pqi_pq_metrics_new(&metrics, registry, NULL, &err) != PQL_OK) {
+        die(&err);
+    }
+    counters_take(&at_first, registry);
+}
+
+/* After the end of the context: nothing moves any more. */
+static void say_counters(void)
+{
+    char moved[2048];
+    counters_take(&at_last, registry);
+    counters_moved(&at_first, &at_last, moved, sizeof(moved));
+    printf("{\"event\":\"counters\",\"moved\":\"%s\"}\n", moved);
+    pqi_pq_metrics_free(metrics);
+    pqi_metrics_free(registry);
 }
 
 /* ---- server ---- */
@@ -100,6 +134,8 @@ static int serve(pql_policy policy, const char *mode)
     static const pql_handlers handlers = {
         .link_open = on_server_open, .link_close = on_server_close, .stream_data = on_miner_data};
     static const pql_alpn names[] = {{OWN_ALPN, PQL_LEAF_PQ}, {OFFICIAL_ALPN, PQL_LEAF_CLASSICAL}};
+    /* A policy that wants ML-DSA does not go with the protocol that has the classical leaf. */
+    const size_t protocols = pql_policy_needs_pq_authentication(policy) ? 1 : 2;
     const pql_peer anybody = {.insecure = true};
     pql_identity *id = NULL;
     pql_context *ctx = NULL;
@@ -108,9 +144,10 @@ static int serve(pql_policy policy, const char *mode)
     if (pql_identity_ephemeral(&id, &(pql_identity_opts){0}, &err) != PQL_OK) {
         die(&err);
     }
-    const pql_context_opts context = {.identity = id, .policy = policy, .workers = 1};
+    const pql_context_opts context = {
+        .identity = id, .policy = policy, .workers = 1, .observer = pqi_link_observer(metrics)};
     const pql_listen_opts listen = {.alpn = names,
-                                    .alpn_count = sizeof(names) / sizeof(names[0]),
+                                    .alpn_count = protocols,
                                     .tickets = strcmp(mode, "tickets") == 0,
                                     .clients = strcmp(mode, "mutual") == 0 ? &anybody : NULL,
                                     .handlers = &handlers};
@@ -133,6 +170,7 @@ static int serve(pql_policy policy, const char *mode)
     (void)sigwait(&ends, &which);
     pql_context_free(ctx);
     pql_identity_free(id);
+    say_counters();
     return 0;
 }
 
@@ -180,7 +218,8 @@ static int connect_to(pql_policy policy, char **words, const pql_identity *id)
     pql_fingerprint pin;
     pql_context *ctx = NULL;
     pql_error err = {0};
-    const pql_context_opts context = {.policy = policy, .workers = 1};
+    const pql_context_opts context = {
+        .policy = policy, .workers = 1, .observer = pqi_link_observer(metrics)};
     if (pql_fingerprint_parse(&pin, words[1], &err) != PQL_OK ||
         pql_context_new(&ctx, &context, &err) != PQL_OK) {
         die(&err);
@@ -205,6 +244,7 @@ static int connect_to(pql_policy policy, char **words, const pql_identity *id)
         (void)sem_destroy(&s.over);
     }
     pql_context_free(ctx);
+    say_counters();
     printf("{\"event\":\"done\",\"answered\":%lu}\n", answered);
     return answered == sessions ? 0 : 1;
 }
@@ -241,6 +281,8 @@ int main(int argc, char **argv)
                       "       link_peer connect POLICY URL sha256:PIN ALPN SESSIONS [mutual]\n");
         return 2;
     }
+    pqi_log_setup(STDERR_FILENO, PQI_LOG_INFO, PQI_LOG_JSON);
+    start_counting();
     if (strcmp(argv[1], "serve") == 0) {
         return serve(policy, argv[3]);
     }

@@ -17,8 +17,8 @@ QUANTUS_MINER=/path/to/quantus-miner sudo -E make interop
 ```
 
 `tests/interop/setup.sh` puts the peers into a small tree of Debian unstable in the cache: OpenSSL, curl, nginx, HAProxy,
-aioquic and Go as packages. On top of quinn, quic-go and aioquic stands a miner and a node in about 300 lines each
-(`tests/interop/peers`): the QUIC and TLS are foreign, the miner protocol is not. The official programs are neither kept
+aioquic and Go as packages. On top of quinn, quic-go and aioquic stands a miner and a node in about 300 lines each, and on top
+of OpenSSL's library a node (`tests/interop/peers`): the QUIC and TLS are foreign, the miner protocol is not. The official programs are neither kept
 nor built here: build them as their own documents say, and name the programs in `QUANTUS_MINER` (v4), `QUANTUS_MINER_V1`
 (before v4, several with a colon between them) and `QUANTUS_NODE`. The node is started as `quantus-node --dev --base-path DIR
 --miner-listen-port PORT`; a program that takes these and runs only the node's miner server does as well.
@@ -37,6 +37,15 @@ LEGEND = """
 * *foreign miner, our node*: `pqlink node` is the server. *our miner, foreign node*: `pqlink mine` is the client.
   *our prober*: `pqlink fingerprint --remote`. *foreign client, our listener* and *our link, foreign server*: libpqlink
   without the miner service (`tests/interop/link_peer.c`), for what miner links turn off on purpose.
+* *policies, foreign client* and *policies, foreign server*: the same listener and links, under each policy. The peer has
+  the groups of one of our policies, as far as it has them (rustls has no SecP384r1MLKEM1024; aioquic no ML-KEM and no
+  ML-DSA). [matrix.md](matrix.md) says what has to come of it: the cells show the group, or the alert that the other side was
+  told. Each link that comes about is made a second time, with the tickets of the first. Group, resumption, status, alert
+  and every counter of our side are those of the table. A peer of another
+  make also resumes classical sessions, where our side's policy is off. *refused without an alert*: OpenSSL's server, when
+  the ClientHello came in one piece, and aioquic's, when it does not know the group, say nothing; our link then waits for
+  its time-out. *early data*: the client has tickets of another server under the same name, which allows early data, and
+  sends some to us; the packets were on the wire and come to nothing, and the handshake is a full one.
 * `pass`, **FAIL**, or skip with a reason at the foot of the table; an empty cell: the peer has no such role or protocol.
 * Each case with a network in between also fails when the link is made a second time, and, with our node as the server,
   when it sends more than three times what it received before the address is validated.
@@ -69,9 +78,16 @@ LEGEND = """
 """
 
 
+def is_matrix(result):
+    """Its cells say what came of the link."""
+    return result["case"].startswith("matrix: ")
+
+
 def cell(result):
     if result is None:
         return ""
+    if is_matrix(result) and result["status"] == "PASS":
+        return result["detail"]
     return {"PASS": "pass", "FAIL": "**FAIL**"}.get(result["status"], "skip")
 
 
@@ -85,8 +101,9 @@ def table(results, role):
     lines = [f"### {role[:1].upper()}{role[1:]}", "", "| case | " + " | ".join(peers) + " |",
              "| --- |" + " --- |" * len(peers)]
     for case in cases:
+        shown = case.removeprefix("matrix: ")
         cells = " | ".join(cell(found.get((peer, case))) for peer in peers)
-        lines.append(f"| {case} | {cells} |")
+        lines.append(f"| {shown} | {cells} |")
     return "\n".join(lines) + "\n\n" + notes(mine)
 
 
@@ -104,7 +121,7 @@ def notes(results):
 def details(results):
     lines = ["## Details", "", "| peer | role | case | result | s |", "| --- | --- | --- | --- | --- |"]
     for result in results:
-        if result["status"] == "PASS":
+        if result["status"] == "PASS" and not is_matrix(result):
             lines.append(f"| {result['peer']} | {result['role']} | {result['case']} | {result['detail']} |"
                          f" {result['seconds']:.1f} |")
     return "\n".join(lines) + "\n"

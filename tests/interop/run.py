@@ -20,6 +20,7 @@ import time
 
 import client_cases
 import link_cases
+import matrix_cases
 import program_cases
 import report
 import server_cases
@@ -31,6 +32,7 @@ INSIDE = "PQLINK_INTEROP_INSIDE"
 
 AT_NODE, AT_PEER, PROBED = "foreign miner, our node", "our miner, foreign node", "our prober"
 LINK_AT_US, LINK_AT_THEM = "foreign client, our listener", "our link, foreign server"
+MATRIX_AT_US, MATRIX_AT_THEM = "policies, foreign client", "policies, foreign server"
 
 SHIMS = {
     "quinn": Shim("quinn", ["/opt/peers/peer-quinn"], ("pq", "classical")),
@@ -169,6 +171,13 @@ def link_rows():
     yield "quic-go", LINK_AT_THEM, "mutual", (links.mutual_at_them, SHIMS["quic-go"], miners.PQ)
 
 
+def matrix_rows():
+    """(peer, role, case, shim or None, function of a scene)."""
+    for role, found in ((MATRIX_AT_US, matrix_cases.at_us), (MATRIX_AT_THEM, matrix_cases.at_them)):
+        for peer, case, shim, function in found(SHIMS.values()):
+            yield peer, role, case, shim, function
+
+
 def rows(place):
     """Every case: (peer, role, case, function of a scene)."""
     for peer, role, case, (function, shim, how) in itertools.chain(shim_rows(), link_rows()):
@@ -176,6 +185,9 @@ def rows(place):
             yield peer, role, case, lambda scene, f=function, s=shim, h=how: f(scene, s, h)
         else:
             yield peer, role, case, skipper(f"the {shim.name} peer was not built")
+    for peer, role, case, shim, function in matrix_rows():
+        missing = shim is not None and shim.name not in place.shims
+        yield peer, role, case, skipper(f"the {shim.name} peer was not built") if missing else function
     for peer, cases in program_cases.PROGRAMS.items():
         for case, function in cases.items():
             yield peer, AT_NODE, case, function

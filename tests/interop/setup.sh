@@ -140,8 +140,9 @@ build_quicgo() {
         { note "it could not be built; see $log"; return 1; }
 }
 
-copy_aioquic() {
-    install -D "$here/peers/aioquic/peer_aioquic.py" "$directory/root/opt/peers/peer_aioquic.py"
+copy_scripts() {
+    install -D "$here/peers/aioquic/peer_aioquic.py" "$directory/root/opt/peers/peer_aioquic.py" &&
+        install -D "$here/peers/openssl/peer_openssl.py" "$directory/root/opt/peers/peer_openssl.py"
 }
 
 case ${1:-} in
@@ -158,7 +159,7 @@ exec 9>"$directory/lock"
 flock 9
 : >"$log"
 make_tree
+copy_scripts
 # A peer that cannot be built is skipped, loudly, by the run; the others are not lost for it.
 build_quinn
 build_quicgo
-copy_aioquic

@@ -8,8 +8,16 @@ ETHERNET_HEADER = 14
 UDP = 17
 OUTGOING = 4  # PACKET_OUTGOING: loopback shows each packet twice
 LONG_HEADER, LONG_TYPE = 0x80, 0x30
-ZERO_RTT, RETRY = 0x10, 0x30
+INITIAL, ZERO_RTT, RETRY = 0x00, 0x10, 0x30
 CONGESTION = 3
+
+
+def number(data, at):
+    """A variable-length integer (RFC 9000, 16), and where it ends; 0 where the data does."""
+    if at >= len(data):
+        return 0, at
+    end = at + (1 << (data[at] >> 6))
+    return int.from_bytes(data[at:end], "big") & ((1 << (8 * (end - at) - 2)) - 1), end
 
 
 class Tap:
@@ -63,11 +71,23 @@ class Tap:
         self.marks["to" if to_server else "from"].add(packet[1] & 3)
         if to_server:
             self.client_ports.add(source)
-        first = packet[head + 8] if len(packet) > head + 13 else 0
-        version = packet[head + 9:head + 13]
-        if first & LONG_HEADER and version != bytes(4):
-            if first & LONG_TYPE == RETRY and not to_server:
-                self.retries += 1
-                start = head + 14
-                self.retried.add(packet[start:start + packet[head + 13]])
-            self.zero_rtts += first & LONG_TYPE == ZERO_RTT and to_server
+        self.count_packets(packet[head + 8:], to_server)
+
+    def count_packets(self, rest, to_server):
+        """The packets with a long header that one datagram holds (RFC 9000, 12.2 and 17.2)."""
+        while len(rest) > 6 and rest[0] & LONG_HEADER and rest[1:5] != bytes(4):
+            kind, at = rest[0] & LONG_TYPE, 6 + rest[5]
+            if kind == RETRY:
+                if not to_server:
+                    self.retries += 1
+                    self.retried.add(rest[6:at])
+                return
+            self.zero_rtts += kind == ZERO_RTT and to_server
+            if at >= len(rest):
+                return
+            at += 1 + rest[at]
+            if kind == INITIAL:
+                token, at = number(rest, at)
+                at += token
+            length, at = number(rest, at)
+            rest = rest[at + length:]

@@ -3,11 +3,14 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+
 #include "matrix/counters.h"
 #include "matrix/middle.h"
 #include "matrix/rows.h"
 #include "observe/link_observer.h"
 #include "seen.h"
+#include "store/hybrid_marks.h"
 
 #include <pqlink/link.h>
 
@@ -41,6 +44,7 @@ static middle *between;
 static const uint8_t secret[32] = {42};
 static row rows[ROWS_MAX];
 static side client, server;
+static pqi_hybrid_marks *marks; /* the client's memory; NULL: it has none */
 
 /* ---- what the sides hear ---- */
 
@@ -90,32 +94,13 @@ static pql_observer observer_of(side *s)
                           .user = s};
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 static void client_open(pql_link *link, void *user)
 {
     (void)user;
-    pql_stream *stream = NULL;
-    if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
-        (void)pql_stream_write(stream, "x", 1, true);
-    }
+    echo_ask(link);
 }
 
 /* The echo: what the server sends after the handshake, its tickets too, has come before it. */
-static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)data;
-    (void)len;
-    (void)user;
-    if (fin) {
-        pql_link_close(pql_stream_link(stream), 0, "done");
-    }
-}
-
 /* ---- the sides ---- */
 
 static void side_begin(side *s)
@@ -146,7 +131,7 @@ static void side_forget_link(side *s)
 
 static uint16_t start_server(pql_policy policy)
 {
-    static const pql_handlers handlers = {.stream_data = server_data};
+    static const pql_handlers handlers = {.stream_data = echo_data};
     static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
     const pql_context_opts opts = {.identity = identity,
                                    .policy = policy,
@@ -164,17 +149,20 @@ static uint16_t start_server(pql_policy policy)
 
 static void start_client(pql_policy policy)
 {
-    const pql_context_opts opts = {
-        .policy = policy, .workers = 1, .observer = observer_of(&client)};
+    const pql_hybrid_memory memory = pqi_hybrid_marks_memory(marks);
+    const pql_context_opts opts = {.policy = policy,
+                                   .workers = 1,
+                                   .memory = marks != NULL ? &memory : NULL,
+                                   .observer = observer_of(&client)};
     assert_int_equal(pql_context_new(&client.ctx, &opts, NULL), PQL_OK);
 }
 
 /* One link, from its beginning to its end on both sides. */
 static void link_once(void)
 {
-    static const pql_handlers handlers = {.link_open = client_open, .stream_data = client_data};
+    static const pql_handlers handlers = {.link_open = client_open, .stream_data = echo_answered};
     const pql_peer peer = {.pins = &pin, .pin_count = 1};
-    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .resume = true};
+    const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .resume = marks == NULL};
     char url[64];
     (void)snprintf(url, sizeof(url), "quic://127.0.0.1:%u", (unsigned)middle_port(between));
     side_forget_link(&client);
@@ -235,9 +223,23 @@ static void compare_counters(const row *r, side *s, row_column column, const cha
     compare(r, column, what, moved);
 }
 
+/* What the server counts of the client's offers follows from the client's policy alone. */
+static void compare_offers(const row *r)
+{
+    char wanted[ROW_TEXT_MAX];
+    char offered[ROW_TEXT_MAX];
+    assert_int_equal(rows_offers(MATRIX_OFFERS, r->column[ROW_CLIENT], wanted, sizeof(wanted)),
+                     PQL_OK);
+    counters_offered(&server.before, &server.after, offered, sizeof(offered));
+    assert_string_equal(offered, wanted);
+}
+
 static int begin_row(void **state)
 {
-    (void)state;
+    const row *r = *state;
+    if (r->memory) {
+        assert_int_equal(pqi_hybrid_marks_open(&marks, NULL, NULL, NULL), PQL_OK);
+    }
     side_begin(&client);
     side_begin(&server);
     return 0;
@@ -248,12 +250,13 @@ static int end_row(void **state)
     (void)state;
     side_end(&client);
     side_end(&server);
+    pqi_hybrid_marks_free(marks);
+    marks = NULL;
     return 0;
 }
 
-/* The link that brings the ticket; then both sides go over to the policies of the link that is
- * looked at, if these are others. */
-static void fetch_ticket(const row *r)
+/* The link before; then both sides go over to the policies of the link that is looked at. */
+static void make_link_before(const row *r)
 {
     link_once();
     assert_int_equal(pql_context_set_policy(client.ctx, r->client, NULL), PQL_OK);
@@ -264,11 +267,11 @@ static void both_sides_see_what_the_table_says(void **state)
 {
     const row *r = *state;
     const unsigned put_in = middle_put_in(between);
-    start_client(r->with_ticket ? r->client_before : r->client);
-    const uint16_t port = start_server(r->with_ticket ? r->server_before : r->server);
+    start_client(r->with_before ? r->client_before : r->client);
+    const uint16_t port = start_server(r->with_before ? r->server_before : r->server);
     middle_set(between, port, false);
-    if (r->with_ticket) {
-        fetch_ticket(r);
+    if (r->with_before) {
+        make_link_before(r);
     }
     middle_set(between, port, r->early_data);
     counters_take(&client.before, client.registry);
@@ -282,6 +285,7 @@ static void both_sides_see_what_the_table_says(void **state)
     compare_alert(r);
     compare_counters(r, &client, ROW_CLIENT_COUNTERS, "the client's counters");
     compare_counters(r, &server, ROW_SERVER_COUNTERS, "the server's counters");
+    compare_offers(r);
 }
 
 static int set_up(void **state)

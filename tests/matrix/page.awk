@@ -1,10 +1,15 @@
-# Writes docs/matrix.md from matrix.tsv: awk -f tests/matrix/page.awk tests/matrix/matrix.tsv
+# Writes docs/matrix.md: awk -f tests/matrix/page.awk tests/matrix/matrix.tsv tests/matrix/offers.tsv
 BEGIN {
     FS = "\t"
     head()
 }
 
 /^#/ || NF == 0 { next }
+
+FILENAME ~ /offers/ {
+    offers[++offer_count] = "| " $1 " | " $2 " | " $3 " |"
+    next
+}
 
 {
     rows++
@@ -31,18 +36,30 @@ END {
     print "names those of then, client's first. A server resumes no session of a weaker policy, and a client offers only"
     print "sessions of the policy that it has now; either costs a full handshake.\n"
     table("resumed", 1)
+    print "## Servers that had ML-KEM before\n"
+    print "The client has pinned the server and has a memory of servers (`memory` in `pql_context_opts`); *after* names the policies of a link"
+    print "before, client's first. Under an own policy without ML-KEM it refuses nobody.\n"
+    table("memory", 1)
     print "## 0-RTT\n"
     print "Early data is not built: our clients send none, and our tickets allow none. In these links somebody else's packets"
     print "of the type 0-RTT stand before and behind the ClientHello. They are dropped unread: they move no counter but"
     print "`pqlink_datagrams_total` and `pqlink_bytes_total`, and the handshake goes on as if they had not come.\n"
     table("0-rtt", 0)
+    print "## What a server hears\n"
+    print "What the client of each policy offers, and its server counts in `pqlink_offered_total`, whatever comes of the"
+    print "handshake. It is not repeated in the tables above.\n"
+    print "| client | groups | signatures |"
+    print "| --- | --- | --- |"
+    for (i = 1; i <= offer_count; i++)
+        print offers[i]
+    print ""
     legend()
 }
 
 function head() {
     print "# Which policies meet\n"
     print "What becomes of a link between two ends of pqlink, for each policy on each side. This page is made from"
-    print "`tests/matrix/matrix.tsv` (`ninja -C build/release generated`); do not edit it. The test `matrix` of `make check` makes"
+    print "the tables in `tests/matrix` (`ninja -C build/release generated`); do not edit it. The test `matrix` of `make check` makes"
     print "every one of these links over real sockets, with metrics of its own for each side, and compares what both sides saw."
     print "The same with programs of others on one side is in [interop.md](interop.md).\n"
 }
@@ -69,12 +86,12 @@ function glance(    c, s, line) {
 
 # Rows of a mode; |changed|: those whose ticket is of other policies than the link.
 function table(mode, changed,    i, other) {
-    print "| client | server |" (changed ? " ticket of |" : "") \
+    print "| client | server |" (changed ? (mode == "memory" ? " after |" : " ticket of |") : "") \
         " QUIC | TLS | LP | downgrade: client, server | client's counters | server's counters |"
     print "| --- | --- |" (changed ? " --- |" : "") " --- | --- | --- | --- | --- | --- |"
     for (i = 1; i <= rows; i++) {
         other = cell[i, 4] != "-" && cell[i, 4] != cell[i, 1] "/" cell[i, 2]
-        if (cell[i, 3] == mode && other == changed)
+        if (cell[i, 3] == mode && (other == changed || mode == "memory"))
             print "| " cell[i, 1] " | " cell[i, 2] " |" (changed ? " " cell[i, 4] " |" : "") " " outcome(i) \
                 " | when it lands | when it lands | " cell[i, 11] ", " cell[i, 12] " | " \
                 series(cell[i, 13]) " | " series(cell[i, 14]) " |"
@@ -108,6 +125,6 @@ function legend() {
     print "* *TLS*, *LP*: these transports are not built yet."
     print "* *downgrade*: what the posture of each side says; `-` where there is no link."
     print "* *counters*: the series that grew, each by one, as in [metrics.md](metrics.md) but with the values of the labels"
-    print "  only. Nothing else moves, bytes, datagrams and times left aside."
+    print "  only. Nothing else moves, bytes, datagrams, streams and times left aside."
     print "* Peers are pinned, and proven by ML-DSA-87."
 }

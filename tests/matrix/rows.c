@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const modes[] = {"full", "resumed", "0-rtt"};
+static const char *const modes[] = {"full", "resumed", "0-rtt", "memory"};
 
 /* Cuts |line| at its tabs; false unless there are as many as there have to be. */
 static bool cut(row *r)
@@ -28,8 +28,8 @@ static bool parse_before(row *r)
 {
     char client[ROW_TEXT_MAX];
     const char *slash = strchr(r->column[ROW_BEFORE], '/');
-    r->with_ticket = strcmp(r->column[ROW_BEFORE], "-") != 0;
-    if (!r->with_ticket) {
+    r->with_before = strcmp(r->column[ROW_BEFORE], "-") != 0;
+    if (!r->with_before) {
         return true;
     }
     if (slash == NULL) {
@@ -53,10 +53,11 @@ static bool parse(row *r)
         known = known || strcmp(r->column[ROW_MODE], modes[i]) == 0;
     }
     r->early_data = strcmp(r->column[ROW_MODE], "0-rtt") == 0;
+    r->memory = strcmp(r->column[ROW_MODE], "memory") == 0;
     (void)snprintf(r->name, sizeof(r->name), "%s client, %s server, %s%s%s: %s",
                    r->column[ROW_CLIENT], r->column[ROW_SERVER], r->column[ROW_MODE],
-                   r->with_ticket ? ", ticket of " : "",
-                   r->with_ticket ? r->column[ROW_BEFORE] : "", r->column[ROW_RESULT]);
+                   r->with_before ? ", ticket of " : "",
+                   r->with_before ? r->column[ROW_BEFORE] : "", r->column[ROW_RESULT]);
     return known;
 }
 
@@ -84,6 +85,40 @@ pql_status rows_read(const char *path, row rows[ROWS_MAX], size_t *count, pql_er
         (*count)++;
         if (!parse(r)) {
             status = pqi_fail(err, PQL_E_USAGE, "%s:%zu is no row of the matrix.", path, number);
+        }
+    }
+    (void)fclose(file);
+    return status;
+}
+
+static size_t append_offers(char *out, size_t at, size_t size, const char *kind, char *names)
+{
+    char *rest = NULL;
+    for (char *name = strtok_r(names, " ", &rest); name != NULL;
+         name = strtok_r(NULL, " ", &rest)) {
+        at += (size_t)snprintf(out + at, at < size ? size - at : 0, "%spqlink_offered_total{%s,%s}",
+                               at == 0 ? "" : " ", kind, name);
+    }
+    return at;
+}
+
+pql_status rows_offers(const char *path, const char *policy, char *out, size_t size)
+{
+    char line[ROW_TEXT_MAX];
+    pql_status status = PQL_E_NOT_FOUND;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return PQL_E_IO;
+    }
+    while (status != PQL_OK && fgets(line, sizeof(line), file) != NULL) {
+        char *rest = NULL;
+        const char *name = strtok_r(line, "\t\n", &rest);
+        char *groups = strtok_r(NULL, "\t\n", &rest);
+        char *signatures = strtok_r(NULL, "\t\n", &rest);
+        if (name != NULL && signatures != NULL && strcmp(name, policy) == 0) {
+            const size_t len = append_offers(out, 0, size, "group", groups);
+            status = append_offers(out, len, size, "signature", signatures) < size ? PQL_OK
+                                                                                   : PQL_E_LIMIT;
         }
     }
     (void)fclose(file);

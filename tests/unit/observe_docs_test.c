@@ -3,7 +3,9 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "caps/rules.h"
 #include "link/worker_metrics.h"
+#include "observe/cap_metrics.h"
 #include "observe/health.h"
 #include "observe/miner_metrics.h"
 #include "observe/pq_metrics.h"
@@ -24,6 +26,7 @@ typedef struct everything {
     pqi_node_metrics *node;
     pqi_mine_metrics *mine;
     pqi_source_metrics *source;
+    pqi_cap_metrics *caps;
 } everything;
 
 static everything register_everything(void)
@@ -40,11 +43,15 @@ static everything register_everything(void)
     assert_int_equal(pqi_node_metrics_new(&e.node, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_mine_metrics_new(&e.mine, e.registry, NULL), PQL_OK);
     assert_int_equal(pqi_source_metrics_new(&e.source, e.registry, NULL), PQL_OK);
+    assert_int_equal(
+        pqi_cap_metrics_new(&e.caps, e.registry, pqi_cap_reason_names, PQI_CAP_REASON_COUNT, NULL),
+        PQL_OK);
     return e;
 }
 
 static void free_everything(everything *e)
 {
+    pqi_cap_metrics_free(e->caps);
     pql_context_free(e->ctx);
     pqi_source_metrics_free(e->source);
     pqi_mine_metrics_free(e->mine);
@@ -195,6 +202,7 @@ static void every_label_value_is_documented(void **state)
     assert_all_named(document, pqi_crypto_op_names, PQI_CRYPTO_OP_COUNT);
     assert_all_named(document, pqi_result_names, PQI_RESULT_COUNT);
     assert_all_named(document, pqi_outcome_names, PQI_OUTCOME_COUNT);
+    assert_all_named(document, pqi_cap_reason_names, PQI_CAP_REASON_COUNT);
     pqi_secret_free(data, len);
 }
 

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -20,10 +22,11 @@ const (
 	secondStreamTime = 500 * time.Millisecond
 )
 
-// pinned trusts the one certificate with the pin; crypto/tls checks the signature with it.
-func pinned(pin string) func([][]byte, [][]*x509.Certificate) error {
+// pinned trusts the certificates with the pins, a comma between them; crypto/tls checks the signature with it.
+func pinned(pins string) func([][]byte, [][]*x509.Certificate) error {
 	return func(chain [][]byte, _ [][]*x509.Certificate) error {
-		if shown := sha256.Sum256(chain[0]); hex.EncodeToString(shown[:]) != pin {
+		shown := sha256.Sum256(chain[0])
+		if !slices.Contains(strings.Split(pins, ","), hex.EncodeToString(shown[:])) {
 			return errors.New("another certificate than the pinned one")
 		}
 		return nil
@@ -145,8 +148,8 @@ func (m *miner) mine(ctx context.Context) error {
 // addressTokens spare a second session the Retry.
 var addressTokens = quic.NewLRUTokenStore(1, 4)
 
-func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config) (*quic.Conn, string, error) {
-	node, err := net.ResolveUDPAddr("udp4", o["connect"])
+func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config, to string) (*quic.Conn, string, error) {
+	node, err := net.ResolveUDPAddr("udp4", o[to])
 	if err != nil {
 		return nil, "", err
 	}
@@ -161,6 +164,11 @@ func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config) (*q
 	if err != nil {
 		return nil, "", err
 	}
+	if o.set("early-write") && to == "connect" {
+		if stream, err := conn.OpenStream(); err == nil { // before the handshake: with a ticket that allows it
+			stream.Write([]byte("early"))
+		}
+	}
 	select {
 	case <-conn.HandshakeComplete():
 	case <-conn.Context().Done():
@@ -169,11 +177,14 @@ func dial(ctx context.Context, o options, t *quic.Transport, tc *tls.Config) (*q
 	if conn.ConnectionState().Used0RTT {
 		return conn, "accepted", nil
 	}
-	return conn, "not offered", nil
+	// When early data was refused, this is the connection without it.
+	conn, err = conn.NextConnection(ctx)
+	return conn, "not accepted", err
 }
 
-func session(ctx context.Context, o options, t *quic.Transport, tc *tls.Config, seed uint64) (int, error) {
-	conn, early, err := dial(ctx, o, t, tc)
+// session is one link, to the node that the option to names.
+func session(ctx context.Context, o options, t *quic.Transport, tc *tls.Config, to string, seed uint64) (int, error) {
+	conn, early, err := dial(ctx, o, t, tc, to)
 	if err != nil {
 		return 0, err
 	}
@@ -203,8 +214,13 @@ func runClient(ctx context.Context, o options) error {
 	transport := &quic.Transport{Conn: socket}
 	defer transport.Close()
 	total := 0
+	if o["first"] != "" { // somebody else, whose tickets are then shown to the node
+		if total, err = session(ctx, o, transport, tc, "first", 1000000); err != nil {
+			return err
+		}
+	}
 	for n := range o.count("sessions", 1) {
-		accepted, err := session(ctx, o, transport, tc, uint64(n)*1000)
+		accepted, err := session(ctx, o, transport, tc, "connect", uint64(n)*1000)
 		if err != nil {
 			return err
 		}
@@ -218,7 +234,7 @@ func runClient(ctx context.Context, o options) error {
 	outcomes := make(chan outcome, links)
 	for n := range links {
 		go func() {
-			accepted, err := session(ctx, o, transport, tc, uint64(n+1)*100000)
+			accepted, err := session(ctx, o, transport, tc, "connect", uint64(n+1)*100000)
 			outcomes <- outcome{accepted, err}
 		}()
 	}

@@ -40,13 +40,21 @@ func say(e event) {
 	fmt.Println(string(line))
 }
 
-// groups has one group only, so that a finished handshake tells which group it used.
+// groups are one only, so that a finished handshake tells which group it used, or those of a policy of ours.
 func groups(o options) ([]tls.CurveID, error) {
 	switch o["groups"] {
 	case "pq":
 		return []tls.CurveID{tls.X25519MLKEM768}, nil
 	case "classical":
 		return []tls.CurveID{tls.X25519}, nil
+	case "off":
+		return []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}, nil
+	case "hybrid":
+		return []tls.CurveID{tls.X25519MLKEM768, tls.X25519}, nil
+	case "pq-only":
+		return []tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024}, nil
+	case "cnsa-2.0":
+		return []tls.CurveID{tls.MLKEM1024, tls.SecP384r1MLKEM1024}, nil
 	}
 	return nil, fmt.Errorf("no such --groups: %s", o["groups"])
 }

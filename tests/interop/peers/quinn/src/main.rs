@@ -12,12 +12,18 @@ use rustls::crypto::{aws_lc_rs, CryptoProvider};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The provider with one group only, so that a finished handshake tells which group it used.
+/// The provider with one group only, so that a finished handshake tells which group it used, or with those of a policy of
+/// ours that rustls has: it has no SecP384r1MLKEM1024.
 pub fn provider(groups: &str) -> Result<Arc<CryptoProvider>, Failure> {
+    use aws_lc_rs::kx_group::{MLKEM1024, SECP256R1, SECP256R1MLKEM768, SECP384R1, X25519, X25519MLKEM768};
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = match groups {
-        "pq" => vec![aws_lc_rs::kx_group::X25519MLKEM768],
-        "classical" => vec![aws_lc_rs::kx_group::X25519],
+        "pq" => vec![X25519MLKEM768],
+        "classical" => vec![X25519],
+        "off" => vec![X25519, SECP256R1, SECP384R1],
+        "hybrid" => vec![X25519MLKEM768, X25519],
+        "pq-only" => vec![X25519MLKEM768, SECP256R1MLKEM768],
+        "cnsa-2.0" => vec![MLKEM1024],
         other => return Err(format!("no such --groups: {other}").into()),
     };
     Ok(Arc::new(provider))

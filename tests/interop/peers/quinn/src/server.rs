@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use quinn::{Connection, Endpoint, ServerConfig};
+use quinn::{Connection, Endpoint, EndpointConfig, ServerConfig};
 use serde_json::{json, Value};
 
 use crate::options::Options;
@@ -69,7 +69,15 @@ async fn serve(connection: &Connection, options: &Options) -> Result<(), Failure
 }
 
 pub async fn run(options: &Options) -> Result<(), Failure> {
-    let endpoint = Endpoint::server(configure(options)?, "127.0.0.1:0".parse()?)?;
+    // Who resumes at another server under the same name must not expect it to take a greased bit (RFC 9287).
+    let mut settings = EndpointConfig::default();
+    settings.grease_quic_bit(!options.is_set("early"));
+    let endpoint = Endpoint::new(
+        settings,
+        Some(configure(options)?),
+        std::net::UdpSocket::bind("127.0.0.1:0")?,
+        quinn::default_runtime().ok_or("no runtime")?,
+    )?;
     wire::say(json!({"event": "listening", "port": endpoint.local_addr()?.port()}));
     while let Some(incoming) = endpoint.accept().await {
         if options.is_set("retry") && !incoming.remote_address_validated() {
