@@ -11,6 +11,18 @@ expect 0 token keygen --keys "$keys" --tenant acme --kid first --verifier-keys "
 [ "$(stat -c %a "$keys")" = 600 ] || fail "others could read the keys"
 ! grep -q private "$dir/verifier" || fail "the verifier's file has private keys"
 
+# What was revoked for verifiers, and what they ask for, stays when a key comes.
+cp "$keys" "$dir/keys.more"
+sed 's/^require_signature = false/require_signature = true/' "$dir/verifier" >"$dir/verifier.more"
+echo '000102030405060708090a0b0c0d0e0f = "lost"' >>"$dir/verifier.more"
+echo 'f00102030405060708090a0b0c0d0e0f = "lost too"' >>"$dir/keys.more"
+expect 0 token keygen --keys "$dir/keys.more" --tenant other --verifier-keys "$dir/verifier.more"
+contains "$dir/verifier.more" '000102030405060708090a0b0c0d0e0f = "lost"'
+contains "$dir/verifier.more" 'f00102030405060708090a0b0c0d0e0f = "lost too"'
+contains "$dir/verifier.more" 'require_signature = true'
+contains "$dir/verifier.more" 'tenant = "other"'
+! grep -q private "$dir/verifier.more" || fail "the verifier's file has private keys"
+
 # mint FILE OPTION...: a token into a file.
 mint() {
     file=$1
