@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MS_PER_SEC 1000
 #define DAY (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
@@ -251,7 +252,12 @@ static pql_status keygen_run(const void *options, pql_error *err)
     const token_options *o = options;
     pqi_cap_keys keys = {0};
     pqi_cap_key key = {0};
-    pql_status status = load_or_begin(&keys, o->keys_file, err);
+    int lock = -1;
+    /* Two at once would each write the file without the other's key. */
+    pql_status status = pqi_file_lock(o->keys_file, &lock, err);
+    if (status == PQL_OK) {
+        status = load_or_begin(&keys, o->keys_file, err);
+    }
     if (status == PQL_OK) {
         status = keygen_add(&keys, o, &key, err);
     }
@@ -259,6 +265,9 @@ static pql_status keygen_run(const void *options, pql_error *err)
         printf("%s is the current key of %s in %s.\nA service that uses the file reads it again "
                "after SIGHUP.\n",
                key.kid, key.tenant, o->keys_file);
+    }
+    if (lock >= 0) {
+        (void)close(lock);
     }
     pqi_secret_wipe(&key, sizeof(key));
     pqi_cap_keys_clear(&keys);
