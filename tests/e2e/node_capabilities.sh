@@ -23,6 +23,15 @@ contains "$dir/verifier.more" 'require_signature = true'
 contains "$dir/verifier.more" 'tenant = "other"'
 ! grep -q private "$dir/verifier.more" || fail "the verifier's file has private keys"
 
+# Who makes keys at the same time loses none.
+adders=
+for n in 1 2 3 4 5 6 7 8; do
+    "$PQLINK" token keygen --keys "$dir/keys.many" --tenant "tenant-$n" --sign-algo none >"$dir/many.$n" 2>&1 &
+    adders="$adders $!"
+done
+for adder in $adders; do ends "$adder" 0; done
+[ "$(grep -c '^tenant' "$dir/keys.many")" = 8 ] || fail "keys that were made at the same time are lost"
+
 # mint FILE OPTION...: a token into a file.
 mint() {
     file=$1
@@ -141,6 +150,13 @@ mv "$dir/next" "$dir/renewed"
 wait_for "$dir/node.log" 'its capability token is no longer good: expired'
 wait_for "$dir/node.log" '"event":"link_open","miner":"acme","token":"first"' 4
 
+# Keys that no miner's token could satisfy are refused when they are read again, too.
+cp -p "$keys" "$dir/keys.good"
+sed -i 's/^require_signature = false/require_signature = true/' "$keys"
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner"'
+cp -p "$dir/keys.good" "$keys"
+
 # A new key: tokens of the one before stay good.  A revoked token ends its miner and no other.
 expect 0 token keygen --keys "$keys" --tenant acme --kid second
 number=$("$PQLINK" token inspect --token-file "$dir/shed" | sed -n 's/^number *//p')
@@ -160,7 +176,7 @@ kill -0 "$rig_pid" && kill -0 "$renewed_pid" || fail "another miner was sent awa
 # A file with a mistake changes nothing.
 printf 'rubbish\n' >"$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner","reason":'
+wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner","reason":' 2
 kill -0 "$rig_pid" || fail "the miner was sent away by a mistake in a file"
 kill -TERM "$rig_pid" "$renewed_pid"
 ends "$rig_pid" 0
