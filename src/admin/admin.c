@@ -291,24 +291,18 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
     return true;
 }
 
-static pqi_admin_asked asked_of(struct MHD_Connection *connection, const request *q,
-                                const char *method, const char *path)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return (pqi_admin_asked){.authorization = q->authorization,
-                             .authorizations = q->authorization_count,
-                             .method = method,
-                             .path = path,
-                             .from = info == NULL ? NULL : info->client_addr};
-}
-
 /* As refuse, for those who have no token that allows it. */
 static bool refuse_stranger(const pqi_admin *a, struct MHD_Connection *connection, const request *q,
                             const char *method, const char *path, reply *r)
 {
     const char *reason = NULL;
-    const pqi_admin_asked asked = asked_of(connection, q, method, path);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const pqi_admin_asked asked = {.authorization = q->authorization,
+                                   .authorizations = q->authorization_count,
+                                   .method = method,
+                                   .path = path,
+                                   .from = info == NULL ? NULL : info->client_addr};
     if (a->opts.auth == NULL) {
         return false;
     }
@@ -375,14 +369,18 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, reply *r)
 }
 
 /* Begins a stream of events, or refuses it in |r| and returns MHD_NO. */
-static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connection,
-                                   const pqi_events_ticket *ticket, reply *r)
+static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connection, reply *r)
 {
     if (a->events == NULL) {
         reply_text(r, MHD_HTTP_NOT_FOUND, "This service has no status page.");
         return MHD_NO;
     }
-    struct MHD_Response *response = pqi_events_response(a->events, connection, ticket);
+    if (a->opts.auth != NULL) { /* nobody would notice when the listener's token ends */
+        reply_text(r, MHD_HTTP_NOT_FOUND,
+                   "A stream would outlive the token that opened it; ask /snapshot.");
+        return MHD_NO;
+    }
+    struct MHD_Response *response = pqi_events_response(a->events, connection);
     if (response == NULL) {
         reply_text(r, MHD_HTTP_SERVICE_UNAVAILABLE,
                    "As many listen to the events as may; ask /snapshot, or come again.");
@@ -393,20 +391,6 @@ static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connecti
     const enum MHD_Result queued = MHD_queue_response(connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return queued;
-}
-
-/* A stream goes on for longer than its request: what its token gives is looked at again. */
-static pqi_events_ticket ticket_of(const pqi_admin *a, struct MHD_Connection *connection,
-                                   const request *q, const char *method, const char *path)
-{
-    const char *reason;
-    pqi_events_ticket ticket = {.auth = a->opts.auth};
-    if (ticket.auth != NULL) {
-        const pqi_admin_asked asked = asked_of(connection, q, method, path);
-        (void)pqi_admin_auth_grant(ticket.auth, &asked, pqi_clock_unix_ms() / MS_PER_SEC,
-                                   &ticket.grant, &reason);
-    }
-    return ticket; /* one that is no longer good ends the stream before its first event */
 }
 
 /* libmicrohttpd calls this once when the headers are there, where a refusal must be sent before a
@@ -431,11 +415,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     }
     if (strcmp(url, "/events") != 0) {
         answer(a, url, &q, &r);
-    } else {
-        const pqi_events_ticket ticket = ticket_of(a, connection, &q, method, url);
-        if (events_send(a, connection, &ticket, &r) == MHD_YES) {
-            return MHD_YES;
-        }
+    } else if (events_send(a, connection, &r) == MHD_YES) {
+        return MHD_YES;
     }
     return reply_send(connection, &r);
 }

@@ -157,15 +157,12 @@ static void take_over(const reloading *r, size_t i)
     r->fresh->of[i] = old;
 }
 
-/* There may be a file where there was none, to which the places of settings refer.  One that is
- * gone stays in them: what was read from it is in force. */
+/* There may be a file where there was none, to which the places of settings refer. */
 static void take_over_file(const reloading *r)
 {
-    if (r->fresh->file != NULL) {
-        char *old = started.settings->file;
-        started.settings->file = r->fresh->file;
-        r->fresh->file = old;
-    }
+    char *old = started.settings->file;
+    started.settings->file = r->fresh->file;
+    r->fresh->file = old;
 }
 
 static void finish(const reloading *r)
@@ -193,16 +190,30 @@ static void finish(const reloading *r)
     }
 }
 
+/* Who replaces a file may take it away first.  Defaults in the place of all that it says could be
+ * weaker, so its absence is a mistake and no wish. */
+static pql_status still_no_file(pql_error *err)
+{
+    return started.settings->file == NULL
+               ? PQL_OK
+               : pqi_fail(err, PQL_E_IO,
+                          "%s is gone, and what was read from it stays in force. Put it back, or "
+                          "restart without it.",
+                          started.settings->file);
+}
+
 /* True when the settings are those of the file now. */
 static bool reload(const reloading *r, pql_error *err)
 {
     bool help = false;
     pql_status status =
         pqi_options_parse(started.command, &started.from, r->options, r->fresh, &help, err);
-    if (status != PQL_OK || (r->fresh->file == NULL && started.settings->file == NULL)) {
-        return status == PQL_OK;
+    if (status == PQL_OK && r->fresh->file == NULL) {
+        return still_no_file(err) == PQL_OK;
     }
-    status = make_changes(r, err);
+    if (status == PQL_OK) {
+        status = make_changes(r, err);
+    }
     if (status == PQL_OK) {
         finish(r);
     }

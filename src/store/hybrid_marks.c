@@ -87,12 +87,10 @@ static size_t find_unwritten(const pqi_hybrid_marks *marks, const uint8_t *cert_
     return i;
 }
 
-static pql_status has_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, pql_error *err)
+static pql_status find_written(const pqi_hybrid_marks *marks, const uint8_t *cert_sha256,
+                               pql_error *err)
 {
     char name[MARK_NAME_SIZE];
-    if (find_unwritten(marks, cert_sha256) < marks->unwritten_count) {
-        return PQL_OK;
-    }
     name_of(name, cert_sha256);
     const int dir = open_directory(marks);
     const int found = dir < 0 ? -1 : faccessat(dir, name, F_OK, 0);
@@ -111,9 +109,22 @@ pql_status pqi_hybrid_marks_has(pqi_hybrid_marks *marks, const uint8_t cert_sha2
                                 pql_error *err)
 {
     (void)pthread_mutex_lock(&marks->lock);
-    const pql_status status = has_locked(marks, cert_sha256, err);
+    const pql_status status = find_unwritten(marks, cert_sha256) < marks->unwritten_count
+                                  ? PQL_OK
+                                  : find_written(marks, cert_sha256, err);
     (void)pthread_mutex_unlock(&marks->lock);
     return status;
+}
+
+/* False: it was not there. */
+static bool drop_unwritten(pqi_hybrid_marks *marks, const uint8_t *cert_sha256)
+{
+    const size_t at = find_unwritten(marks, cert_sha256);
+    if (at == marks->unwritten_count) {
+        return false;
+    }
+    memmove(marks->unwritten[at], marks->unwritten[--marks->unwritten_count], PQL_SHA256_SIZE);
+    return true;
 }
 
 /* 0, or an errno. */
@@ -136,7 +147,8 @@ static int write_mark(const pqi_hybrid_marks *marks, const char *name)
 static pql_status keep_unwritten(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, int why,
                                  pql_error *err)
 {
-    if (marks->unwritten_count < PQI_HYBRID_MARKS_UNWRITTEN_MAX) {
+    if (find_unwritten(marks, cert_sha256) == marks->unwritten_count &&
+        marks->unwritten_count < PQI_HYBRID_MARKS_UNWRITTEN_MAX) {
         memcpy(marks->unwritten[marks->unwritten_count++], cert_sha256, PQL_SHA256_SIZE);
     }
     if (marks->directory[0] == '\0') {
@@ -154,10 +166,11 @@ static pql_status keep_unwritten(pqi_hybrid_marks *marks, const uint8_t *cert_sh
     return status;
 }
 
+/* One that is in memory only is tried again: the disk may take it now. */
 static pql_status add_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, pql_error *err)
 {
     char name[MARK_NAME_SIZE];
-    if (has_locked(marks, cert_sha256, err) == PQL_OK) {
+    if (find_written(marks, cert_sha256, err) == PQL_OK) {
         return PQL_OK;
     }
     name_of(name, cert_sha256);
@@ -170,6 +183,7 @@ static pql_status add_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256
     if (why != 0) {
         return keep_unwritten(marks, cert_sha256, why, err);
     }
+    (void)drop_unwritten(marks, cert_sha256);
     marks->failing = false;
     return PQL_OK;
 }
@@ -187,11 +201,7 @@ pql_status pqi_hybrid_marks_add(pqi_hybrid_marks *marks, const uint8_t cert_sha2
 static pql_status forget_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, pql_error *err)
 {
     char name[MARK_NAME_SIZE];
-    const size_t at = find_unwritten(marks, cert_sha256);
-    const bool unwritten = at < marks->unwritten_count;
-    if (unwritten) {
-        memmove(marks->unwritten[at], marks->unwritten[--marks->unwritten_count], PQL_SHA256_SIZE);
-    }
+    const bool unwritten = drop_unwritten(marks, cert_sha256);
     name_of(name, cert_sha256);
     const int dir = open_directory(marks);
     const bool removed = dir >= 0 && unlinkat(dir, name, 0) == 0 && fsync(dir) == 0;

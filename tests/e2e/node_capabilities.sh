@@ -78,13 +78,16 @@ ask() {
 as() { printf 'header = "Authorization: %s %s"\n' "$1" "$(cat "$2")" >"$dir/curl"; } # not on the command line
 ask 200 /healthz
 ask 200 /readyz
-for path in / /metrics /version /status /nothing; do
+for path in / /metrics /version /status /snapshot /events /page.js /nothing; do
     ask 401 $path
     contains "$dir/headers" 'WWW-Authenticate: Bearer realm="pqlink"'
 done
 as Bearer "$dir/full"
 ask 200 /status -K "$dir/curl"
 ask 404 /nothing -K "$dir/curl"
+ask 200 /snapshot -K "$dir/curl"
+ask 404 /events -K "$dir/curl"
+contains "$dir/answer" 'outlive the token'
 as mAcRo "$dir/metrics"
 ask 200 /metrics -K "$dir/curl"
 ask 403 /metrics -K "$dir/curl" --head
