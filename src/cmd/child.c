@@ -178,8 +178,11 @@ void pqi_child_stop(pqi_child *child)
     if (child->pid == 0) {
         return;
     }
-    (void)kill(child->pid, SIGKILL);
-    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
+    /* Looked at first: where SIGCHLD is ignored its number may be another one's by now. */
+    if (waitpid(child->pid, NULL, WNOHANG) == 0) {
+        (void)kill(child->pid, SIGKILL);
+        while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
     }
     forget(child);
 }

@@ -150,6 +150,21 @@ static void a_program_that_is_not_there_is_an_error_and_no_process(void **state)
     assert_false(pqi_child_runs(&child));
 }
 
+static void where_sigchld_is_ignored_its_end_is_a_failure_and_not_waited_for(void **state)
+{
+    (void)state;
+    pqi_child child = {0};
+    pql_error err = {0};
+    void (*handler)(int) = signal(SIGCHLD, SIG_IGN);
+    start(&child, "exit 0", NULL);
+    assert_int_equal(end_of(&child, NOW, &err), PQI_CHILD_FAILED);
+    assert_non_null(strstr(err.message, "could not be found out"));
+    start(&child, "exec sleep 1000", NULL);
+    pqi_child_stop(&child);
+    assert_false(pqi_child_runs(&child));
+    (void)signal(SIGCHLD, handler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +175,7 @@ int main(void)
         cmocka_unit_test(one_that_hangs_is_killed_when_its_time_is_over),
         cmocka_unit_test(it_has_no_environment_no_signal_settings_and_no_files_of_ours),
         cmocka_unit_test(there_are_never_two),
+        cmocka_unit_test(where_sigchld_is_ignored_its_end_is_a_failure_and_not_waited_for),
         cmocka_unit_test(a_program_that_is_not_there_is_an_error_and_no_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
