@@ -34,7 +34,7 @@ pql_status pqi_node_control_open(pqi_node_control *c, const pqi_node_control_opt
 /* Ends an override without a change of the policy: the node is stopping. */
 void pqi_node_control_close(pqi_node_control *c);
 
-/* The settings say |policy| now: it holds at once, or when the override is over. */
+/* The settings say |policy| now: it holds at once, or when a stricter override is over. */
 pql_status pqi_node_control_settings(pqi_node_control *c, pql_policy policy, pql_error *err);
 
 /* Main thread: carries out what is asked for and ends what is over at |now| (monotonic ns).  When

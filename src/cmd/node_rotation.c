@@ -6,6 +6,7 @@
 #include "cmd/rotation_process.h"
 #include "cmd/rotation_view.h"
 #include "cmd/status_json.h"
+#include "identity/elsewhere.h"
 #include "identity/identity.h"
 
 #define SERVICE "node"
@@ -160,11 +161,24 @@ static void publish(const pqi_node_rotation *r)
                               pqi_rotation_drop_at(all));
 }
 
+/* Certificates whose keys the key process could not read would turn every handshake away. */
+static pql_status check_keys(const pqi_rotation *all, pql_error *err)
+{
+    const pql_identity *other = other_of(all);
+    if (pqi_keys_fit(all->current) && (other == NULL || pqi_keys_fit(other))) {
+        return PQL_OK;
+    }
+    return pqi_fail(err, PQL_E_IDENTITY,
+                    "The key process does not have the keys of the identity on disk, so the node "
+                    "goes on with the one it has. The line 'keys_not_read' says why; it tries "
+                    "again. After a new passphrase file, restart the node.");
+}
+
 /* Puts |all| in the place of what is in use, and frees that.  Takes |all| over when it succeeds. */
 static pql_status take(pqi_node_rotation *r, pqi_rotation *all, pql_error *err)
 {
-    pql_status status = PQL_OK;
-    if (r->ctx != NULL) {
+    pql_status status = check_keys(all, err);
+    if (status == PQL_OK && r->ctx != NULL) {
         status = pql_context_set_identity(r->ctx, all->current, other_of(all), err);
     }
     if (status != PQL_OK) {
