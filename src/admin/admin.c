@@ -282,8 +282,7 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
         reply_text(r, MHD_HTTP_BAD_REQUEST, "The request needs exactly one Host header.");
     } else if (q->host != NULL && !pqi_access_host(&a->access, q->host)) {
         reply_text(r, MHD_HTTP_MISDIRECTED_REQUEST,
-                   "The Host header names another server.  Ask by IP address or localhost, or have "
-                   "the name allowed in the configuration.");
+                   "The Host header names another server.  Ask by IP address or localhost.");
     } else if (!pqi_access_origin(q->origin, q->host) || !fetch_allowed(q, path)) {
         reply_text(r, MHD_HTTP_FORBIDDEN, "Pages of other sites may not use the admin port.");
     } else if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&

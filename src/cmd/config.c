@@ -207,6 +207,10 @@ static pql_status fail_key(const pqi_conf *conf, const pqi_conf_entry *e, const 
         *c = *c == '-' ? '_' : (char)tolower((unsigned char)*c); /* the likeliest slips */
     }
     const char *meant = pqi_suggest(typed, known, count);
+    if (meant == NULL && pqi_security_alias_is_key(typed)) {
+        return fail_at(conf, e, err, "The table [%s] has no key '%s'; it belongs to [%s].",
+                       e->table, e->key, PQI_SECURITY_TABLE);
+    }
     return meant == NULL
                ? fail_at(conf, e, err, "The table [%s] has no key '%s'.", e->table, e->key)
                : fail_at(conf, e, err, "The table [%s] has no key '%s'; did you mean '%s'?",

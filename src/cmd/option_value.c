@@ -41,9 +41,12 @@ static pql_status put_dir(const pqi_option *o, void *options, const char *value,
     return PQL_OK;
 }
 
+/* All choices of an option fit: a list that ends in half a name would invite to type it. */
+#define CHOICES_SHOWN 256
+
 static pql_status put_choice(const pqi_option *o, void *options, const char *value, pql_error *err)
 {
-    char list[PQI_VALUE_SHOWN] = "";
+    char list[CHOICES_SHOWN] = "";
     for (unsigned i = 0; o->choices[i] != NULL; i++) {
         if (strcmp(value, o->choices[i]) == 0) {
             if (o->kind == PQI_OPTION_EITHER) {

@@ -465,6 +465,7 @@ pql_status pqi_port_connect(pql_link *link, const pqi_address *remote, uint64_t 
     }
     port->link = link;
     link->port = port;
+    pqi_address_format(remote, link->address); /* a failure is told with it, too */
     pqi_port_kick(port);
     watch_network(&link->ctx->workers[link->worker]);
     return PQL_OK;

@@ -86,6 +86,14 @@ static void explain(char *out, const pqi_miner_client *c, unsigned node, const p
                     pql_status final)
 {
     const char *said = why->reason[0] != '\0' ? why->reason : pql_status_text(why->status);
+    if (final == PQL_E_POLICY && why->by_peer && why->code == PQI_CLOSE_POLICY) {
+        (void)snprintf(
+            out, PQL_ERROR_MESSAGE_SIZE,
+            "The node %.160s refused this link, whose key exchange is classical (it said: "
+            "%.80s). The policy is %s on this side: set it to hybrid.",
+            c->nodes[node].text, said, pql_policy_name(pql_context_policy(c->ctx)));
+        return;
+    }
     if (final != PQL_E_REFUSED) {
         (void)snprintf(out, PQL_ERROR_MESSAGE_SIZE, "%s", said);
         return;

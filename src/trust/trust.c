@@ -276,8 +276,9 @@ static pql_status fail_downgraded(const char *host_port, const pql_fingerprint *
     return pqi_fail(err, PQL_E_POLICY,
                     "%s (%s) once had a post-quantum key exchange and has none now, which may be "
                     "an attack. If its owner confirms that it was downgraded on purpose, forget "
-                    "it ('pqlink forget') and connect again.",
-                    show(host_port).text, came);
+                    "it ('pqlink forget --node URL' where --tofu knows it, '--pin %s' where it is "
+                    "pinned) and connect again.",
+                    show(host_port).text, came, came);
 }
 
 /* Asks the memory.  *stranger: first contact. */

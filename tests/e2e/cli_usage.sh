@@ -26,5 +26,6 @@ refused 'pqlink keygen --help' "Option --json is given twice." keygen --json --j
 refused 'pqlink --help' "There is no command '?[31mkü?'." "$(printf '\033[31mkü\233')"
 refused 'pqlink version --help' "There is no option --?]0;x?." version "$(printf -- '--\033]0;x\007')"
 refused 'pqlink version --help' "The value 'yes' of --json does not fit: It must be true or false." version --json=yes
+refused 'pqlink node --help' "The value 'cnsa' of --policy does not fit: It must be one of: hybrid, off, pq-only, cnsa-2.0, hybrid-2026, off-2026, pq-only-2026, cnsa-2.0-2026." node --policy cnsa
 refused 'pqlink version --help' "The word 'now' is not expected here" version now
 refused 'pqlink help --help' "The command 'version' has no command 'now'." help version now

@@ -20,6 +20,8 @@ start_node node --difficulty 20000 --block-time 1s --policy off
 [ "$pin" = "$hybrid_pin" ] || fail 'the node has another certificate'
 mine 4 --dir "$dir/miner"
 contains "$dir/err" 'once had a post-quantum key exchange'
+contains "$dir/err" "'--pin $pin'" # what has to be typed, to copy
+grep -F '"event":"downgrade_refused"' "$dir/err" | grep -qF '"address":"127.0.0.1:' || fail 'the line of the refusal does not say who it was'
 contains "$dir/err" '"event":"downgrade_refused"'
 contains "$dir/err" '"downgrade_reason":"remembered"'
 mine 0 --dir "$dir/stranger"                # who never saw it hybrid takes it, and counts a downgrade

@@ -15,6 +15,8 @@ start_node classical $easy --policy off
 expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
     --policy pq-only --log-format json
 contains "$dir/err" 'set the policy to hybrid on this side'
+grep -F '"event":"handshake_failed"' "$dir/err" | grep -qF "\"address\":\"127.0.0.1:$port\"" ||
+    fail "the line of the failed handshake does not say with whom"
 wait_for "$dir/classical.log" '"event":"handshake_failed"'
 grep -F '"event":"handshake_failed"' "$dir/classical.log" | grep -q '"corr_id":"[0-9a-f]\{8\}-[1-9]' ||
     fail "the line of the failed handshake does not name its link"
@@ -23,6 +25,7 @@ start_node hybrid $easy
 expect 4 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \
     --policy off --log-format json
 contains "$dir/err" 'needs an ML-KEM key exchange'
+contains "$dir/err" 'The policy is off on this side: set it to hybrid.'
 # shellcheck disable=SC2086
 start_node cnsa $easy --policy cnsa-2.0
 expect 0 mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --max-blocks 1 --admin off \

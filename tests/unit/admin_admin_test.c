@@ -318,6 +318,7 @@ static void a_foreign_host_is_421(void **state)
 
     assert_status(reply, 421);
     assert_null(strstr(reply, "ticks_total"));
+    assert_null(strstr(reply, "configuration")); /* no setting allows a name */
 }
 
 static void a_host_from_the_list_is_answered(void **state)

@@ -362,6 +362,10 @@ static void unknown_names_of_the_table_are_refused(void **state)
     (void)state;
     set_file("[security]\npq_onli = true\n");
     assert_refused("f:2:1: The table [security] has no key 'pq_onli'; did you mean 'pq_only'?");
+    set_file("[node]\npq_only = true\n");
+    assert_refused("f:2:1: The table [node] has no key 'pq_only'; it belongs to [security].");
+    set_file("[common]\npq_hybrid = true\n");
+    assert_refused("f:2:1: The table [common] has no key 'pq_hybrid'; it belongs to [security].");
     set_file("[securty]\n");
     assert_refused("f:1:2: There is no table [securty]; did you mean [security]?");
 }
