@@ -86,8 +86,13 @@ as Bearer "$dir/full"
 ask 200 /status -K "$dir/curl"
 ask 404 /nothing -K "$dir/curl"
 ask 200 /snapshot -K "$dir/curl"
-ask 404 /events -K "$dir/curl"
-contains "$dir/answer" 'outlive the token'
+# A stream ends with the token that opened it, and not with the patience of whoever listens.
+"$PQLINK" token attenuate --token-file "$dir/full" --expires-in 2s >"$dir/passing" </dev/null
+as Bearer "$dir/passing"
+ask 200 /events -N --max-time 60 -K "$dir/curl"
+contains "$dir/answer" 'data:'
+ask 403 /events -K "$dir/curl"
+contains "$dir/answer" expired
 as mAcRo "$dir/metrics"
 ask 200 /metrics -K "$dir/curl"
 ask 403 /metrics -K "$dir/curl" --head
