@@ -175,7 +175,7 @@ ends "$shed_pid" 9
 wait_for "$dir/node.log" 'its capability token is no longer good: revoked'
 as Bearer "$dir/full"
 ask 200 /metrics -K "$dir/curl"
-contains "$dir/answer" 'pqlink_capability_verify_total{result="expired"} 1'
+contains "$dir/answer" 'pqlink_capability_verify_total{result="expired"} 2'
 contains "$dir/answer" 'pqlink_capability_verify_total{result="address"} 1'
 contains "$dir/answer" 'pqlink_capability_verify_total{result="signature"} 0'
 contains "$dir/answer" 'miner="acme"'
