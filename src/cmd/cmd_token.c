@@ -114,8 +114,9 @@ static const pqi_option keygen_table[] = {
      .kind = PQI_OPTION_FILE,
      .at = PQI_AT(token_options, verifier_file, const char *),
      .arg = "FILE",
-     .help = "Also write the file for services that only verify, without the private signing keys. "
-             "The key is added to one that is there: what is revoked there stays revoked."},
+     .help =
+         "Also write the file for services that only verify, without the private signing keys.  "
+         "The key is added to one that is there: what is revoked there stays revoked."},
 };
 
 static const pqi_option mint_table[] = {
