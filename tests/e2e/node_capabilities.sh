@@ -134,7 +134,7 @@ expect 0 token keygen --keys "$keys" --tenant acme --kid second
 number=$("$PQLINK" token inspect --token-file "$dir/shed" | sed -n 's/^number *//p')
 printf '%s = "lost"\n' "$number" >>"$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_loaded","audience":"miner","keys":2'
+wait_for "$dir/node.log" '"changed":"capability keys of miners: 1 -> 2'
 ends "$shed_pid" 9
 wait_for "$dir/node.log" 'its capability token is no longer good: revoked'
 as Bearer "$dir/full"
@@ -148,7 +148,7 @@ kill -0 "$rig_pid" && kill -0 "$renewed_pid" || fail "another miner was sent awa
 # A file with a mistake changes nothing.
 printf 'rubbish\n' >"$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner","reason":'
+wait_for "$dir/node.log" '"event":"reload_refused","reason":"'"$keys"
 kill -0 "$rig_pid" || fail "the miner was sent away by a mistake in a file"
 kill -TERM "$rig_pid" "$renewed_pid"
 ends "$rig_pid" 0
