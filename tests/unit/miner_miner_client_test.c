@@ -57,6 +57,33 @@ static void a_node_with_ml_kem_is_used_with_it_whatever_its_certificate(void **s
     assert_false(s->posture.pq_authentication);
 }
 
+static void a_classical_certificate_is_given_up_where_ml_dsa_is_asked_for(void **state)
+{
+    scene *s = *state;
+    start_node_as(s, 0, PQI_MINER_V2, PQL_POLICY_HYBRID); /* with ML-KEM: the policy is content */
+    s->opts.pq_authentication = true;
+
+    start_client(s, 1);
+    WAIT_UNTIL(s, s->ended);
+
+    assert_int_equal(s->end_status, PQL_E_POLICY);
+    assert_int_equal(s->connected, 0);
+}
+
+static void ml_dsa_is_asked_for_where_the_policy_asks_for_nothing(void **state)
+{
+    scene *s = *state;
+    start_node_as(s, 0, PQI_MINER_PQ1, PQL_POLICY_OFF);
+    s->opts.links.policy = PQL_POLICY_OFF;
+    s->opts.pq_authentication = true;
+
+    start_client(s, 1);
+    WAIT_UNTIL(s, s->jobs == 1);
+
+    assert_false(s->posture.pq_key_exchange);
+    assert_true(s->posture.pq_authentication);
+}
+
 static void a_result_is_presumed_accepted_when_another_job_follows(void **state)
 {
     scene *s = *state;
@@ -252,6 +279,8 @@ int main(void)
         SCENE(a_classical_node_is_a_downgrade_that_hybrid_bears),
         SCENE(a_classical_node_is_given_up_under_pq_only),
         SCENE(a_node_with_ml_kem_is_used_with_it_whatever_its_certificate),
+        SCENE(a_classical_certificate_is_given_up_where_ml_dsa_is_asked_for),
+        SCENE(ml_dsa_is_asked_for_where_the_policy_asks_for_nothing),
         SCENE(a_result_is_presumed_accepted_when_another_job_follows),
         SCENE(the_same_job_again_says_nothing_of_a_result),
         SCENE(a_job_that_comes_twice_restarts_the_search),
