@@ -391,6 +391,7 @@ def handshake_load(peers, programs, rounds=3):
     for _ in range(rounds):
         rows.setdefault("pqlink", []).append(load(programs))
         rows.setdefault("pqlink, mutual", []).append(load(programs, "--mutual"))
+        rows.setdefault("pqlink, key process", []).append(load(programs, "--key-process"))
         for name, make, alpn in servers:
             try:
                 if alpn is None:

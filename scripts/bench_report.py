@@ -70,6 +70,7 @@ def run_all(options):
     rows += bench("fanout", "1000", "30") + bench("fanout", "10000", "30")
     rows += bench("idle_memory")
     rows += bench("scrape", "--rounds", "21", "--seconds", "2")
+    rows += bench("policy_budget", "2000") + bench("caps")
     rows += lines_of([*peers, "--only", "hash_rate,round_trip"])
     commit = subprocess.run(["git", "-C", SOURCES, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
                             check=False).stdout.strip()
@@ -140,6 +141,25 @@ def contact_tables(data):
     return out
 
 
+def budget_tables(data):
+    out = ["### What post-quantum protection costs", "",
+           "Full handshakes over loopback, without resumption, in turn; in brackets the ratio to classical, for which the goal "
+           "is 1.20.", ""]
+    out += table(["", "key exchange", "signature", "server's CPU µs", "client's CPU µs", "p50 ms", "p95 ms", "p99 ms"],
+                 [[r["kind"].replace("_", " "), r["group"], r["signature"],
+                   f"{r['server_cpu_us']:.0f} ({r['server_cpu_ratio']:.2f})",
+                   f"{r['client_cpu_us']:.0f} ({r['client_cpu_ratio']:.2f})", f"{r['p50_ms']:.2f} ({r['p50_ratio']:.2f})",
+                   f"{r['p95_ms']:.2f} ({r['p95_ratio']:.2f})", f"{r['p99_ms']:.2f}"] for r in of(data, "policy_budget")])
+    for r in of(data, "policy_classification"):
+        out += [f"Judging a posture takes {r['judge_ns']:.0f} ns, reading what a ClientHello offers {r['offer_ns']:.0f} ns.", ""]
+    out += ["### Capability tokens", ""]
+    out += table(["signatures", "caveats", "verify: p50 µs", "p95 µs", "budget µs (p95, without signatures)"],
+                 [[c["signature"], c["caveats"], c["p50_us"], c["p95_us"],
+                   60 + 8 * c["caveats"] if c["signature"] == "none" else ""]
+                  for r in of(data, "caps") for c in r["results"]])
+    return out
+
+
 def other_tables(data):
     def ms(value):
         return f"{value / 1000:.1f}"
@@ -157,6 +177,7 @@ def other_tables(data):
                       "ratio", "target"],
                      [[r["links"], r["scrapes_per_second"], f"{r['scrape_bytes'] / 1000:.0f}", r["scrape_cpu_us"],
                        r["p99_us"], r["p99_scraped_us"], r["p99_ratio"], r["target_ratio"]] for r in of(data, "scrape")])
+    out += budget_tables(data)
     out += ["### Hashes per second of CPU time, one thread", ""]
     rates = [{**r, "label": r["program"]} for r in of(data, "hash_rate")]
     out += table(["program", "hashes/s"],

@@ -24,4 +24,4 @@ done
 "$pqlink" help --completion bash >"$completions/pqlink.bash"
 "$pqlink" help --completion zsh >"$completions/_pqlink"
 "$pqlink" help --completion fish >"$completions/pqlink.fish"
-awk -f "$matrix/page.awk" "$matrix/matrix.tsv" >"$root/docs/matrix.md"
+awk -f "$matrix/page.awk" "$matrix/matrix.tsv" "$matrix/offers.tsv" >"$root/docs/matrix.md"

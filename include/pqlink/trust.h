@@ -25,15 +25,16 @@ typedef struct pql_tofu {
     void *user;
 } pql_tofu;
 
-/* A memory of pinned peers that had ML-KEM once, by the SHA-256 of their leaf's DER: one of them
- * that comes back classical under a policy that would have had ML-KEM is refused, until the
- * operator forgets it.  Calls come from any worker thread.  |has| answers PQL_OK, PQL_E_NOT_FOUND,
- * or another failure, which refuses a classical session.  |add| is called when the peer has proven
- * its key, each time; it keeps what it can, and says itself where it could not: the link of a
- * pinned peer opens all the same. */
+/* A memory of pinned peers that had ML-KEM once, by the SHA-256 that their pin has: of the leaf's
+ * DER, or of its SubjectPublicKeyInfo where the key is pinned, so that a renewed certificate of
+ * that key is no stranger.  One that comes back classical under a policy that would have had ML-KEM
+ * is refused, until the operator forgets it.  |has| is asked for both.  Calls come from any worker
+ * thread.  |has| answers PQL_OK, PQL_E_NOT_FOUND, or another failure, which refuses a classical
+ * session.  |add| is called when the peer has proven its key, each time; it keeps what it can, and
+ * says itself where it could not: the link of a pinned peer opens all the same. */
 typedef struct pql_hybrid_memory {
-    pql_status (*has)(void *user, const uint8_t cert_sha256[PQL_SHA256_SIZE]);
-    void (*add)(void *user, const uint8_t cert_sha256[PQL_SHA256_SIZE]);
+    pql_status (*has)(void *user, const uint8_t sha256[PQL_SHA256_SIZE]);
+    void (*add)(void *user, const uint8_t sha256[PQL_SHA256_SIZE]);
     void *user;
 } pql_hybrid_memory;
 

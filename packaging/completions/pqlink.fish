@@ -110,7 +110,7 @@ complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subco
 complete -c pqlink -n '__fish_seen_subcommand_from rotate; and __fish_seen_subcommand_from finish' -l config -r -F -d 'Configuration file, see pqlink.conf(5); none reads no file'
 complete -c pqlink -n '__fish_use_subcommand' -a forget -d 'Forget what is remembered of a peer'
 complete -c pqlink -n '__fish_seen_subcommand_from forget' -l node -x -d 'A node that --tofu knows, as it was given to \'pqlink mine\''
-complete -c pqlink -n '__fish_seen_subcommand_from forget' -l pin -x -d 'A pinned peer that was downgraded on purpose: sha256: and 64 digits, as the refusal shows it'
+complete -c pqlink -n '__fish_seen_subcommand_from forget' -l pin -x -d 'A pinned peer that was downgraded on purpose: its fingerprint, as the refusal shows it'
 complete -c pqlink -n '__fish_seen_subcommand_from forget' -l dir -x -a '(__fish_complete_directories)' -d 'Directory that \'pqlink mine\' or \'pqlink node\' was given'
 complete -c pqlink -n '__fish_seen_subcommand_from forget' -l config -r -F -d 'Configuration file, see pqlink.conf(5); none reads no file'
 complete -c pqlink -n '__fish_use_subcommand' -a token

@@ -23,6 +23,7 @@
 #define TYPE_CSS "text/css; charset=utf-8"
 #define TYPE_SCRIPT "text/javascript; charset=utf-8"
 #define TYPE_EVENTS "text/event-stream"
+#define EVENTS_PATH "/events"
 /* What a document may load: nothing; the status page: what we serve beside it. */
 #define CONTENT_NONE "default-src 'none'; frame-ancestors 'none'"
 #define CONTENT_PAGE                                                                               \
@@ -265,9 +266,16 @@ static bool body_announced(const request *q)
            (q->content_length != NULL && strcmp(q->content_length, "0") != 0);
 }
 
+/* A link to us may be followed, but not to the stream: its answer never ends, so that a page that
+ * opens it a few times would take all places of those who look at the status page. */
+static bool fetch_allowed(const request *q, const char *path)
+{
+    return pqi_access_fetch(q->fetch_site, strcmp(path, EVENTS_PATH) == 0 ? NULL : q->fetch_mode);
+}
+
 /* Fills |r| and returns true when the request gets no further. */
-static bool refuse(const pqi_admin *a, const request *q, const char *method, const char *version,
-                   reply *r)
+static bool refuse(const pqi_admin *a, const request *q, const char *method, const char *path,
+                   const char *version, reply *r)
 {
     r->close = true;
     if (host_missing(q, version) || q->host_count > 1 || q->origin_count > 1) {
@@ -276,8 +284,7 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
         reply_text(r, MHD_HTTP_MISDIRECTED_REQUEST,
                    "The Host header names another server.  Ask by IP address or localhost, or have "
                    "the name allowed in the configuration.");
-    } else if (!pqi_access_origin(q->origin, q->host) ||
-               !pqi_access_fetch(q->fetch_site, q->fetch_mode)) {
+    } else if (!pqi_access_origin(q->origin, q->host) || !fetch_allowed(q, path)) {
         reply_text(r, MHD_HTTP_FORBIDDEN, "Pages of other sites may not use the admin port.");
     } else if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
@@ -291,18 +298,24 @@ static bool refuse(const pqi_admin *a, const request *q, const char *method, con
     return true;
 }
 
+static pqi_admin_asked asked_of(struct MHD_Connection *connection, const request *q,
+                                const char *method, const char *path)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return (pqi_admin_asked){.authorization = q->authorization,
+                             .authorizations = q->authorization_count,
+                             .method = method,
+                             .path = path,
+                             .from = info == NULL ? NULL : info->client_addr};
+}
+
 /* As refuse, for those who have no token that allows it. */
 static bool refuse_stranger(const pqi_admin *a, struct MHD_Connection *connection, const request *q,
                             const char *method, const char *path, reply *r)
 {
     const char *reason = NULL;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const pqi_admin_asked asked = {.authorization = q->authorization,
-                                   .authorizations = q->authorization_count,
-                                   .method = method,
-                                   .path = path,
-                                   .from = info == NULL ? NULL : info->client_addr};
+    const pqi_admin_asked asked = asked_of(connection, q, method, path);
     if (a->opts.auth == NULL) {
         return false;
     }
@@ -369,13 +382,14 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, reply *r)
 }
 
 /* Begins a stream of events, or refuses it in |r| and returns MHD_NO. */
-static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connection, reply *r)
+static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connection,
+                                   const pqi_events_ticket *ticket, reply *r)
 {
     if (a->events == NULL) {
         reply_text(r, MHD_HTTP_NOT_FOUND, "This service has no status page.");
         return MHD_NO;
     }
-    struct MHD_Response *response = pqi_events_response(a->events, connection);
+    struct MHD_Response *response = pqi_events_response(a->events, connection, ticket);
     if (response == NULL) {
         reply_text(r, MHD_HTTP_SERVICE_UNAVAILABLE,
                    "As many listen to the events as may; ask /snapshot, or come again.");
@@ -386,6 +400,20 @@ static enum MHD_Result events_send(pqi_admin *a, struct MHD_Connection *connecti
     const enum MHD_Result queued = MHD_queue_response(connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return queued;
+}
+
+/* A stream goes on for longer than its request: what its token gives is looked at again. */
+static pqi_events_ticket ticket_of(const pqi_admin *a, struct MHD_Connection *connection,
+                                   const request *q, const char *method, const char *path)
+{
+    const char *reason;
+    pqi_events_ticket ticket = {.auth = a->opts.auth};
+    if (ticket.auth != NULL) {
+        const pqi_admin_asked asked = asked_of(connection, q, method, path);
+        (void)pqi_admin_auth_grant(ticket.auth, &asked, pqi_clock_unix_ms() / MS_PER_SEC,
+                                   &ticket.grant, &reason);
+    }
+    return ticket; /* one that is no longer good ends the stream before its first event */
 }
 
 /* libmicrohttpd calls this once when the headers are there, where a refusal must be sent before a
@@ -403,15 +431,18 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, header_take, &q);
     if (*state == NULL) {
         *state = &headers_seen;
-        return refuse(a, &q, method, version, &r) ||
+        return refuse(a, &q, method, url, version, &r) ||
                        refuse_stranger(a, connection, &q, method, url, &r)
                    ? reply_send(connection, &r)
                    : MHD_YES;
     }
-    if (strcmp(url, "/events") != 0) {
+    if (strcmp(url, EVENTS_PATH) != 0) {
         answer(a, url, &q, &r);
-    } else if (events_send(a, connection, &r) == MHD_YES) {
-        return MHD_YES;
+    } else {
+        const pqi_events_ticket ticket = ticket_of(a, connection, &q, method, url);
+        if (events_send(a, connection, &ticket, &r) == MHD_YES) {
+            return MHD_YES;
+        }
     }
     return reply_send(connection, &r);
 }

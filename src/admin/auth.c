@@ -45,12 +45,13 @@ static bool address_of(struct in6_addr *out, const struct sockaddr *from)
     return true;
 }
 
-pqi_admin_admission pqi_admin_auth_check(const pqi_admin_auth *auth, const pqi_admin_asked *asked,
-                                         uint64_t now, const char **reason)
+static pqi_admin_admission check(const pqi_admin_auth *auth, const pqi_admin_asked *asked,
+                                 uint64_t now, pqi_cap_grant *grant, const char **reason)
 {
     struct in6_addr address;
     pqi_cap_verdict verdict;
     *reason = NULL;
+    *grant = (pqi_cap_grant){0};
     if (is_free(asked->path)) {
         return PQI_ADMIN_ADMITTED;
     }
@@ -68,5 +69,25 @@ pqi_admin_admission pqi_admin_auth_check(const pqi_admin_auth *auth, const pqi_a
         pqi_cap_keyring_verify(auth->keys, token, strlen(token), &request, now, &verdict);
     pqi_cap_metrics_verified(auth->metrics, verdict.reason);
     *reason = pqi_cap_reason_names[verdict.reason];
+    *grant = verdict.grant;
     return allowed ? PQI_ADMIN_ADMITTED : PQI_ADMIN_DENIED;
+}
+
+pqi_admin_admission pqi_admin_auth_check(const pqi_admin_auth *auth, const pqi_admin_asked *asked,
+                                         uint64_t now, const char **reason)
+{
+    pqi_cap_grant grant;
+    return check(auth, asked, now, &grant, reason);
+}
+
+pqi_admin_admission pqi_admin_auth_grant(const pqi_admin_auth *auth, const pqi_admin_asked *asked,
+                                         uint64_t now, pqi_cap_grant *grant, const char **reason)
+{
+    const pqi_admin_auth uncounted = {.keys = auth->keys};
+    return check(&uncounted, asked, now, grant, reason);
+}
+
+bool pqi_admin_auth_still(const pqi_admin_auth *auth, const pqi_cap_grant *grant, uint64_t now)
+{
+    return pqi_cap_keyring_recheck(auth->keys, grant, now) == PQI_CAP_ALLOWED;
 }

@@ -39,4 +39,11 @@ typedef enum pqi_admin_admission {
 pqi_admin_admission pqi_admin_auth_check(const pqi_admin_auth *auth, const pqi_admin_asked *asked,
                                          uint64_t now, const char **reason);
 
+/* As pqi_admin_auth_check, for an answer that goes on: *grant is what the token gives, for
+ * pqi_admin_auth_still, and zero where nobody was admitted by one.  Not counted once more. */
+pqi_admin_admission pqi_admin_auth_grant(const pqi_admin_auth *auth, const pqi_admin_asked *asked,
+                                         uint64_t now, pqi_cap_grant *grant, const char **reason);
+/* False when the token has expired by |now|, or was revoked. */
+bool pqi_admin_auth_still(const pqi_admin_auth *auth, const pqi_cap_grant *grant, uint64_t now);
+
 #endif

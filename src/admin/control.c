@@ -20,6 +20,9 @@
 #define POLL_LISTENER 1
 #define POLL_FIRST 2
 #define NOBODY (-1)
+/* How long nobody new is let in when that fails, for want of descriptors: the listener stays
+ * readable, and asking again at once would keep a processor busy. */
+#define REST_MS 500
 #define OVERRIDE_MEMBERS 3 /* do, policy, seconds */
 
 typedef struct connection {
@@ -265,31 +268,37 @@ static bool may_ask(int fd, struct ucred *who)
            (who->uid == 0 || who->uid == geteuid());
 }
 
-static void take_connection(pqi_control *c)
+/* False when nobody can be let in now. */
+static bool take_connection(pqi_control *c)
 {
     struct ucred who;
     const int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
     connection *place = free_place(c);
     if (fd < 0) {
-        return;
+        return false;
     }
     if (place == NULL || !may_ask(fd, &who)) {
         (void)close(fd);
-        return;
+        return true;
     }
     *place = (connection){.fd = fd, .who = who};
+    return true;
 }
 
 static void *thread_main(void *arg)
 {
     pqi_control *c = arg;
+    bool rests = false;
     for (;;) {
         struct pollfd fds[POLL_FIRST + PQI_CONTROL_CONNECTIONS_MAX] = {
-            {.fd = c->stop[0], .events = POLLIN}, {.fd = c->listener, .events = POLLIN}};
+            {.fd = c->stop[0], .events = POLLIN},
+            {.fd = rests ? NOBODY : c->listener, .events = POLLIN}};
         for (unsigned i = 0; i < PQI_CONTROL_CONNECTIONS_MAX; i++) {
             fds[POLL_FIRST + i] = (struct pollfd){.fd = c->connections[i].fd, .events = POLLIN};
         }
-        if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0) {
+        const int ready = poll(fds, sizeof(fds) / sizeof(fds[0]), rests ? REST_MS : -1);
+        rests = rests && ready > 0;
+        if (ready < 0) {
             continue; /* EINTR; what else poll can answer here is a want of memory that passes */
         }
         if (fds[POLL_STOP].revents != 0) {
@@ -301,7 +310,7 @@ static void *thread_main(void *arg)
             }
         }
         if (fds[POLL_LISTENER].revents != 0) {
-            take_connection(c);
+            rests = !take_connection(c);
         }
     }
 }

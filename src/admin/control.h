@@ -9,7 +9,8 @@
  *   {"do":"end"}                                      the policy of the settings again
  *
  * Each gets one answer: {"ok":true,...} with what holds, or {"ok":false,"error":"sentence"}.
- * An override ends by itself when its time is over, and at once when the connection that asked for
+ * An override is as strict as the settings at least; one that would be weaker is refused.
+ * It ends by itself when its time is over, and at once when the connection that asked for
  * it ends: whoever began a drill and died leaves nothing behind.
  *
  * A thread of its own reads and writes; requests are carried out one at a time by the main thread,

@@ -15,6 +15,7 @@
 #define STOP_WAIT PQI_NS_PER_SEC
 /* What the server asks a listener for at a time. */
 #define BLOCK_SIZE 4096
+#define MS_PER_SEC 1000
 
 /* One event as it goes over the wire, shared by all listeners. */
 typedef struct snapshot {
@@ -26,6 +27,7 @@ typedef struct snapshot {
 typedef struct listener {
     pqi_events *events;
     struct MHD_Connection *connection;
+    pqi_events_ticket ticket;
     struct listener *next;
     snapshot *at; /* being sent; NULL: none */
     size_t sent;  /* of |at| */
@@ -102,6 +104,12 @@ static ssize_t send_some(listener *l, char *out, size_t max)
     return (ssize_t)len;
 }
 
+static bool may_listen(const pqi_events_ticket *ticket)
+{
+    return ticket->auth == NULL ||
+           pqi_admin_auth_still(ticket->auth, &ticket->grant, pqi_clock_unix_ms() / MS_PER_SEC);
+}
+
 static ssize_t on_read(void *user, uint64_t position, char *out, size_t max)
 {
     listener *l = user;
@@ -109,7 +117,7 @@ static ssize_t on_read(void *user, uint64_t position, char *out, size_t max)
     (void)position;
     ssize_t len = MHD_CONTENT_READER_END_OF_STREAM;
     (void)pthread_mutex_lock(&e->lock);
-    if (!e->stopping) {
+    if (!e->stopping && may_listen(&l->ticket)) {
         len = send_some(l, out, max);
         if (len == 0) {
             MHD_suspend_connection(l->connection);
@@ -156,13 +164,14 @@ static bool enlist(pqi_events *e, listener *l)
     return room;
 }
 
-struct MHD_Response *pqi_events_response(pqi_events *e, struct MHD_Connection *connection)
+struct MHD_Response *pqi_events_response(pqi_events *e, struct MHD_Connection *connection,
+                                         const pqi_events_ticket *ticket)
 {
     listener *l = calloc(1, sizeof(*l));
     if (l == NULL) {
         return NULL;
     }
-    *l = (listener){.events = e, .connection = connection};
+    *l = (listener){.events = e, .connection = connection, .ticket = *ticket};
     if (!enlist(e, l)) {
         free(l);
         return NULL;

@@ -9,6 +9,7 @@
 #ifndef PQI_ADMIN_EVENTS_H
 #define PQI_ADMIN_EVENTS_H
 
+#include "admin/auth.h"
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -30,10 +31,17 @@ typedef pql_status (*pqi_events_make)(void *user, pqi_buf *out, pql_error *err);
  * then NULL. */
 pql_status pqi_events_new(pqi_events **out, pqi_events_make make, void *user, pql_error *err);
 
+/* What lets a listener in, and ends its stream when it no longer would. */
+typedef struct pqi_events_ticket {
+    const pqi_admin_auth *auth; /* borrowed; NULL: everybody may listen */
+    pqi_cap_grant grant;
+} pqi_events_ticket;
+
 /* The response for a new listener on |connection|, whose content type and other headers the caller
  * adds; to be queued and destroyed by the caller.  NULL: there are too many, or no memory.  On the
  * server's thread. */
-struct MHD_Response *pqi_events_response(pqi_events *events, struct MHD_Connection *connection);
+struct MHD_Response *pqi_events_response(pqi_events *events, struct MHD_Connection *connection,
+                                         const pqi_events_ticket *ticket);
 
 /* Makes no more snapshots and ends all streams: to be called before the server is stopped, which
  * must find no connection suspended.  Waits up to a second for listeners that do not read.  Not on

@@ -308,8 +308,8 @@ static void before_change(drill *d)
     pqi_remote seen;
     check_hybrid(d, "hybrid peer, before");
     d->classical_before = knock(d, PQL_POLICY_OFF, &seen, NULL) == PQL_OK;
-    say(d, "classical peer, before", true, "%s (policy of the settings: %s)",
-        d->classical_before ? "let in" : "refused", d->settings);
+    say(d, "classical peer, before", true, "its handshake %s (policy of the settings: %s)",
+        d->classical_before ? "completes" : "is refused", d->settings);
 }
 
 static void while_pq_only(drill *d)
@@ -329,7 +329,8 @@ static void after_rollback(drill *d)
     say(d, "rolled back", status == PQL_OK && strcmp(policy, d->settings) == 0, "%s",
         status == PQL_OK ? policy : err.message);
     const bool now = knock(d, PQL_POLICY_OFF, &seen, &err) == PQL_OK;
-    say(d, "classical peer, after", now == d->classical_before, "%s", now ? "let in" : err.message);
+    say(d, "classical peer, after", now == d->classical_before, "%s",
+        now ? "its handshake completes" : err.message);
     check_hybrid(d, "hybrid peer, after");
 }
 

@@ -27,11 +27,6 @@ static pql_status forget_check(const void *options, pql_error *err)
     if (o->has_pin && o->node.text[0] != '\0') {
         return pqi_fail(err, PQL_E_USAGE, "Give one of --node and --pin at a time.");
     }
-    if (o->has_pin && o->pin.form != PQL_FINGERPRINT_CERT) {
-        return pqi_fail(err, PQL_E_USAGE,
-                        "Peers are remembered by their certificate: give its sha256: fingerprint, "
-                        "not that of its key.");
-    }
     return PQL_OK;
 }
 
@@ -44,8 +39,8 @@ static const pqi_option forget_table[] = {
     {.name = "pin",
      .kind = PQI_OPTION_CUSTOM,
      .arg = "FINGERPRINT",
-     .help = "A pinned peer that was downgraded on purpose: sha256: and 64 digits, as the refusal "
-             "shows it.",
+     .help = "A pinned peer that was downgraded on purpose: its fingerprint, as the refusal shows "
+             "it.",
      .parse = parse_pin},
     {.name = "dir",
      .kind = PQI_OPTION_DIR,

@@ -90,7 +90,7 @@ struct pqi_config_reload {
     void *user;
     void *options; /* those of |fresh| */
     pqi_settings *fresh;
-    bool any; /* there is a file, or was */
+    bool any; /* there is a file */
 };
 
 typedef pqi_config_reload reloading;
@@ -158,15 +158,12 @@ static void take_over(const reloading *r, size_t i)
     r->fresh->of[i] = old;
 }
 
-/* There may be a file where there was none, to which the places of settings refer.  One that is
- * gone stays in them: what was read from it is in force. */
+/* There may be a file where there was none, to which the places of settings refer. */
 static void take_over_file(const reloading *r)
 {
-    if (r->fresh->file != NULL) {
-        char *old = started.settings->file;
-        started.settings->file = r->fresh->file;
-        r->fresh->file = old;
-    }
+    char *old = started.settings->file;
+    started.settings->file = r->fresh->file;
+    r->fresh->file = old;
 }
 
 static void free_reload(pqi_config_reload *r)
@@ -196,6 +193,18 @@ static pqi_config_reload *new_reload(const char *service, void *user)
     return r;
 }
 
+/* Who replaces a file may take it away first.  Defaults in the place of all that it says could be
+ * weaker, so its absence is a mistake and no wish. */
+static pql_status check_file(const reloading *r, pql_error *err)
+{
+    return r->fresh->file != NULL || started.settings->file == NULL
+               ? PQL_OK
+               : pqi_fail(err, PQL_E_IO,
+                          "%s is gone, and what was read from it stays in force. Put it back, or "
+                          "restart without it.",
+                          started.settings->file);
+}
+
 pql_status pqi_config_reload_begin(pqi_config_reload **out, const char *service, void *user,
                                    pql_error *err)
 {
@@ -210,7 +219,10 @@ pql_status pqi_config_reload_begin(pqi_config_reload **out, const char *service,
     }
     pql_status status =
         pqi_options_parse(started.command, &started.from, r->options, r->fresh, &help, err);
-    r->any = r->fresh->file != NULL || started.settings->file != NULL;
+    r->any = r->fresh->file != NULL;
+    if (status == PQL_OK) {
+        status = check_file(r, err);
+    }
     if (status == PQL_OK && r->any) {
         status = make_changes(r, err);
     }

@@ -73,6 +73,13 @@ static pql_status begin(pqi_node_control *c, const pqi_control_request *request,
                         pql_error *err)
 {
     pqi_policy_override next = c->policy;
+    if (pqi_policy_is_weaker(request->policy, next.settings)) {
+        return pqi_fail(
+            err, PQL_E_POLICY,
+            "The policy of the settings, %s, is stricter than %s, and an override never "
+            "makes a node weaker. Change the settings for that.",
+            pql_policy_name(next.settings), pql_policy_name(request->policy));
+    }
     next.on = true;
     next.policy = request->policy;
     next.until = now + request->seconds * PQI_NS_PER_SEC;

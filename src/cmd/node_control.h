@@ -34,7 +34,7 @@ pql_status pqi_node_control_open(pqi_node_control *c, const pqi_node_control_opt
 /* Ends an override without a change of the policy: the node is stopping. */
 void pqi_node_control_close(pqi_node_control *c);
 
-/* The policy that would hold if the settings said |policy|: that, or the one of an override. */
+/* The policy that would hold if the settings said |policy|: that, or a stricter override. */
 pql_policy pqi_node_control_would(const pqi_node_control *c, pql_policy policy);
 /* The settings say |policy| now: the caller has made hold what pqi_node_control_would says, and the
  * end of an override will make |policy| hold. */

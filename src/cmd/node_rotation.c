@@ -5,6 +5,7 @@
 #include "cmd/fingerprint.h"
 #include "cmd/rotation_view.h"
 #include "cmd/status_json.h"
+#include "identity/elsewhere.h"
 #include "identity/identity.h"
 
 #define SERVICE "node"
@@ -156,6 +157,19 @@ static void publish(const pqi_node_rotation *r)
                               pqi_rotation_drop_at(all));
 }
 
+/* Certificates whose keys the key process could not read would turn every handshake away. */
+static pql_status check_keys(const pqi_rotation *all, pql_error *err)
+{
+    const pql_identity *other = pqi_node_rotation_other(all);
+    if (pqi_keys_fit(all->current) && (other == NULL || pqi_keys_fit(other))) {
+        return PQL_OK;
+    }
+    return pqi_fail(err, PQL_E_IDENTITY,
+                    "The key process does not have the keys of the identity on disk, so the node "
+                    "goes on with the one it has. The line 'keys_not_read' says why; it tries "
+                    "again. After a new passphrase file, restart the node.");
+}
+
 /* Puts |all|, which the context has, in the place of what is in use, and frees that. */
 static void adopt(pqi_node_rotation *r, const pqi_rotation *all)
 {
@@ -213,6 +227,10 @@ pql_status pqi_node_rotation_read(pqi_node_rotation *r, pqi_rotation *fresh, pql
                           "come from 'pqlink rotate'. Restart the node if that is meant; miners "
                           "then need the new fingerprint.",
                           r->dir);
+    } else {
+        status = check_keys(fresh, err);
+    }
+    if (status != PQL_OK) {
         pqi_rotation_clear(fresh);
     }
     return status;

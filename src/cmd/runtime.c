@@ -38,8 +38,9 @@ bool pqi_runtime_log(const pqi_log_options *options)
     pqi_log_setup(STDERR_FILENO, options->level, text ? PQI_LOG_TEXT : PQI_LOG_JSON);
     /* no-color.org: set and not empty. */
     const char *no_colour = getenv("NO_COLOR");
-    pqi_log_set_terminal(text && terminal, no_colour == NULL || no_colour[0] == '\0');
-    return text && terminal;
+    const bool shown = text && terminal;
+    pqi_log_set_terminal(shown, shown && (no_colour == NULL || no_colour[0] == '\0'));
+    return shown;
 }
 
 static void signal_set(sigset_t *set)

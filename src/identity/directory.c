@@ -458,6 +458,52 @@ void pqi_identity_sweep(const char *dir)
     (void)closedir(stream);
 }
 
+/* True for the temporary file (pqi_file_write_atomic) of a private key. */
+static bool is_unfinished_key(const char *file)
+{
+    for (unsigned leaf = 0; leaf < sizeof(files) / sizeof(files[0]); leaf++) {
+        const size_t len = strlen(files[leaf].key);
+        if (strncmp(file, files[leaf].key, len) == 0 && file[len] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pql_status remove_unfinished_keys(const char *path, DIR *stream, pql_error *err)
+{
+    const struct dirent *entry;
+    bool removed = false;
+    while ((entry = readdir(stream)) != NULL) {
+        char file[PATH_MAX];
+        if (!is_unfinished_key(entry->d_name) || !join(file, path, entry->d_name)) {
+            continue;
+        }
+        if (unlink(file) != 0) {
+            return pqi_fail_errno(err, PQL_E_IO, errno,
+                                  "Cannot remove %s, which may hold a private key", file);
+        }
+        removed = true;
+    }
+    return removed ? sync_directory(path, err) : PQL_OK;
+}
+
+pql_status pqi_identity_sweep_keys(const char *dir, const char *name, pql_error *err)
+{
+    char path[PATH_MAX];
+    if (!join(path, dir, name)) {
+        return fail_too_long(err, dir);
+    }
+    DIR *stream = opendir(path);
+    if (stream == NULL) {
+        return errno == ENOENT ? PQL_OK
+                               : pqi_fail_errno(err, PQL_E_IO, errno, "Cannot open %s", path);
+    }
+    const pql_status status = remove_unfinished_keys(path, stream, err);
+    (void)closedir(stream);
+    return status;
+}
+
 /* ---- what a rotation does with whole directories ---- */
 
 pql_status pqi_identity_lock(const char *dir, bool alone, int *fd, pql_error *err)

@@ -57,6 +57,10 @@ pql_status pqi_identity_store(const char *dir, const char *name, const pqi_ident
  * work hold a lock and stay.  Failures are ignored: the next start tries again. */
 void pqi_identity_sweep(const char *dir);
 
+/* Removes what a crash left of private keys that were being replaced in |dir|/|name|, which may be
+ * missing.  To be called alone under the lock of DIR.  PQL_E_IO: something could not be removed. */
+pql_status pqi_identity_sweep_keys(const char *dir, const char *name, pql_error *err);
+
 /* Takes the lock of DIR: shared to read, |alone| to change what is in place there.  Released by
  * close(*fd).  Waits up to 10 s for others.  PQL_E_NOT_FOUND: there is no DIR; PQL_E_IO; *fd is
  * then -1. */

@@ -1,8 +1,18 @@
 #include "identity/elsewhere.h"
 
+#include "identity/identity.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of an ML-DSA-87 (FIPS 204, table 2), the longest there is. */
+#define SIGNATURE_MAX 4627
+/* What a server signs in TLS 1.3 (RFC 8446, section 4.4.3): spaces, a context with its zero byte, a
+ * hash. */
+#define PADDING 64
+#define HASH_LEN 48
+static const char context[] = "TLS 1.3, server CertificateVerify";
 
 static const pqi_key_holder *the_holder;
 
@@ -17,6 +27,28 @@ void pqi_keys_move_out(const pqi_key_holder *holder)
 const pqi_key_holder *pqi_keys_holder(void)
 {
     return the_holder;
+}
+
+/* The hash is all zero: nobody has a transcript with that one. */
+static bool is_signed_for(const pqi_key_holder *holder, const pqi_leaf *leaf)
+{
+    uint8_t input[PADDING + sizeof(context) + HASH_LEN] = {0};
+    uint8_t signature[SIGNATURE_MAX];
+    size_t len = 0;
+    memset(input, ' ', PADDING);
+    memcpy(input + PADDING, context, sizeof(context));
+    return holder->sign(holder->user, leaf->of_cert.sha256, leaf->kind->scheme, input,
+                        sizeof(input), signature, &len, sizeof(signature));
+}
+
+bool pqi_keys_fit(const pql_identity *id)
+{
+    const pqi_key_holder *holder = the_holder;
+    bool fits = true;
+    for (int leaf = PQL_LEAF_PQ; holder != NULL && fits && leaf <= PQL_LEAF_CLASSICAL; leaf++) {
+        fits = is_signed_for(holder, &pqi_identity_leaves(id)[leaf]);
+    }
+    return fits;
 }
 
 static void free_cert(void *parent, void *cert, CRYPTO_EX_DATA *data, int index, long argl,

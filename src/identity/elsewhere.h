@@ -26,6 +26,11 @@ void pqi_keys_move_out(const pqi_key_holder *holder);
 /* NULL: keys are in this process. */
 const pqi_key_holder *pqi_keys_holder(void);
 
+/* Whether what the certificates of |id| prove can be signed: true when keys are in this process,
+ * else when the holder signs for both of them, which is asked with an input that is no handshake's.
+ * Waits for the answers. */
+bool pqi_keys_fit(const pql_identity *id);
+
 /* Gives |ssl_ctx| the certificate of |leaf|, which has no key, and the way to have it signed for.
  * False when the TLS library refuses. */
 bool pqi_keys_use_elsewhere(const pqi_leaf *leaf, SSL_CTX *ssl_ctx);

@@ -93,6 +93,17 @@ static pql_status write_all(const change *c, unsigned *changed, pql_error *err)
     return status;
 }
 
+/* What a crash left half written may hold keys as they were before. */
+static pql_status sweep(const char *dir, pql_error *err)
+{
+    pql_status status = PQL_OK;
+    pqi_identity_sweep(dir);
+    for (size_t i = 0; status == PQL_OK && i < DIRECTORIES; i++) {
+        status = pqi_identity_sweep_keys(dir, directories[i], err);
+    }
+    return status;
+}
+
 /* With both passphrases read. */
 static pql_status recrypt(change *c, unsigned *changed, pql_error *err)
 {
@@ -105,6 +116,9 @@ static pql_status recrypt(change *c, unsigned *changed, pql_error *err)
     }
     if (status == PQL_OK) {
         status = pqi_rotation_check_owner(c->dir, err);
+    }
+    if (status == PQL_OK) {
+        status = sweep(c->dir, err);
     }
     if (status == PQL_OK) {
         status = read_all(c, err);

@@ -47,6 +47,7 @@ struct pql_listener {
     pqi_url url;
     uint16_t port;
     pqi_sources *sources; /* links by address; NULL without a limit */
+    bool long_leaf;       /* the first flight does not fit an ordinary initial window */
     pqi_quic_endpoint_opts endpoint_opts;
 };
 

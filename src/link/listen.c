@@ -50,7 +50,7 @@ static void fill_endpoint(pql_listener *listener, const pql_listen_opts *opts)
         .link_sources = listener->sources,
         .max_streams = (unsigned)or_default(opts->max_streams, DEFAULT_MAX_STREAMS),
         .max_receive = receive_limit(opts->max_receive),
-        .wide_window = pqi_identity_leaf_len(listener->ctx->opts.identity, PQL_LEAF_PQ) > LONG_LEAF,
+        .wide_window = listener->long_leaf,
         .stream_queue = opts->stream_queue,
         .idle_timeout = idle_ms * PQI_NS_PER_MS,
         .handshake_timeout = HANDSHAKE_TIMEOUT,
@@ -202,6 +202,8 @@ static pql_status enlist(pql_listener *listener, const pql_listen_opts *opts, pq
                                    .pq_authentication = opts->pq_authentication};
     const pql_status status = pqi_quic_tls_new(&listener->tls, &tls, err);
     if (status == PQL_OK) {
+        /* Now: when the lock is gone, the identity may be freed. */
+        listener->long_leaf = pqi_identity_leaf_len(ctx->opts.identity, PQL_LEAF_PQ) > LONG_LEAF;
         listener->next = ctx->listeners;
         ctx->listeners = listener;
     }

@@ -15,8 +15,9 @@ typedef struct quota {
     atomic_uint left_out;
 } quota;
 
-/* A downgrade is never left out because of the lines of handshakes that are as they should be. */
-static quota starts, handshakes, downgrades, failures, closings;
+/* A downgrade is never left out because of the lines of handshakes that are as they should be, and
+ * one that was refused never because of other failures, which any stranger can cause. */
+static quota starts, handshakes, downgrades, failures, refusals, closings;
 
 static bool may_say(quota *q, unsigned per_second, uint64_t *left_out)
 {
@@ -125,12 +126,13 @@ void pqi_link_log_handshake(const pql_link_info *link)
 void pqi_link_log_failure(const pql_link_info *link, const pql_close *failure)
 {
     uint64_t left_out = 0;
-    if (!may_say(&failures, PQI_LINK_FAILURES_PER_SEC, &left_out)) {
-        return;
-    }
     /* A peer that had ML-KEM and now has not: somebody in between, or one that went back. */
     const pql_downgrade downgrade = link->posture->downgrade;
     const bool refused = downgrade == PQL_DOWNGRADE_REMEMBERED;
+    if (!(refused ? may_say(&refusals, PQI_LINK_LINES_PER_SEC, &left_out)
+                  : may_say(&failures, PQI_LINK_FAILURES_PER_SEC, &left_out))) {
+        return;
+    }
     pqi_log(
         refused ? PQI_LOG_ERROR : PQI_LOG_WARN, SERVICE,
         refused ? "downgrade_refused" : "handshake_failed", PQI_STR("role", role_of(link)),

@@ -107,8 +107,8 @@ typedef struct pqi_quic_tls_peer {
 SSL *pqi_quic_tls_session(const pqi_quic_tls *tls, pqi_quic_tls_peer *peer);
 
 /* Once the handshake is complete, and so the peer's key is proven: lets trust remember it, and lets
- * sessions be kept for resumption.  Not PQL_OK: the link must not open.  On a server it never
- * fails. */
+ * sessions be kept for resumption.  Not PQL_OK: the link must not open.  On a server it
+ * fails for a pinned client that was hybrid before only. */
 pql_status pqi_quic_tls_settle(const pqi_quic_tls *tls, const SSL *ssl, pqi_quic_tls_peer *peer,
                                pql_error *err);
 

@@ -15,6 +15,8 @@
 #define SERVICE "keys"
 #define REFUSALS_PER_SECOND 10
 #define MS_PER_SEC 1000
+/* Keys that could not be read are tried again after this, unasked: a passphrase takes a while. */
+#define AGAIN (10 * PQI_NS_PER_SEC)
 
 struct pqi_signer_keys {
     const char *dir;
@@ -23,7 +25,8 @@ struct pqi_signer_keys {
     pthread_rwlock_t lock; /* around |all| */
     pqi_rotation all;
     pthread_mutex_t follow_lock;
-    uint64_t seen; /* mark that was looked at last, also in vain; under |follow_lock| */
+    uint64_t seen;  /* mark that was looked at last, also in vain; under |follow_lock| */
+    uint64_t again; /* monotonic ns at which it is looked at again; 0: not; the same */
     pthread_mutex_t quota_lock;
     pqi_log_quota quota;
 };
@@ -64,13 +67,13 @@ void pqi_signer_keys_free(pqi_signer_keys *keys)
     free(keys);
 }
 
-static void read_again(pqi_signer_keys *keys)
+static bool read_again(pqi_signer_keys *keys)
 {
     pqi_rotation fresh;
     pql_error err = {0};
     if (pqi_rotation_load(&fresh, keys->dir, &keys->how, &err) != PQL_OK) {
         pqi_log(PQI_LOG_ERROR, SERVICE, "keys_not_read", PQI_STR("reason", err.message));
-        return;
+        return false;
     }
     (void)pthread_rwlock_wrlock(&keys->lock);
     pqi_rotation old = keys->all;
@@ -79,15 +82,17 @@ static void read_again(pqi_signer_keys *keys)
     pqi_rotation_clear(&old);
     pqi_log(PQI_LOG_INFO, SERVICE, "keys_read", PQI_BOOL("next", fresh.next != NULL),
             PQI_BOOL("previous", fresh.previous != NULL));
+    return true;
 }
 
 void pqi_signer_keys_follow(pqi_signer_keys *keys)
 {
     (void)pthread_mutex_lock(&keys->follow_lock);
     const uint64_t mark = pqi_rotation_mark(keys->dir);
-    if (mark != keys->seen) {
+    const uint64_t now = pqi_clock_monotonic();
+    if (mark != keys->seen || (keys->again != 0 && now >= keys->again)) {
         keys->seen = mark;
-        read_again(keys);
+        keys->again = read_again(keys) ? 0 : now + AGAIN;
     }
     (void)pthread_mutex_unlock(&keys->follow_lock);
 }

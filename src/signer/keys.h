@@ -18,7 +18,8 @@ pql_status pqi_signer_keys_open(pqi_signer_keys **out, const char *dir, const ch
 void pqi_signer_keys_free(pqi_signer_keys *keys);
 
 /* Reads them again if 'pqlink rotate' or the node changed anything in DIR; one thread at a time
- * does.  A failure leaves the keys as they were, and is logged.  Any thread. */
+ * does.  A failure leaves the keys as they were, is logged, and tried again by a call that comes
+ * ten seconds later.  Any thread. */
 void pqi_signer_keys_follow(pqi_signer_keys *keys);
 
 /* Answers one packet of |len| bytes; returns the length of the answer, always more than 0.  |out|

@@ -72,28 +72,25 @@ static int open_directory(const pqi_hybrid_marks *marks)
     return fd;
 }
 
-static void name_of(char out[MARK_NAME_SIZE], const uint8_t cert_sha256[PQL_SHA256_SIZE])
+static void name_of(char out[MARK_NAME_SIZE], const uint8_t sha256[PQL_SHA256_SIZE])
 {
-    pqi_hex_encode(out, cert_sha256, PQL_SHA256_SIZE);
+    pqi_hex_encode(out, sha256, PQL_SHA256_SIZE);
 }
 
-static size_t find_unwritten(const pqi_hybrid_marks *marks, const uint8_t *cert_sha256)
+static size_t find_unwritten(const pqi_hybrid_marks *marks, const uint8_t *sha256)
 {
     size_t i = 0;
     while (i < marks->unwritten_count &&
-           memcmp(marks->unwritten[i], cert_sha256, PQL_SHA256_SIZE) != 0) {
+           memcmp(marks->unwritten[i], sha256, PQL_SHA256_SIZE) != 0) {
         i++;
     }
     return i;
 }
 
-static pql_status has_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, pql_error *err)
+static pql_status find_written(const pqi_hybrid_marks *marks, const uint8_t *sha256, pql_error *err)
 {
     char name[MARK_NAME_SIZE];
-    if (find_unwritten(marks, cert_sha256) < marks->unwritten_count) {
-        return PQL_OK;
-    }
-    name_of(name, cert_sha256);
+    name_of(name, sha256);
     const int dir = open_directory(marks);
     const int found = dir < 0 ? -1 : faccessat(dir, name, F_OK, 0);
     const int why = errno;
@@ -107,13 +104,26 @@ static pql_status has_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256
                          : pqi_fail_errno(err, PQL_E_IO, why, "Cannot read %s", marks->directory);
 }
 
-pql_status pqi_hybrid_marks_has(pqi_hybrid_marks *marks, const uint8_t cert_sha256[PQL_SHA256_SIZE],
+pql_status pqi_hybrid_marks_has(pqi_hybrid_marks *marks, const uint8_t sha256[PQL_SHA256_SIZE],
                                 pql_error *err)
 {
     (void)pthread_mutex_lock(&marks->lock);
-    const pql_status status = has_locked(marks, cert_sha256, err);
+    const pql_status status = find_unwritten(marks, sha256) < marks->unwritten_count
+                                  ? PQL_OK
+                                  : find_written(marks, sha256, err);
     (void)pthread_mutex_unlock(&marks->lock);
     return status;
+}
+
+/* False: it was not there. */
+static bool drop_unwritten(pqi_hybrid_marks *marks, const uint8_t *sha256)
+{
+    const size_t at = find_unwritten(marks, sha256);
+    if (at == marks->unwritten_count) {
+        return false;
+    }
+    memmove(marks->unwritten[at], marks->unwritten[--marks->unwritten_count], PQL_SHA256_SIZE);
+    return true;
 }
 
 /* 0, or an errno. */
@@ -133,11 +143,12 @@ static int write_mark(const pqi_hybrid_marks *marks, const char *name)
     return made ? 0 : why;
 }
 
-static pql_status keep_unwritten(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, int why,
+static pql_status keep_unwritten(pqi_hybrid_marks *marks, const uint8_t *sha256, int why,
                                  pql_error *err)
 {
-    if (marks->unwritten_count < PQI_HYBRID_MARKS_UNWRITTEN_MAX) {
-        memcpy(marks->unwritten[marks->unwritten_count++], cert_sha256, PQL_SHA256_SIZE);
+    if (find_unwritten(marks, sha256) == marks->unwritten_count &&
+        marks->unwritten_count < PQI_HYBRID_MARKS_UNWRITTEN_MAX) {
+        memcpy(marks->unwritten[marks->unwritten_count++], sha256, PQL_SHA256_SIZE);
     }
     if (marks->directory[0] == '\0') {
         return PQL_OK; /* more was not asked for */
@@ -154,13 +165,14 @@ static pql_status keep_unwritten(pqi_hybrid_marks *marks, const uint8_t *cert_sh
     return status;
 }
 
-static pql_status add_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, pql_error *err)
+/* One that is in memory only is tried again: the disk may take it now. */
+static pql_status add_locked(pqi_hybrid_marks *marks, const uint8_t *sha256, pql_error *err)
 {
     char name[MARK_NAME_SIZE];
-    if (has_locked(marks, cert_sha256, err) == PQL_OK) {
+    if (find_written(marks, sha256, err) == PQL_OK) {
         return PQL_OK;
     }
-    name_of(name, cert_sha256);
+    name_of(name, sha256);
     int why = ENOENT;
     if (marks->directory[0] != '\0') {
         why = pqi_dir_make(marks->directory, DIRECTORY_MODE, NULL) == PQL_OK
@@ -168,31 +180,28 @@ static pql_status add_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256
                   : errno;
     }
     if (why != 0) {
-        return keep_unwritten(marks, cert_sha256, why, err);
+        return keep_unwritten(marks, sha256, why, err);
     }
+    (void)drop_unwritten(marks, sha256);
     marks->failing = false;
     return PQL_OK;
 }
 
-pql_status pqi_hybrid_marks_add(pqi_hybrid_marks *marks, const uint8_t cert_sha256[PQL_SHA256_SIZE],
+pql_status pqi_hybrid_marks_add(pqi_hybrid_marks *marks, const uint8_t sha256[PQL_SHA256_SIZE],
                                 pql_error *err)
 {
     pql_error here;
     (void)pthread_mutex_lock(&marks->lock);
-    const pql_status status = add_locked(marks, cert_sha256, err != NULL ? err : &here);
+    const pql_status status = add_locked(marks, sha256, err != NULL ? err : &here);
     (void)pthread_mutex_unlock(&marks->lock);
     return status;
 }
 
-static pql_status forget_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha256, pql_error *err)
+static pql_status forget_locked(pqi_hybrid_marks *marks, const uint8_t *sha256, pql_error *err)
 {
     char name[MARK_NAME_SIZE];
-    const size_t at = find_unwritten(marks, cert_sha256);
-    const bool unwritten = at < marks->unwritten_count;
-    if (unwritten) {
-        memmove(marks->unwritten[at], marks->unwritten[--marks->unwritten_count], PQL_SHA256_SIZE);
-    }
-    name_of(name, cert_sha256);
+    const bool unwritten = drop_unwritten(marks, sha256);
+    name_of(name, sha256);
     const int dir = open_directory(marks);
     const bool removed = dir >= 0 && unlinkat(dir, name, 0) == 0 && fsync(dir) == 0;
     const int why = errno;
@@ -206,23 +215,23 @@ static pql_status forget_locked(pqi_hybrid_marks *marks, const uint8_t *cert_sha
                          : pqi_fail_errno(err, PQL_E_IO, why, "Cannot change %s", marks->directory);
 }
 
-pql_status pqi_hybrid_marks_forget(pqi_hybrid_marks *marks,
-                                   const uint8_t cert_sha256[PQL_SHA256_SIZE], pql_error *err)
+pql_status pqi_hybrid_marks_forget(pqi_hybrid_marks *marks, const uint8_t sha256[PQL_SHA256_SIZE],
+                                   pql_error *err)
 {
     (void)pthread_mutex_lock(&marks->lock);
-    const pql_status status = forget_locked(marks, cert_sha256, err);
+    const pql_status status = forget_locked(marks, sha256, err);
     (void)pthread_mutex_unlock(&marks->lock);
     return status;
 }
 
-static pql_status memory_has(void *user, const uint8_t cert_sha256[PQL_SHA256_SIZE])
+static pql_status memory_has(void *user, const uint8_t sha256[PQL_SHA256_SIZE])
 {
-    return pqi_hybrid_marks_has(user, cert_sha256, NULL);
+    return pqi_hybrid_marks_has(user, sha256, NULL);
 }
 
-static void memory_add(void *user, const uint8_t cert_sha256[PQL_SHA256_SIZE])
+static void memory_add(void *user, const uint8_t sha256[PQL_SHA256_SIZE])
 {
-    (void)pqi_hybrid_marks_add(user, cert_sha256, NULL);
+    (void)pqi_hybrid_marks_add(user, sha256, NULL);
 }
 
 pql_hybrid_memory pqi_hybrid_marks_memory(pqi_hybrid_marks *marks)

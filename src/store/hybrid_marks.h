@@ -1,5 +1,5 @@
-/* Which pinned peers had ML-KEM once: an empty file for each, named by the SHA-256 of its leaf, in
- * a directory of its own.
+/* Which pinned peers had ML-KEM once: an empty file for each, named by the SHA-256 of what is
+ * pinned, certificate or key, in a directory of its own.
  *
  * Files rather than rows of the store, because many programs share one directory: several miners of
  * a user, and 'pqlink forget' while they run.  A mark is there as a whole or not at all, and making
@@ -26,16 +26,16 @@ void pqi_hybrid_marks_free(pqi_hybrid_marks *marks);
 
 /* PQL_OK: marked.  PQL_E_NOT_FOUND: not.  PQL_E_IO: the directory cannot be read, or others than
  * its owner may write to it. */
-pql_status pqi_hybrid_marks_has(pqi_hybrid_marks *marks, const uint8_t cert_sha256[PQL_SHA256_SIZE],
+pql_status pqi_hybrid_marks_has(pqi_hybrid_marks *marks, const uint8_t sha256[PQL_SHA256_SIZE],
                                 pql_error *err);
 
 /* Durable when it returns PQL_OK; PQL_E_IO: kept in memory. */
-pql_status pqi_hybrid_marks_add(pqi_hybrid_marks *marks, const uint8_t cert_sha256[PQL_SHA256_SIZE],
+pql_status pqi_hybrid_marks_add(pqi_hybrid_marks *marks, const uint8_t sha256[PQL_SHA256_SIZE],
                                 pql_error *err);
 
 /* PQL_E_NOT_FOUND: there was none. */
-pql_status pqi_hybrid_marks_forget(pqi_hybrid_marks *marks,
-                                   const uint8_t cert_sha256[PQL_SHA256_SIZE], pql_error *err);
+pql_status pqi_hybrid_marks_forget(pqi_hybrid_marks *marks, const uint8_t sha256[PQL_SHA256_SIZE],
+                                   pql_error *err);
 
 /* As a context wants it; |marks| is borrowed. */
 pql_hybrid_memory pqi_hybrid_marks_memory(pqi_hybrid_marks *marks);

@@ -267,11 +267,12 @@ static pql_status fail_memory(const char *host_port, const char *what,
         what, show(host_port).text, came);
 }
 
-static pql_status fail_downgraded(const char *host_port, const pql_fingerprint *of_cert,
+/* |remembered|: what there is to forget. */
+static pql_status fail_downgraded(const char *host_port, const pql_fingerprint *remembered,
                                   pql_error *err)
 {
     char came[PQL_FINGERPRINT_SIZE];
-    pql_fingerprint_format(of_cert, came);
+    pql_fingerprint_format(remembered, came);
     return pqi_fail(err, PQL_E_POLICY,
                     "%s (%s) once had a post-quantum key exchange and has none now, which may be "
                     "an attack. If its owner confirms that it was downgraded on purpose, forget "
@@ -300,21 +301,24 @@ static pql_status recall(const pqi_trust *trust, const char *host_port,
                                                          : PQL_OK;
 }
 
-/* A pinned peer without ML-KEM: had it that once? */
+/* A pinned peer without ML-KEM: had it that once?  Asked for both, because the form of its pin may
+ * have changed since. */
 static pql_status check_memory(const pqi_trust *trust, const char *host_port,
-                               const pql_fingerprint *of_cert, pqi_key_exchange kex, pql_error *err)
+                               const pql_fingerprint *of_cert, const pql_fingerprint *of_spki,
+                               pqi_key_exchange kex, pql_error *err)
 {
+    const pql_fingerprint *const forms[] = {of_cert, of_spki};
     if (kex != PQI_KEX_CLASSICAL || trust->memory.has == NULL) {
         return PQL_OK;
     }
-    switch (trust->memory.has(trust->memory.user, of_cert->sha256)) {
-    case PQL_OK:
-        return fail_downgraded(host_port, of_cert, err);
-    case PQL_E_NOT_FOUND:
-        return PQL_OK;
-    default:
-        return fail_memory(host_port, "read", of_cert, err);
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        const pql_status status = trust->memory.has(trust->memory.user, forms[i]->sha256);
+        if (status != PQL_E_NOT_FOUND) {
+            return status == PQL_OK ? fail_downgraded(host_port, forms[i], err)
+                                    : fail_memory(host_port, "read", of_cert, err);
+        }
     }
+    return PQL_OK;
 }
 
 /* Nobody is checked, but what is no certificate at all was never meant to be one. */
@@ -329,7 +333,11 @@ static pql_status decide(const pqi_trust *trust, const pqi_chain *chain,
     switch (trust->how) {
     case PQL_TRUST_PIN:
         status = check_pins(trust, host_port, of_cert, of_spki, err);
-        return status == PQL_OK ? check_memory(trust, host_port, of_cert, kex, err) : status;
+        /* Of a client only once it has proven its key: anybody can show the certificate that it
+         * shows, and must not be able to raise the alarm in its name. */
+        return status == PQL_OK && !trust->of_clients
+                   ? check_memory(trust, host_port, of_cert, of_spki, kex, err)
+                   : status;
     case PQL_TRUST_TOFU:
         return recall(trust, host_port, of_cert, kex, &known, &stranger, err);
     case PQL_TRUST_CA:
@@ -404,7 +412,7 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
 {
     pql_fingerprint of_cert;
     pql_fingerprint of_spki;
-    const bool remembers = trust->how == PQL_TRUST_PIN && trust->memory.add != NULL;
+    const bool remembers = trust->how == PQL_TRUST_PIN && trust->memory.has != NULL;
     if (trust->how != PQL_TRUST_TOFU && !remembers) {
         return PQL_OK;
     }
@@ -415,9 +423,13 @@ pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, cons
         return settle_first_use(trust, host_port, &of_cert, kex, err);
     }
     if (kex == PQI_KEX_HYBRID) {
-        trust->memory.add(trust->memory.user, of_cert.sha256);
+        /* What the pin says: the holder of a pinned key can make any number of certificates. */
+        const bool by_cert = pinned(trust, &of_cert);
+        trust->memory.add(trust->memory.user, by_cert ? of_cert.sha256 : of_spki.sha256);
+        return PQL_OK;
     }
-    return PQL_OK;
+    return trust->of_clients ? check_memory(trust, host_port, &of_cert, &of_spki, kex, err)
+                             : PQL_OK;
 }
 
 void pqi_trust_digest(const pqi_trust *trust, uint8_t out[PQL_SHA256_SIZE])

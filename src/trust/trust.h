@@ -57,17 +57,18 @@ typedef enum pqi_key_exchange {
 /* Decides, and changes nothing.  |host| is the name or address that was dialled, |host_port| the
  * key for TOFU (both "" for a client that dialled us), |now_unix| seconds for the validity dates
  * (CA mode only; a pinned leaf is valid without end).  A pinned or TOFU peer that was hybrid once
- * may not be classical now.  PQL_OK with *how set; PQL_E_TRUST with a sentence that shows the
- * fingerprint that came, the one that was expected, and what to do; PQL_E_POLICY, with a sentence:
- * it was hybrid before. */
+ * may not be classical now; of a client pqi_trust_settle says so.  PQL_OK with *how set;
+ * PQL_E_TRUST with a sentence that shows the fingerprint that came, the one that was expected, and
+ * what to do; PQL_E_POLICY, with a sentence: it was hybrid before. */
 pql_status pqi_trust_check(const pqi_trust *trust, const pqi_chain *chain, const char *host,
                            const char *host_port, int64_t now_unix, pqi_key_exchange kex,
                            pql_trust *how, pql_error *err);
 
 /* Remembers what was learnt, once the peer has proven its key: with trust on first use its
  * certificate on first contact, and that it was hybrid; of a pinned peer that it was hybrid.
- * PQL_E_TRUST (with a sentence) when the memory cannot be written durably, or holds another
- * certificate by now: the link must then be closed, unused. */
+ * PQL_E_POLICY: a pinned client was hybrid before.  PQL_E_TRUST (with a sentence) when the memory
+ * cannot be written durably (of clients: read), or holds another certificate by now.  The link must
+ * then be closed, unused. */
 pql_status pqi_trust_settle(const pqi_trust *trust, const pqi_chain *chain, const char *host_port,
                             pqi_key_exchange kex, pql_error *err);
 

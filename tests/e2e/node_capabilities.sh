@@ -57,13 +57,21 @@ ask() {
 as() { printf 'header = "Authorization: %s %s"\n' "$1" "$(cat "$2")" >"$dir/curl"; } # not on the command line
 ask 200 /healthz
 ask 200 /readyz
-for path in / /metrics /version /status /nothing; do
+for path in / /metrics /version /status /snapshot /events /page.js /nothing; do
     ask 401 $path
     contains "$dir/headers" 'WWW-Authenticate: Bearer realm="pqlink"'
 done
 as Bearer "$dir/full"
 ask 200 /status -K "$dir/curl"
 ask 404 /nothing -K "$dir/curl"
+ask 200 /snapshot -K "$dir/curl"
+# A stream ends with the token that opened it, and not with the patience of whoever listens.
+"$PQLINK" token attenuate --token-file "$dir/full" --expires-in 2s >"$dir/passing" </dev/null
+as Bearer "$dir/passing"
+ask 200 /events -N --max-time 60 -K "$dir/curl"
+contains "$dir/answer" 'data:'
+ask 403 /events -K "$dir/curl"
+contains "$dir/answer" expired
 as mAcRo "$dir/metrics"
 ask 200 /metrics -K "$dir/curl"
 ask 403 /metrics -K "$dir/curl" --head

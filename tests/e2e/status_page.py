@@ -123,6 +123,7 @@ def shows_the_first_miner(browser):
     check("first" in browser.value("document.getElementById('miners').innerText"), "the miner has no name")
     check("Ready" in browser.value("document.getElementById('ready').innerText"), "the page does not say ready")
     check("hybrid" in browser.value("document.getElementById('posture').innerText"), "the page names no policy")
+    check("Expires" in browser.value("document.getElementById('keys').innerText"), "the page says nothing of expiry")
     check("sha256:" in browser.value("document.getElementById('keys').innerText"), "the page has no fingerprint")
 
 

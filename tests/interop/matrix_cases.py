@@ -70,7 +70,7 @@ def counted(program, side, cell, classical):
     if classical:  # another leaf, and at our side a protocol that is served for its sake
         renamed = collections.Counter()
         for name, count in wanted.items():
-            name = name.replace("ml-dsa-87", "ecdsa-p256")
+            name = name.replace("ml-dsa-87", "ecdsa-p256").replace("{ml-dsa}", "{ecdsa}")
             renamed[name.replace("peer_groups", "compat") if side == "server" else name] += count
         wanted = renamed
     moved = collections.Counter()

@@ -16,11 +16,16 @@ typedef struct counters {
     } series[COUNTERS_MAX];
 } counters;
 
-/* Takes down what |registry| has, but bytes, datagrams and times, which differ from run to run. */
+/* Takes down what |registry| has, but bytes, datagrams, streams and times: these differ from run to
+ * run, or tell of what links are used for. */
 void counters_take(counters *out, pqi_metrics *registry);
 
 /* Writes what differs between the two, which are of one registry: "NAME" for a series that grew by
- * one, "NAME+2" or "NAME-1" for others, with a space between them; "-" when nothing moved. */
+ * one, "NAME+2" or "NAME-1" for others, with a space between them; "-" when nothing moved.  What
+ * clients offer (pqlink_offered_total) is left out. */
 void counters_moved(const counters *before, const counters *after, char *out, size_t size);
+
+/* The same for what clients offer, and nothing else. */
+void counters_offered(const counters *before, const counters *after, char *out, size_t size);
 
 #endif

@@ -3,6 +3,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+
 #include "matrix/counters.h"
 #include "matrix/middle.h"
 #include "matrix/rows.h"
@@ -92,32 +94,13 @@ static pql_observer observer_of(side *s)
                           .user = s};
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 static void client_open(pql_link *link, void *user)
 {
     (void)user;
-    pql_stream *stream = NULL;
-    if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
-        (void)pql_stream_write(stream, "x", 1, true);
-    }
+    echo_ask(link);
 }
 
 /* The echo: what the server sends after the handshake, its tickets too, has come before it. */
-static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)data;
-    (void)len;
-    (void)user;
-    if (fin) {
-        pql_link_close(pql_stream_link(stream), 0, "done");
-    }
-}
-
 /* ---- the sides ---- */
 
 static void side_begin(side *s)
@@ -148,7 +131,7 @@ static void side_forget_link(side *s)
 
 static uint16_t start_server(pql_policy policy)
 {
-    static const pql_handlers handlers = {.stream_data = server_data};
+    static const pql_handlers handlers = {.stream_data = echo_data};
     static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
     const pql_context_opts opts = {.identity = identity,
                                    .policy = policy,
@@ -177,7 +160,7 @@ static void start_client(pql_policy policy)
 /* One link, from its beginning to its end on both sides. */
 static void link_once(void)
 {
-    static const pql_handlers handlers = {.link_open = client_open, .stream_data = client_data};
+    static const pql_handlers handlers = {.link_open = client_open, .stream_data = echo_answered};
     const pql_peer peer = {.pins = &pin, .pin_count = 1};
     const pql_connect_opts opts = {.alpn = ALPN, .handlers = &handlers, .resume = marks == NULL};
     char url[64];
@@ -240,6 +223,17 @@ static void compare_counters(const row *r, side *s, row_column column, const cha
     compare(r, column, what, moved);
 }
 
+/* What the server counts of the client's offers follows from the client's policy alone. */
+static void compare_offers(const row *r)
+{
+    char wanted[ROW_TEXT_MAX];
+    char offered[ROW_TEXT_MAX];
+    assert_int_equal(rows_offers(MATRIX_OFFERS, r->column[ROW_CLIENT], wanted, sizeof(wanted)),
+                     PQL_OK);
+    counters_offered(&server.before, &server.after, offered, sizeof(offered));
+    assert_string_equal(offered, wanted);
+}
+
 static int begin_row(void **state)
 {
     const row *r = *state;
@@ -291,6 +285,7 @@ static void both_sides_see_what_the_table_says(void **state)
     compare_alert(r);
     compare_counters(r, &client, ROW_CLIENT_COUNTERS, "the client's counters");
     compare_counters(r, &server, ROW_SERVER_COUNTERS, "the server's counters");
+    compare_offers(r);
 }
 
 static int set_up(void **state)

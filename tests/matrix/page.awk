@@ -1,10 +1,15 @@
-# Writes docs/matrix.md from matrix.tsv: awk -f tests/matrix/page.awk tests/matrix/matrix.tsv
+# Writes docs/matrix.md: awk -f tests/matrix/page.awk tests/matrix/matrix.tsv tests/matrix/offers.tsv
 BEGIN {
     FS = "\t"
     head()
 }
 
 /^#/ || NF == 0 { next }
+
+FILENAME ~ /offers/ {
+    offers[++offer_count] = "| " $1 " | " $2 " | " $3 " |"
+    next
+}
 
 {
     rows++
@@ -40,13 +45,21 @@ END {
     print "of the type 0-RTT stand before and behind the ClientHello. They are dropped unread: they move no counter but"
     print "`pqlink_datagrams_total` and `pqlink_bytes_total`, and the handshake goes on as if they had not come.\n"
     table("0-rtt", 0)
+    print "## What a server hears\n"
+    print "What the client of each policy offers, and its server counts in `pqlink_offered_total`, whatever comes of the"
+    print "handshake. It is not repeated in the tables above.\n"
+    print "| client | groups | signatures |"
+    print "| --- | --- | --- |"
+    for (i = 1; i <= offer_count; i++)
+        print offers[i]
+    print ""
     legend()
 }
 
 function head() {
     print "# Which policies meet\n"
     print "What becomes of a link between two ends of pqlink, for each policy on each side. This page is made from"
-    print "`tests/matrix/matrix.tsv` (`ninja -C build/release generated`); do not edit it. The test `matrix` of `make check` makes"
+    print "the tables in `tests/matrix` (`ninja -C build/release generated`); do not edit it. The test `matrix` of `make check` makes"
     print "every one of these links over real sockets, with metrics of its own for each side, and compares what both sides saw."
     print "The same with programs of others on one side is in [interop.md](interop.md).\n"
 }
@@ -112,6 +125,6 @@ function legend() {
     print "* *TLS*, *LP*: these transports are not built yet."
     print "* *downgrade*: what the posture of each side says; `-` where there is no link."
     print "* *counters*: the series that grew, each by one, as in [metrics.md](metrics.md) but with the values of the labels"
-    print "  only. Nothing else moves, bytes, datagrams and times left aside."
+    print "  only. Nothing else moves, bytes, datagrams, streams and times left aside."
     print "* Peers are pinned, and proven by ML-DSA-87."
 }

@@ -90,3 +90,37 @@ pql_status rows_read(const char *path, row rows[ROWS_MAX], size_t *count, pql_er
     (void)fclose(file);
     return status;
 }
+
+static size_t append_offers(char *out, size_t at, size_t size, const char *kind, char *names)
+{
+    char *rest = NULL;
+    for (char *name = strtok_r(names, " ", &rest); name != NULL;
+         name = strtok_r(NULL, " ", &rest)) {
+        at += (size_t)snprintf(out + at, at < size ? size - at : 0, "%spqlink_offered_total{%s,%s}",
+                               at == 0 ? "" : " ", kind, name);
+    }
+    return at;
+}
+
+pql_status rows_offers(const char *path, const char *policy, char *out, size_t size)
+{
+    char line[ROW_TEXT_MAX];
+    pql_status status = PQL_E_NOT_FOUND;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return PQL_E_IO;
+    }
+    while (status != PQL_OK && fgets(line, sizeof(line), file) != NULL) {
+        char *rest = NULL;
+        const char *name = strtok_r(line, "\t\n", &rest);
+        char *groups = strtok_r(NULL, "\t\n", &rest);
+        char *signatures = strtok_r(NULL, "\t\n", &rest);
+        if (name != NULL && signatures != NULL && strcmp(name, policy) == 0) {
+            const size_t len = append_offers(out, 0, size, "group", groups);
+            status = append_offers(out, len, size, "signature", signatures) < size ? PQL_OK
+                                                                                   : PQL_E_LIMIT;
+        }
+    }
+    (void)fclose(file);
+    return status;
+}

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #define ROWS_MAX ((size_t)256)
-#define ROW_TEXT_MAX 1024
+#define ROW_TEXT_MAX 2048
 
 /* The columns, in the order of the file; the head of the file says what they mean. */
 typedef enum row_column {
@@ -43,5 +43,9 @@ typedef struct row {
 /* Reads the file at |path| into |rows|; *count is how many there are.  A line that is no row is an
  * error with its number: PQL_E_USAGE; PQL_E_IO when the file cannot be read. */
 pql_status rows_read(const char *path, row rows[ROWS_MAX], size_t *count, pql_error *err);
+
+/* Reads from the file at |path| what a client under |policy| offers, and writes it as
+ * counters_offered does.  PQL_E_NOT_FOUND, PQL_E_IO. */
+pql_status rows_offers(const char *path, const char *policy, char *out, size_t size);
 
 #endif

@@ -25,6 +25,12 @@ typedef struct world {
     pqi_admin *admin;
 } world;
 
+static pql_status snapshot_json(void *user, pqi_buf *out, pql_error *err)
+{
+    (void)user;
+    return pqi_buf_printf(out, "{}") ? PQL_OK : pqi_fail(err, PQL_E_NOMEM, "No memory.");
+}
+
 static int setup(void **state)
 {
     const pqi_cap_policy policy = {.skew = SCENE_SKEW};
@@ -42,7 +48,10 @@ static int setup(void **state)
                                          PQI_CAP_REASON_COUNT, NULL),
                      PQL_OK);
     w->auth = (pqi_admin_auth){.keys = w->ring, .metrics = w->counters};
-    const pqi_admin_opts opts = {.metrics = w->metrics, .health = w->health, .auth = &w->auth};
+    const pqi_admin_opts opts = {.metrics = w->metrics,
+                                 .health = w->health,
+                                 .snapshot_json = snapshot_json,
+                                 .auth = &w->auth};
     assert_int_equal(pqi_admin_start(&w->admin, &opts, NULL), PQL_OK);
     *state = w;
     return 0;
@@ -165,8 +174,8 @@ static void two_headers_are_none(void **state)
 
 /* ---- Over a socket ---- */
 
-/* The answer to GET |path| with |header| (a whole line or ""). */
-static void get(const world *w, const char *path, const char *header, char reply[REPLY_MAX])
+/* A connection on which GET |path| was asked for with |header| (a whole line or ""). */
+static int dial(const world *w, const char *path, const char *header)
 {
     char *request = malloc(PQI_ADMIN_SIGNED_REQUEST_MAX);
     const struct timeval limit = {.tv_sec = SOCKET_TIMEOUT_SECONDS};
@@ -185,6 +194,13 @@ static void get(const world *w, const char *path, const char *header, char reply
         assert_true(n > 0);
         sent += (int)n;
     }
+    free(request);
+    return fd;
+}
+
+static void get(const world *w, const char *path, const char *header, char reply[REPLY_MAX])
+{
+    const int fd = dial(w, path, header);
     size_t have = 0;
     ssize_t n;
     while ((n = recv(fd, reply + have, REPLY_MAX - 1 - have, 0)) > 0) {
@@ -192,7 +208,6 @@ static void get(const world *w, const char *path, const char *header, char reply
     }
     reply[have] = '\0';
     (void)close(fd);
-    free(request);
 }
 
 static void the_server_says_what_it_wants(void **state)
@@ -217,6 +232,42 @@ static void the_server_says_what_it_wants(void **state)
     assert_non_null(strstr(reply, "\r\n\r\npath\n"));
     get(w, "/%2e%2e/metrics", header, reply);
     assert_non_null(strstr(reply, "HTTP/1.1 403"));
+    free(token);
+}
+
+/* True when more came before the server closed. */
+static bool hear(int fd)
+{
+    char bytes[REPLY_MAX];
+    return recv(fd, bytes, sizeof(bytes), 0) > 0;
+}
+
+static void a_stream_of_events_ends_with_its_token(void **state)
+{
+    const world *w = *state;
+    char header[HEADER_MAX];
+    char *token = mint(w, "admin", NULL);
+    (void)snprintf(header, sizeof(header), "Authorization: Bearer %s\r\n", token);
+    const int fd = dial(w, "/events", header);
+    char bytes[REPLY_MAX] = "";
+    size_t have = 0;
+    while (strstr(bytes, "data: {}") == NULL) {
+        const ssize_t n = recv(fd, bytes + have, sizeof(bytes) - 1 - have, 0);
+        assert_true(n > 0);
+        have += (size_t)n;
+    }
+    pqi_cap_keys others = scene_keys("k2", "acme");
+    assert_int_equal(pqi_cap_keys_save(&others, w->path, true, NULL), PQL_OK);
+    pqi_cap_keys fresh;
+    assert_int_equal(pqi_cap_keyring_read(w->ring, &fresh, NULL), PQL_OK);
+    pqi_cap_keyring_take(w->ring, &fresh);
+    unsigned more = 0;
+    while (more < 10 && hear(fd)) {
+        more++;
+    }
+    assert_true(more < 10);
+    (void)close(fd);
+    pqi_cap_keys_clear(&others);
     free(token);
 }
 
@@ -246,6 +297,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(two_headers_are_none, setup, teardown),
         cmocka_unit_test_setup_teardown(the_server_says_what_it_wants, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_of_events_ends_with_its_token, setup, teardown),
         cmocka_unit_test_setup_teardown(the_longest_token_fits_a_request, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

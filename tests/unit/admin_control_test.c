@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- lines ---- */
@@ -196,6 +198,40 @@ static void requests_are_carried_out_and_answered_in_order(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(clock, &now), 0);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Who knocks then is let in later, and nobody spins until then. */
+static void a_program_out_of_descriptors_waits_for_one(void **state)
+{
+    const world *w = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct rlimit before;
+    const struct timespec pause = {.tv_nsec = 300 * 1000 * 1000};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", w->path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const int lowest = dup(fd);
+    assert_true(fd >= 0 && lowest >= 0);
+    assert_int_equal(close(lowest), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    const double real = seconds_of(CLOCK_MONOTONIC);
+    const double busy = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+    (void)nanosleep(&pause, NULL);
+    const double share =
+        (seconds_of(CLOCK_PROCESS_CPUTIME_ID) - busy) / (seconds_of(CLOCK_MONOTONIC) - real);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(share < 0.2);
+    assert_string_equal(ask(fd, "{\"do\":\"status\"}\n"), "{\"ok\":true,\"kind\":0}\n");
+    assert_int_equal(close(fd), 0);
+}
+
 static void a_refusal_is_a_sentence_and_the_connection_stays(void **state)
 {
     world *w = *state;
@@ -321,6 +357,7 @@ int main(void)
         world_test(requests_are_carried_out_and_answered_in_order),
         world_test(a_refusal_is_a_sentence_and_the_connection_stays),
         world_test(an_override_ends_with_its_connection),
+        world_test(a_program_out_of_descriptors_waits_for_one),
         world_test(a_connection_that_began_nothing_ends_nothing),
         world_test(a_line_that_is_too_long_ends_the_connection),
         world_test(one_connection_too_many_is_closed),

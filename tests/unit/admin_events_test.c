@@ -261,6 +261,22 @@ static void what_foreign_pages_ask_is_refused_here_too(void **state)
     assert_int_equal(atomic_load(&w->made), 0);
 }
 
+static void
+a_link_of_a_foreign_page_leads_to_the_page_but_takes_no_place_at_the_stream(void **state)
+{
+    world *w = *state;
+    static const char link[] = "Accept: text/html\r\nSec-Fetch-Site: cross-site\r\n"
+                               "Sec-Fetch-Mode: navigate\r\n";
+    for (unsigned i = 0; i <= PQI_EVENTS_LISTENERS_MAX; i++) {
+        const int fd = ask(w, "/events", "localhost", link, 0);
+        (void)read_until(w, fd, "\r\n\r\n", 1);
+        assert_memory_equal(w->reply, "HTTP/1.1 403 ", 13);
+        (void)close(fd);
+    }
+    assert_int_equal(atomic_load(&w->made), 0);
+    assert_non_null(strstr(whole(w, "/", link), "text/html"));
+}
+
 static void a_browser_gets_the_page_and_others_the_list(void **state)
 {
     world *w = *state;
@@ -309,6 +325,7 @@ int main(void)
         TEST(who_does_not_read_is_dropped),
         TEST(a_stop_ends_the_listeners_in_order),
         TEST(what_foreign_pages_ask_is_refused_here_too),
+        TEST(a_link_of_a_foreign_page_leads_to_the_page_but_takes_no_place_at_the_stream),
         TEST(a_browser_gets_the_page_and_others_the_list),
         TEST(the_page_names_nothing_outside_and_sets_no_html),
     };

@@ -185,6 +185,28 @@ static void a_mistake_in_the_file_changes_nothing(void **state)
     assert_logged("f:3:11: The value '100' of applied does not fit");
 }
 
+static void a_file_that_is_gone_changes_nothing(void **state)
+{
+    (void)state;
+    start("[sample]\nfirst = 2\napplied = 5\n");
+    assert_false(reload(NULL));
+    assert_int_equal(first, 2);
+    assert_int_equal(applied, 5);
+    assert_int_equal(changes, 0);
+    assert_logged("\"event\":\"reload_refused\"");
+    assert_logged("f is gone, and what was read from it stays in force.");
+    assert_true(reload("[sample]\nfirst = 3\napplied = 5\n"));
+    assert_logged("\"changed\":\"first: 2 -> 3\"");
+}
+
+static void a_program_without_a_file_reloads_without_one(void **state)
+{
+    (void)state;
+    start(NULL);
+    assert_true(reload(NULL));
+    assert_logged("\"event\":\"reloaded\",\"changed\":\"\"");
+}
+
 static void a_secret_is_not_in_the_list_of_changes(void **state)
 {
     (void)state;
@@ -217,6 +239,8 @@ int main(void)
         TEST(the_next_reload_compares_with_what_is_in_force),
         TEST(a_change_that_is_refused_takes_all_others_back),
         TEST(a_mistake_in_the_file_changes_nothing),
+        TEST(a_file_that_is_gone_changes_nothing),
+        TEST(a_program_without_a_file_reloads_without_one),
         TEST(a_secret_is_not_in_the_list_of_changes),
         TEST(the_place_of_a_setting_follows),
     };

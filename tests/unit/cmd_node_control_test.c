@@ -147,6 +147,38 @@ static void settings_that_change_meanwhile_hold_afterwards(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static void an_override_never_makes_a_node_weaker(void **state)
+{
+    static const char *const weaker[] = {"off", "hybrid", "hybrid-2026", "off-2026"};
+    world *w = *state;
+    const int fd = dial(w);
+    w->policy = pqi_node_control_would(&w->control, PQL_POLICY_PQ_ONLY);
+    pqi_node_control_settings(&w->control, PQL_POLICY_PQ_ONLY);
+    for (size_t i = 0; i < sizeof(weaker) / sizeof(weaker[0]); i++) {
+        (void)ask(
+            w, fd,
+            json_pack("{s:s, s:s, s:i}", "do", "override", "policy", weaker[i], "seconds", 60),
+            PQL_E_REFUSED);
+        assert_int_equal(w->policy, PQL_POLICY_PQ_ONLY);
+    }
+    begin(w, fd, 60); /* the same is not weaker */
+    assert_int_equal(close(fd), 0);
+}
+
+static void settings_that_become_stricter_hold_at_once(void **state)
+{
+    world *w = *state;
+    const int fd = dial(w);
+    begin(w, fd, 60);
+    w->policy = pqi_node_control_would(&w->control, PQL_POLICY_CNSA_2_0);
+    assert_int_equal(w->policy, PQL_POLICY_CNSA_2_0);
+    pqi_node_control_settings(&w->control, PQL_POLICY_CNSA_2_0);
+    w->now += 60 * PQI_NS_PER_SEC;
+    (void)pqi_node_control_tick(&w->control, w->now);
+    assert_int_equal(w->policy, PQL_POLICY_CNSA_2_0);
+    assert_int_equal(close(fd), 0);
+}
+
 static void settings_hold_at_once_without_an_override(void **state)
 {
     world *w = *state;
@@ -210,6 +242,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         world_test(an_override_holds_and_ends_when_its_time_is_over),
         world_test(settings_that_change_meanwhile_hold_afterwards),
+        world_test(an_override_never_makes_a_node_weaker),
+        world_test(settings_that_become_stricter_hold_at_once),
         world_test(settings_hold_at_once_without_an_override),
         world_test(a_policy_that_cannot_be_set_leaves_all_as_it_was),
         world_test(an_end_that_fails_is_tried_again),

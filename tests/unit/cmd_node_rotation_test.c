@@ -4,6 +4,7 @@
 
 #include "cmd/node_rotation.h"
 #include "identity/directory.h"
+#include "identity/elsewhere.h"
 #include "identity/identity.h"
 #include "identity_directory.h"
 
@@ -645,6 +646,46 @@ static void the_status_has_the_rotation_beside_the_rest(void **state)
     pqi_buf_free(&out);
 }
 
+/* A key process in the place of a real one: it signs for all certificates, or for none. */
+static bool sign_or_not(void *user, const uint8_t cert[PQL_SHA256_SIZE], uint16_t scheme,
+                        const uint8_t *in, size_t in_len, uint8_t *out, size_t *out_len,
+                        size_t size)
+{
+    const bool *signs = user;
+    (void)cert;
+    (void)scheme;
+    (void)in;
+    (void)in_len;
+    assert_true(size > 0);
+    out[0] = 0;
+    *out_len = 1;
+    return *signs;
+}
+
+/* It could not read them, for example because of their passphrase: with the new certificates alone
+ * every handshake would fail. */
+static void certificates_whose_keys_the_key_process_lacks_are_not_taken(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    bool signs = false;
+    const pqi_key_holder holder = {.sign = sign_or_not, .user = &signs};
+    make_identity(s);
+    start(s, wall);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    prepare(s);
+    must(pqi_rotation_switch(s->dir, NULL, NOW, NULL, NULL), NULL);
+    pqi_keys_move_out(&holder);
+    (void)live(s, &wall, 60);
+    assert_current(s, &old);
+    signs = true;
+    (void)live(s, &wall, 60);
+    pqi_keys_move_out(NULL);
+    assert_non_null(s->r.in_use.previous);
+    const pql_fingerprint previous = cert_of(s->r.in_use.previous);
+    assert_memory_equal(previous.sha256, old.sha256, sizeof(old.sha256));
+}
+
 #define SCENE_TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_remove)
 
 int main(void)
@@ -679,6 +720,7 @@ int main(void)
         SCENE_TEST(a_plan_of_a_clock_that_was_ahead_is_made_for_this_one),
         SCENE_TEST(a_next_identity_that_cannot_be_made_leaves_all_as_it_was),
         SCENE_TEST(the_status_says_what_will_happen_by_age),
+        SCENE_TEST(certificates_whose_keys_the_key_process_lacks_are_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

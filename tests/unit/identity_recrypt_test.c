@@ -129,6 +129,27 @@ static void an_identity_is_encrypted_changed_and_decrypted_in_place(void **state
     assert_memory_equal(before.sha256, after.sha256, sizeof(before.sha256));
 }
 
+/* A decrypt that was killed between writing and renaming, and a keygen before its rename. */
+static void what_a_crash_left_of_plain_keys_is_removed(void **state)
+{
+    static const char *const left[] = {PQI_IDENTITY_CURRENT "/pq-key.pem.a1B2c3",
+                                       PQI_IDENTITY_NEXT "/classical-key.pem.a1B2c3"};
+    const place *p = *state;
+    make_identity(p, NULL);
+    prepare(p, NULL);
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        write_passphrase(in_dir(p->id, left[i]), "a plain key");
+    }
+    assert_int_equal(mkdir(in_dir(p->id, ".identity.new.a1B2c3"), 0700), 0);
+    write_passphrase(in_dir(p->id, ".identity.new.a1B2c3/pq-key.pem"), "a plain key");
+    (void)recrypt(p, NULL, p->one);
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        assert_int_not_equal(access(in_dir(p->id, left[i]), F_OK), 0);
+    }
+    assert_int_not_equal(access(in_dir(p->id, ".identity.new.a1B2c3"), F_OK), 0);
+    assert_int_equal(open_all(p, p->one, NULL), PQL_OK);
+}
+
 static void encrypted_keys_stay_closed_to_others(void **state)
 {
     const place *p = *state;
@@ -258,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PLACE_TEST(an_identity_is_encrypted_changed_and_decrypted_in_place),
+        PLACE_TEST(what_a_crash_left_of_plain_keys_is_removed),
         PLACE_TEST(encrypted_keys_stay_closed_to_others),
         PLACE_TEST(no_key_lies_in_plain_text_in_a_new_identity),
         PLACE_TEST(what_a_rotation_makes_has_the_same_passphrase),

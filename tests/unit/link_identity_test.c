@@ -202,6 +202,43 @@ static void a_context_cannot_change_to_no_identity(void **state)
     pql_context_free(server);
 }
 
+/* ---- listening meanwhile ---- */
+
+static atomic_bool listening;
+
+/* The identity of the call before may be freed after the return. */
+static void *replace_and_free(void *arg)
+{
+    pql_identity *before = NULL;
+    while (atomic_load(&listening)) {
+        pql_identity *next = NULL;
+        assert_int_equal(pql_identity_ephemeral(&next, NULL, NULL), PQL_OK);
+        assert_int_equal(pql_context_set_identity(arg, next, NULL, NULL), PQL_OK);
+        pql_identity_free(before);
+        before = next;
+    }
+    return before;
+}
+
+static void an_identity_may_go_while_listeners_are_made(void **state)
+{
+    (void)state;
+    pql_context *ctx = NULL;
+    pthread_t thread;
+    void *last = NULL;
+    const pql_context_opts opts = {.identity = first, .workers = 1};
+    assert_int_equal(pql_context_new(&ctx, &opts, NULL), PQL_OK);
+    atomic_store(&listening, true);
+    assert_int_equal(pthread_create(&thread, NULL, replace_and_free, ctx), 0);
+    for (unsigned i = 0; i < LINKS; i++) {
+        (void)listen_on(ctx);
+    }
+    atomic_store(&listening, false);
+    assert_int_equal(pthread_join(thread, &last), 0);
+    pql_context_free(ctx);
+    pql_identity_free(last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_change_reaches_every_listener_and_those_to_come),
         cmocka_unit_test(the_identity_before_may_be_freed_while_its_link_lives),
         cmocka_unit_test(a_context_cannot_change_to_no_identity),
+        cmocka_unit_test(an_identity_may_go_while_listeners_are_made),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -2,6 +2,9 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+#include "one_identity.h"
+
 #include "seen.h"
 
 #include "link/internal.h"
@@ -19,9 +22,6 @@
 #define ALPN "test/1"
 #define LINKS 40
 #define ECHO_BYTES 200000
-
-static pql_identity *identity;
-static pql_fingerprint pin;
 
 /* What the handlers of both sides count; waited for with a condition, never with a sleep. */
 static struct {
@@ -55,14 +55,8 @@ static void server_close(pql_link *link, const pql_close *why, void *user)
     SEEN(&seen, seen.server_closed++);
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 static const pql_handlers server_handlers = {
-    .link_open = server_open, .link_close = server_close, .stream_data = server_data};
+    .link_open = server_open, .link_close = server_close, .stream_data = echo_data};
 
 static uint8_t byte_at(size_t place)
 {
@@ -109,23 +103,6 @@ static void client_close(pql_link *link, const pql_close *why, void *user)
 
 static const pql_handlers client_handlers = {
     .link_open = client_open, .link_close = client_close, .stream_data = client_data};
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
-        return -1;
-    }
-    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pql_identity_free(identity);
-    return 0;
-}
 
 static pql_context *new_server(const char *url, uint16_t *port, unsigned workers)
 {
@@ -568,5 +545,5 @@ int main(void)
         cmocka_unit_test(a_link_may_be_closed_while_its_name_is_looked_up),
         cmocka_unit_test(a_context_may_be_freed_while_names_are_looked_up_and_handshakes_run),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, identity_set_up, identity_tear_down);
 }

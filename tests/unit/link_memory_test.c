@@ -2,6 +2,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+
 #include "observe/link_observer.h"
 #include "seen.h"
 #include "store/hybrid_marks.h"
@@ -35,22 +37,9 @@ typedef struct side {
 static void client_open(pql_link *link, void *user)
 {
     (void)user;
-    pql_stream *stream = NULL;
     SEEN(&seen, seen.opened++);
     /* The answer comes when the server has let the client in. */
-    if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
-        (void)pql_stream_write(stream, "x", 1, true);
-    }
-}
-
-static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)data;
-    (void)len;
-    (void)user;
-    if (fin) {
-        pql_link_close(pql_stream_link(stream), 0, "done");
-    }
+    echo_ask(link);
 }
 
 static void client_close(pql_link *link, const pql_close *why, void *user)
@@ -60,15 +49,9 @@ static void client_close(pql_link *link, const pql_close *why, void *user)
     SEEN(&seen, seen.closed++; seen.why = *why);
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
-static const pql_handlers server_handlers = {.stream_data = server_data};
+static const pql_handlers server_handlers = {.stream_data = echo_data};
 static const pql_handlers client_handlers = {
-    .link_open = client_open, .link_close = client_close, .stream_data = client_data};
+    .link_open = client_open, .link_close = client_close, .stream_data = echo_answered};
 
 static int set_up(void **state)
 {

@@ -2,6 +2,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+
 #include "seen.h"
 
 #include <pqlink/link.h>
@@ -54,12 +56,6 @@ static void on_close(pql_link *link, const pql_close *why, void *user)
     SEEN(e, (e->closed++, e->why = *why));
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
 {
     (void)stream;
@@ -80,7 +76,7 @@ static void on_handshake(const pql_link_info *info, const pql_close *failure, vo
 }
 
 static const pql_handlers server_handlers = {
-    .link_open = on_open, .link_close = on_close, .stream_data = server_data};
+    .link_open = on_open, .link_close = on_close, .stream_data = echo_data};
 static const pql_handlers client_handlers = {
     .link_open = on_open, .link_close = on_close, .stream_data = client_data};
 
@@ -152,10 +148,7 @@ static bool opens(pql_context *ctx, uint16_t port, end *e)
 static void say(pql_link *link, void *arg)
 {
     (void)arg;
-    pql_stream *stream = NULL;
-    if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
-        (void)pql_stream_write(stream, "x", 1, true);
-    }
+    echo_ask(link);
 }
 
 static void hang_up(pql_link *link, void *arg)

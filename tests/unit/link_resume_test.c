@@ -2,6 +2,9 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+#include "one_identity.h"
+
 #include <pqlink/link.h>
 
 #include <pthread.h>
@@ -12,8 +15,6 @@
 /* A ticket comes before the echo, unless the network drops it: then the next link brings one. */
 #define TRIES 20
 
-static pql_identity *identity;
-static pql_fingerprint pin;
 static const uint8_t secret[32] = {42};
 
 static struct {
@@ -23,32 +24,13 @@ static struct {
     pql_posture posture;
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 static void client_open(pql_link *link, void *user)
 {
     (void)user;
-    pql_stream *stream = NULL;
     pthread_mutex_lock(&seen.lock);
     seen.posture = *pql_link_posture(link);
     pthread_mutex_unlock(&seen.lock);
-    if (pql_stream_open(link, &stream, NULL) == PQL_OK) {
-        (void)pql_stream_write(stream, "x", 1, true);
-    }
-}
-
-static void client_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)data;
-    (void)len;
-    (void)user;
-    if (fin) {
-        pql_link_close(pql_stream_link(stream), 0, "done");
-    }
+    echo_ask(link);
 }
 
 static void client_close(pql_link *link, const pql_close *why, void *user)
@@ -62,26 +44,9 @@ static void client_close(pql_link *link, const pql_close *why, void *user)
     pthread_mutex_unlock(&seen.lock);
 }
 
-static const pql_handlers server_handlers = {.stream_data = server_data};
+static const pql_handlers server_handlers = {.stream_data = echo_data};
 static const pql_handlers client_handlers = {
-    .link_open = client_open, .link_close = client_close, .stream_data = client_data};
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
-        return -1;
-    }
-    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pql_identity_free(identity);
-    return 0;
-}
+    .link_open = client_open, .link_close = client_close, .stream_data = echo_answered};
 
 /* A node with four workers: its tickets open on each. */
 static pql_context *new_server(bool tickets, uint16_t *port)
@@ -170,5 +135,5 @@ int main(void)
         cmocka_unit_test(a_client_that_asks_for_it_resumes_on_any_worker),
         cmocka_unit_test(nothing_is_resumed_by_default),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, identity_set_up, identity_tear_down);
 }

@@ -2,6 +2,9 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "echo.h"
+#include "one_identity.h"
+
 #include "seen.h"
 
 #include "base/clock.h"
@@ -24,9 +27,6 @@
 /* RFC 9000, 17.2: the type of a long header. */
 #define LONG_TYPE 0x30
 #define RETRY_TYPE 0x30
-
-static pql_identity *identity;
-static pql_fingerprint pin;
 
 /* What handlers and observers count; waited for with a condition, never with a sleep. */
 static struct {
@@ -59,12 +59,6 @@ static void server_close(pql_link *link, const pql_close *why, void *user)
     SEEN(&seen, seen.server_closed++);
 }
 
-static void server_data(pql_stream *stream, const uint8_t *data, size_t len, bool fin, void *user)
-{
-    (void)user;
-    (void)pql_stream_write(stream, data, len, fin);
-}
-
 /* One byte goes there and back, so that all that the server says first has come. */
 static void client_open(pql_link *link, void *user)
 {
@@ -94,7 +88,7 @@ static void client_close(pql_link *link, const pql_close *why, void *user)
 }
 
 static const pql_handlers server_handlers = {
-    .link_open = server_open, .link_close = server_close, .stream_data = server_data};
+    .link_open = server_open, .link_close = server_close, .stream_data = echo_data};
 static const pql_handlers client_handlers = {
     .link_open = client_open, .link_close = client_close, .stream_data = client_data};
 
@@ -110,23 +104,6 @@ static void on_reject(const char *reason, void *user)
 {
     (void)user;
     SEEN(&seen, seen.address_rejects += strcmp(reason, "address") == 0 ? 1 : 0);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
-        return -1;
-    }
-    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pql_identity_free(identity);
-    return 0;
 }
 
 static pql_context *new_server(uint16_t *port, unsigned retry_threshold, unsigned max_links)
@@ -333,5 +310,5 @@ int main(void)
         cmocka_unit_test(links_that_open_together_do_not_pass_the_limit),
         cmocka_unit_test(a_first_flight_is_sent_four_times_at_most),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, identity_set_up, identity_tear_down);
 }

@@ -305,6 +305,23 @@ static void strangers_cannot_fill_the_log_with_failures(void **state)
     assert_in_range(count_of(lines, "\n"), 0, 2 * PQI_LINK_FAILURES_PER_SEC);
 }
 
+static void fail_often_and_refuse_a_downgrade(world *w)
+{
+    const pql_posture downgraded = {.group = 0x001d, .downgrade = PQL_DOWNGRADE_REMEMBERED};
+    fail_often(w);
+    finish(w, &downgraded, true, &(pql_close){.status = PQL_E_POLICY});
+}
+
+static void strangers_cannot_hide_a_refused_downgrade(void **state)
+{
+    static char lines[4 * PQI_LOG_LINE_SIZE];
+
+    lines_of(lines, PQI_LOG_ERROR, fail_often_and_refuse_a_downgrade, *state);
+
+    assert_int_equal(count_of(lines, "\n"), 1);
+    assert_non_null(strstr(lines, "\"event\":\"downgrade_refused\""));
+}
+
 static void the_operations_of_a_handshake_are_timed_by_algorithm(void **state)
 {
     world *w = *state;
@@ -428,6 +445,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(strangers_cannot_fill_the_log_with_failures, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(strangers_cannot_hide_a_refused_downgrade, setup, teardown),
         cmocka_unit_test_setup_teardown(the_operations_of_a_handshake_are_timed_by_algorithm, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_a_client_offered_is_counted_once_for_each_label, setup,

@@ -1,6 +1,8 @@
 /* QUIC links in virtual time on a simulated network. */
 #include "test.h"
 
+#include "one_identity.h"
+
 #include "base/clock.h"
 #include "sim/network.h"
 
@@ -11,26 +13,7 @@
 #define SEC PQI_NS_PER_SEC
 #define NO_RETRY 1000
 
-static pql_identity *identity;
-static pql_fingerprint pin;
 static pql_peer pinned = {.pins = &pin, .pin_count = 1};
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
-        return -1;
-    }
-    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pql_identity_free(identity);
-    return 0;
-}
 
 static sim_opts defaults(void)
 {
@@ -680,5 +663,5 @@ int main(void)
         cmocka_unit_test(many_small_writes_arrive_whole_and_in_order),
         cmocka_unit_test(handshakes_end_well_for_a_thousand_seeds_of_a_bad_network),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, identity_set_up, identity_tear_down);
 }

@@ -2,6 +2,8 @@
  * ctest labels: threads */
 #include "test.h"
 
+#include "one_identity.h"
+
 #include "rpc/oap_stream.h"
 #include "seen.h"
 
@@ -12,9 +14,6 @@
 #define ALPN "pqlink-test/1"
 #define APP 7
 #define BIG ((size_t)900000)
-
-static pql_identity *identity;
-static pql_fingerprint pin;
 
 static struct {
     pthread_mutex_t lock;
@@ -159,23 +158,6 @@ static const pql_handlers client_handlers = {.link_open = client_open,
                                              .stream_data = client_data,
                                              .stream_close = stream_gone};
 
-static int set_up(void **state)
-{
-    (void)state;
-    if (pql_identity_ephemeral(&identity, NULL, NULL) != PQL_OK) {
-        return -1;
-    }
-    pql_identity_fingerprint(identity, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT, &pin);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    pql_identity_free(identity);
-    return 0;
-}
-
 static void talk(void)
 {
     static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
@@ -239,5 +221,5 @@ int main(void)
         cmocka_unit_test(the_posture_in_hello_is_that_of_the_link),
         cmocka_unit_test(another_policy_word_of_the_peer_is_no_other_posture),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, identity_set_up, identity_tear_down);
 }

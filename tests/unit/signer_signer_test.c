@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define ALPN "pqlink-test/1"
 #define ALPN_CLASSICAL "pqlink-test-classical/1"
@@ -298,6 +299,36 @@ static void encrypted_keys_sign_and_rotate_too(void **state)
     assert_int_equal(remove(file), 0);
 }
 
+/* A passphrase that is not there when it is wanted costs the new keys, until it is. */
+static void keys_that_could_not_be_read_are_tried_again(void **state)
+{
+    static const char passphrase[] = "correct horse battery staple\n";
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    scene *s = *state;
+    char file[PATH_MAX];
+    char away[PATH_MAX];
+    pqi_rotation all;
+    (void)snprintf(file, sizeof(file), "%s.passphrase", s->dir);
+    (void)snprintf(away, sizeof(away), "%s.away", s->dir);
+    assert_int_equal(pqi_file_write_atomic(file, passphrase, strlen(passphrase), 0600, NULL),
+                     PQL_OK);
+    s->passphrase_file = file;
+    start(s, PQI_SIGNER_SERVER, 1);
+    assert_int_equal(rename(file, away), 0);
+    s->passphrase_file = away;
+    in_another_process(s, false);
+    assert_int_equal(pqi_rotation_load(&all, s->dir, NULL, NULL), PQL_OK);
+    assert_true(pqi_keys_fit(all.current));
+    assert_false(pqi_keys_fit(all.next));
+    assert_int_equal(rename(away, file), 0);
+    for (unsigned tries = 0; tries < 600 && !pqi_keys_fit(all.next); tries++) {
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_true(pqi_keys_fit(all.next));
+    pqi_rotation_clear(&all);
+    assert_int_equal(remove(file), 0);
+}
+
 /* ---- links ---- */
 
 static struct {
@@ -467,6 +498,7 @@ int main(void)
         SCENE(a_directory_without_an_identity_is_an_error_of_the_start),
         SCENE(a_key_that_came_with_a_rotation_signs_too),
         SCENE(encrypted_keys_sign_and_rotate_too),
+        SCENE(keys_that_could_not_be_read_are_tried_again),
         SCENE(links_open_with_either_leaf),
         SCENE(many_links_on_many_workers_share_few_channels),
         SCENE(a_client_shows_a_certificate_whose_key_is_elsewhere),

@@ -89,6 +89,30 @@ static void a_mark_that_cannot_be_written_is_said_once_and_kept_in_memory(void *
     assert_int_equal(unlink(parent), 0);
 }
 
+static void a_mark_in_memory_is_written_when_the_disk_takes_it_again(void **state)
+{
+    char inside[TEST_PATH_SIZE];
+    FILE *file = fopen(*state, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    directory_file(inside, *state, "hybrid");
+    pqi_hybrid_marks *marks = open_marks(inside);
+    assert_int_equal(pqi_hybrid_marks_add(marks, one, NULL), PQL_E_IO);
+    assert_int_equal(pqi_hybrid_marks_add(marks, one, NULL), PQL_E_IO);
+
+    assert_int_equal(unlink(*state), 0);
+    assert_int_equal(mkdir(*state, 0700), 0);
+    assert_int_equal(pqi_hybrid_marks_add(marks, one, NULL), PQL_OK);
+    assert_int_equal(failures, 1);
+    pqi_hybrid_marks_free(marks);
+
+    marks = open_marks(inside); /* the program was restarted */
+    assert_int_equal(pqi_hybrid_marks_has(marks, one, NULL), PQL_OK);
+    assert_int_equal(pqi_hybrid_marks_forget(marks, one, NULL), PQL_OK);
+    pqi_hybrid_marks_free(marks);
+    assert_int_equal(rmdir(inside), 0);
+}
+
 static void a_directory_that_others_may_write_to_is_not_believed(void **state)
 {
     pql_error err;
@@ -121,6 +145,7 @@ int main(void)
         directory_test(another_program_forgets_while_this_one_runs),
         cmocka_unit_test(without_a_directory_marks_last_as_long_as_the_program),
         directory_test(a_mark_that_cannot_be_written_is_said_once_and_kept_in_memory),
+        directory_test(a_mark_in_memory_is_written_when_the_disk_takes_it_again),
         directory_test(a_directory_that_others_may_write_to_is_not_believed),
         cmocka_unit_test(memory_has_a_bound_and_the_bound_is_not_crossed),
     };

@@ -458,6 +458,117 @@ static void pins_remember_nothing(void **state)
     pqi_trust_free(trust);
 }
 
+/* ---- the memory of pinned keys ---- */
+
+typedef struct key_marks {
+    uint8_t sha256[4][PQL_SHA256_SIZE];
+    size_t count;
+} key_marks;
+
+static pql_status key_marks_has(void *user, const uint8_t sha256[PQL_SHA256_SIZE])
+{
+    const key_marks *m = user;
+    for (size_t i = 0; i < m->count; i++) {
+        if (memcmp(m->sha256[i], sha256, PQL_SHA256_SIZE) == 0) {
+            return PQL_OK;
+        }
+    }
+    return PQL_E_NOT_FOUND;
+}
+
+static void key_marks_add(void *user, const uint8_t sha256[PQL_SHA256_SIZE])
+{
+    key_marks *m = user;
+    if (key_marks_has(user, sha256) == PQL_E_NOT_FOUND) {
+        assert_true(m->count < sizeof(m->sha256) / sizeof(m->sha256[0]));
+        memcpy(m->sha256[m->count++], sha256, PQL_SHA256_SIZE);
+    }
+}
+
+static pqi_trust *trust_with_marks(const pql_fingerprint *pin, key_marks *m)
+{
+    const pql_hybrid_memory of_pinned = {key_marks_has, key_marks_add, m};
+    pqi_trust *trust = trust_by(&(pql_peer){.pins = pin, .pin_count = 1});
+    pqi_trust_use_memory(trust, &of_pinned);
+    return trust;
+}
+
+/* The |number|th certificate of one key. */
+static pqi_chain renewed(uint8_t number)
+{
+    pqi_chain chain = {.count = 1,
+                       .known = true,
+                       .of_cert = {.form = PQL_FINGERPRINT_CERT},
+                       .of_spki = leaf_one.of_spki};
+    chain.of_cert.sha256[0] = number;
+    return chain;
+}
+
+static pql_status check_chain(const pqi_trust *trust, const pqi_chain *chain, pql_error *err)
+{
+    pql_trust how;
+    return pqi_trust_check(trust, chain, "node.example", NAME, NOW, PQI_KEX_CLASSICAL, &how, err);
+}
+
+static void a_renewed_certificate_of_a_pinned_key_may_not_fall_back_either(void **state)
+{
+    (void)state;
+    key_marks m = {0};
+    pql_error err;
+    char shown[PQL_FINGERPRINT_SIZE];
+    pqi_trust *trust = trust_with_marks(&leaf_one.of_spki, &m);
+    for (uint8_t i = 1; i <= 9; i++) {
+        const pqi_chain chain = renewed(i);
+        assert_int_equal(pqi_trust_settle(trust, &chain, NAME, PQI_KEX_HYBRID, NULL), PQL_OK);
+    }
+    assert_int_equal(m.count, 1); /* whoever holds the key cannot fill a disk */
+    const pqi_chain another = renewed(10);
+    assert_int_equal(check_chain(trust, &another, &err), PQL_E_POLICY);
+    pql_fingerprint_format(&leaf_one.of_spki, shown);
+    assert_non_null(strstr(err.message, shown)); /* what there is to forget */
+    pqi_trust_free(trust);
+}
+
+static void a_pin_of_another_form_loses_no_memory(void **state)
+{
+    (void)state;
+    const pqi_chain chain = renewed(1);
+    const pql_fingerprint *const pins[] = {&chain.of_cert, &chain.of_spki};
+    for (size_t i = 0; i < 2; i++) {
+        key_marks m = {0};
+        pqi_trust *before = trust_with_marks(pins[i], &m);
+        pqi_trust *after = trust_with_marks(pins[1 - i], &m);
+        assert_int_equal(check_chain(after, &chain, NULL), PQL_OK);
+        assert_int_equal(pqi_trust_settle(before, &chain, NAME, PQI_KEX_HYBRID, NULL), PQL_OK);
+        assert_int_equal(m.count, 1);
+        assert_memory_equal(m.sha256[0], pins[i]->sha256, PQL_SHA256_SIZE);
+        assert_int_equal(check_chain(after, &chain, NULL), PQL_E_POLICY);
+        pqi_trust_free(before);
+        pqi_trust_free(after);
+    }
+}
+
+static void nobody_raises_the_alarm_in_the_name_of_a_client_whose_key_he_lacks(void **state)
+{
+    (void)state;
+    key_marks m = {0};
+    pqi_trust *trust = NULL;
+    const pqi_chain chain = renewed(1);
+    const pql_hybrid_memory of_pinned = {key_marks_has, key_marks_add, &m};
+    assert_int_equal(
+        pqi_trust_new_clients(&trust, &(pql_peer){.pins = &chain.of_cert, .pin_count = 1}, NULL),
+        PQL_OK);
+    pqi_trust_use_memory(trust, &of_pinned);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_CLASSICAL, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_HYBRID, NULL), PQL_OK);
+
+    /* The certificate is here, and the proof of its key is still to come. */
+    assert_int_equal(check_chain(trust, &chain, NULL), PQL_OK);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_CLASSICAL, NULL), PQL_E_POLICY);
+    assert_int_equal(pqi_trust_settle(trust, &chain, "", PQI_KEX_UNWANTED, NULL), PQL_OK);
+    pqi_trust_free(trust);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +594,9 @@ int main(void)
         cmocka_unit_test(each_refusal_has_its_alert),
         cmocka_unit_test(what_is_remembered_can_be_asked_for),
         cmocka_unit_test(pins_remember_nothing),
+        cmocka_unit_test(a_renewed_certificate_of_a_pinned_key_may_not_fall_back_either),
+        cmocka_unit_test(a_pin_of_another_form_loses_no_memory),
+        cmocka_unit_test(nobody_raises_the_alarm_in_the_name_of_a_client_whose_key_he_lacks),
     };
     return cmocka_run_group_tests(tests, make_leaves, free_leaves);
 }

@@ -200,23 +200,25 @@ function drawDowngrades(d) {
   ]));
 }
 
-function leafRows(leaf, title) {
+function leafRows(leaf, title, now) {
   const rows = [
     [title, leaf.algorithm],
     ["Fingerprint", leaf.certificate, "code"],
   ];
-  if ("expires" in leaf) {
-    rows.push(["Expires", leaf.expires === null ? "never" : day(leaf.expires)]);
+  if ("not_after" in leaf) {
+    const left = leaf.not_after === null ? 0 : leaf.not_after - now / 1000;
+    rows.push(["Expires", leaf.not_after === null ? "never"
+      : day(leaf.not_after) + (left > 0 ? ", in " + span(left) : ": IT HAS EXPIRED")]);
   }
   return rows;
 }
 
-function drawKeys(keys, rotation) {
+function drawKeys(keys, rotation, now) {
   byId("keys-section").hidden = !keys;
   if (!keys) return;
   const rows = [
-    ...leafRows(keys.pq, "Post-quantum leaf"),
-    ...leafRows(keys.classical, "Classical leaf"),
+    ...leafRows(keys.pq, "Post-quantum leaf", now),
+    ...leafRows(keys.classical, "Classical leaf", now),
   ];
   if (rotation) {
     rows.push(["Rotation", rotation.state === "none" ? "none under way"
@@ -242,7 +244,7 @@ function draw(s) {
   else drawNode(s.view);
   drawLinks(s.links, s.now_ms);
   drawDowngrades(s.downgrades);
-  drawKeys(s.keys, s.view.rotation);
+  drawKeys(s.keys, s.view.rotation, s.now_ms);
   state();
 }
 
