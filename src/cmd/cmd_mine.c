@@ -168,6 +168,7 @@ static pql_status start_service(program *p, pql_error *err)
         .timing = {.probe = o->login.probe_ns},
         .name = o->name,
         .identity = p->identity,
+        .workers = p->rt.metrics,
         .links = {.policy = o->security.policy,
                   .memory = &p->memory,
                   .keylog_file = o->keylog_file,
