@@ -17,7 +17,6 @@ typedef struct pqi_node_caps {
     pqi_cap_metrics *metrics;
     pqi_cap_keyring *miners; /* NULL: see above */
     pqi_admin_auth auth;
-    pqi_node_caps_opts opts;
 } pqi_node_caps;
 
 /* Registers the series and reads the files.  PQL_E_USAGE also for keys that miners' tokens cannot

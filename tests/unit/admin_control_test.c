@@ -87,7 +87,7 @@ typedef struct world {
     pqi_control *control;
     sem_t woken;
     pthread_t main;
-    bool ends;
+    _Atomic bool ends;
     pqi_control_request last;
     unsigned taken, hung_up;
 } world;
