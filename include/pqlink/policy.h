@@ -51,6 +51,16 @@ typedef enum pql_downgrade {
     PQL_DOWNGRADE_REMEMBERED,     /* the peer was hybrid before, so the session was refused */
 } pql_downgrade;
 
+/* What was wrong with a signature when a handshake failed on our side.  Closed list. */
+typedef enum pql_signature_failure {
+    PQL_SIGNATURE_FINE = 0,    /* nothing, or the handshake failed over something else */
+    PQL_SIGNATURE_WRONG,       /* the peer's does not verify */
+    PQL_SIGNATURE_NOT_ALLOWED, /* one side has no algorithm that the other side's policy, or demand
+                                  for ML-DSA, takes */
+    PQL_SIGNATURE_MALFORMED,   /* the peer's certificate or key cannot be parsed */
+    PQL_SIGNATURE_NOT_MADE,    /* our own signing failed, in this process or in the key process */
+} pql_signature_failure;
+
 /* TLS code points are those of the IANA registries "TLS Supported Groups", "TLS SignatureScheme"
  * and "TLS Cipher Suites"; 0 stands for none or unknown. */
 typedef struct pql_posture {
@@ -74,8 +84,9 @@ typedef struct pql_posture {
     uint64_t kex_ns, sign_ns, verify_ns;
     /* Server: what the client offered, beside what was negotiated; also of a handshake that failed,
      * where its ClientHello was read.  Sets of PQL_OFFER_BIT; 0: unknown, as on a client. */
-    uint32_t peer_groups;     /* by pql_group_at */
-    uint32_t peer_signatures; /* that it can verify; by pql_signature_at */
+    uint32_t peer_groups;                    /* by pql_group_at */
+    uint32_t peer_signatures;                /* that it can verify; by pql_signature_at */
+    pql_signature_failure signature_failure; /* of a handshake that failed */
 } pql_posture;
 
 /* Sets of what a peer offers: bit i stands for pql_group_at(i) or pql_signature_at(i), the last one

@@ -1,5 +1,7 @@
 #include "caps/keyring.h"
 
+#include "base/secret.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,19 +67,52 @@ void pqi_cap_keyring_free(pqi_cap_keyring *ring)
     }
 }
 
-pql_status pqi_cap_keyring_reload(pqi_cap_keyring *ring, pql_error *err)
+pql_status pqi_cap_keyring_read(const pqi_cap_keyring *ring, pqi_cap_keys *out, pql_error *err)
 {
-    pqi_cap_keys keys = {0};
-    const pql_status status = load(ring->path, ring->check, &keys, err);
-    if (status != PQL_OK) {
-        return status;
+    *out = (pqi_cap_keys){0};
+    return load(ring->path, ring->check, out, err);
+}
+
+static bool same_key(const pqi_cap_key *a, const pqi_cap_key *b)
+{
+    return strcmp(a->kid, b->kid) == 0 && strcmp(a->tenant, b->tenant) == 0 &&
+           a->current == b->current && a->require_signature == b->require_signature &&
+           a->algorithm == b->algorithm && a->has_private == b->has_private &&
+           pqi_secret_equal(a->root, b->root, sizeof(a->root)) &&
+           memcmp(a->ed25519_public, b->ed25519_public, sizeof(a->ed25519_public)) == 0 &&
+           memcmp(a->pq_public, b->pq_public, sizeof(a->pq_public)) == 0 &&
+           pqi_secret_equal(a->ed25519_private, b->ed25519_private, sizeof(a->ed25519_private)) &&
+           pqi_secret_equal(a->pq_private, b->pq_private, sizeof(a->pq_private));
+}
+
+static bool same_keys(const pqi_cap_keys *a, const pqi_cap_keys *b)
+{
+    bool same = a->count == b->count && a->revoked_count == b->revoked_count;
+    for (size_t i = 0; same && i < a->count; i++) {
+        same = same_key(&a->keys[i], &b->keys[i]);
     }
+    for (size_t i = 0; same && i < a->revoked_count; i++) {
+        same = memcmp(a->revoked[i].nonce, b->revoked[i].nonce, sizeof(a->revoked[i].nonce)) == 0;
+    }
+    return same;
+}
+
+bool pqi_cap_keyring_differs(pqi_cap_keyring *ring, const pqi_cap_keys *keys)
+{
+    (void)pthread_rwlock_rdlock(&ring->lock);
+    const bool same = same_keys(&ring->keys, keys);
+    (void)pthread_rwlock_unlock(&ring->lock);
+    return !same;
+}
+
+void pqi_cap_keyring_take(pqi_cap_keyring *ring, pqi_cap_keys *keys)
+{
     (void)pthread_rwlock_wrlock(&ring->lock);
     pqi_cap_keys old = ring->keys;
-    ring->keys = keys;
+    ring->keys = *keys;
     (void)pthread_rwlock_unlock(&ring->lock);
+    *keys = (pqi_cap_keys){0};
     pqi_cap_keys_clear(&old);
-    return PQL_OK;
 }
 
 size_t pqi_cap_keyring_count(pqi_cap_keyring *ring)

@@ -20,8 +20,13 @@ pql_status pqi_cap_keyring_open(pqi_cap_keyring **out, const char *path,
 /* NULL is a no-op. */
 void pqi_cap_keyring_free(pqi_cap_keyring *ring);
 
-/* Reads the file again.  After a failure the old keys stay in use. */
-pql_status pqi_cap_keyring_reload(pqi_cap_keyring *ring, pql_error *err);
+/* Reads the file again, without any effect yet.  The errors of pqi_cap_keyring_open; *out is then
+ * empty, else the caller's (pqi_cap_keys_clear). */
+pql_status pqi_cap_keyring_read(const pqi_cap_keyring *ring, pqi_cap_keys *out, pql_error *err);
+/* True when |keys| are others than those in use, or have other revoked numbers. */
+bool pqi_cap_keyring_differs(pqi_cap_keyring *ring, const pqi_cap_keys *keys);
+/* |keys| are in use from now on; they are taken over. */
+void pqi_cap_keyring_take(pqi_cap_keyring *ring, pqi_cap_keys *keys);
 size_t pqi_cap_keyring_count(pqi_cap_keyring *ring);
 
 /* As pqi_cap_verify and pqi_cap_recheck. */

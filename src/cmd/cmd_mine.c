@@ -168,6 +168,7 @@ static pql_status start_service(program *p, pql_error *err)
         .timing = {.probe = o->login.probe_ns},
         .name = o->name,
         .identity = p->identity,
+        .workers = p->rt.metrics,
         .links = {.policy = o->security.policy,
                   .memory = &p->memory,
                   .keylog_file = o->keylog_file,
@@ -282,7 +283,7 @@ static void reload_settings(program *p)
     pqi_security_options security = p->options->security;
     pqi_security_live live = {.set_policy = set_policy, .service = p};
     const unsigned before = atomic_load(&p->rt.policy);
-    (void)pqi_config_reload("mine", &live);
+    (void)pqi_config_reload_alone("mine", &live);
     security.policy = (pql_policy)atomic_load(&p->rt.policy);
     if ((unsigned)security.policy != before) {
         pqi_security_log("mine", &security);

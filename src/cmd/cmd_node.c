@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "cmd/amnesia.h"
-#include "cmd/config_reload.h"
 #include "cmd/expiry.h"
 #include "cmd/known_peers.h"
 #include "cmd/manager.h"
@@ -11,6 +10,7 @@
 #include "cmd/node_clients.h"
 #include "cmd/node_control.h"
 #include "cmd/node_keys.h"
+#include "cmd/node_reload.h"
 #include "cmd/node_rotation.h"
 #include "cmd/node_upstream.h"
 #include "cmd/runtime.h"
@@ -417,23 +417,43 @@ static pql_status write_overview(void *user, pqi_buf *out, pql_error *err)
     return status == PQL_OK ? pqi_node_upstream_status(&n->upstream, out, err) : status;
 }
 
-/* All or nothing: what miners get, and what is asked of the source. */
-static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
+static pql_status set_source_policy(void *service, pql_policy policy, pql_error *err)
+{
+    const node *n = service;
+    return pqi_node_upstream_set_policy(&n->upstream, policy, err);
+}
+
+static void policy_changed(void *service, pql_policy policy)
 {
     node *n = service;
-    pql_status status = pql_context_set_policy(n->ctx, policy, err);
-    if (status != PQL_OK) {
-        return status;
-    }
-    status = pqi_node_upstream_set_policy(&n->upstream, policy, err);
-    if (status != PQL_OK) {
-        /* It was that of the listeners until now, so they take it. */
-        (void)pql_context_set_policy(n->ctx, policy_of(n), NULL);
-        return status;
-    }
     atomic_store(&n->rt.policy, (unsigned)policy);
-    pqi_node_service_policy_changed(n->service);
-    return PQL_OK;
+    pqi_node_service_check_grants(n->service);
+}
+
+static void check_grants(void *service)
+{
+    const node *n = service;
+    pqi_node_service_check_grants(n->service);
+}
+
+static pqi_node_live live_parts(node *n)
+{
+    return (pqi_node_live){.caps = &n->caps,
+                           .tokens = n->tokens,
+                           .rotation = &n->rotation,
+                           .clients = &n->clients,
+                           .control = &n->control,
+                           .ctx = n->ctx,
+                           .set_source_policy = set_source_policy,
+                           .policy_changed = policy_changed,
+                           .check_grants = check_grants,
+                           .service = n};
+}
+
+static pql_status set_policy(void *service, pql_policy policy, pql_error *err)
+{
+    const pqi_node_live live = live_parts(service);
+    return pqi_node_change(&live, &(pqi_context_change){.policy = &policy}, err);
 }
 
 /* What 'pqlink drill' has to know to look at this node as a peer and as its monitoring does. */
@@ -669,36 +689,15 @@ static void tell_policy(const node *n)
     }
 }
 
-static void set_rotation_days(void *service, uint64_t days)
+static void reload(node *n)
 {
-    node *n = service;
-    pqi_node_rotation_by_age(&n->rotation, days);
-}
-
-static pql_status set_settings_policy(void *service, pql_policy policy, pql_error *err)
-{
-    return pqi_node_control_settings(&((node *)service)->control, policy, err);
-}
-
-static void reload_settings(node *n)
-{
-    pqi_security_live live = {
-        .set_policy = set_settings_policy, .set_rotation_days = set_rotation_days, .service = n};
     const pql_policy before = policy_of(n);
-    (void)pqi_config_reload(SERVICE, &live);
+    const pqi_node_live live = live_parts(n);
+    pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
+    (void)pqi_node_reload(&live);
     if (policy_of(n) != before) {
         tell_policy(n);
     }
-}
-
-static void reload(node *n)
-{
-    pqi_manager_reloading(&n->manager, pqi_clock_monotonic());
-    reload_settings(n);
-    pqi_node_caps_reload(&n->caps);
-    pqi_node_service_reload_tokens(n->service);
-    pqi_node_rotation_reload(&n->rotation);
-    pqi_node_clients_reload(&n->clients, n->listeners, n->options->listen_count);
     tell_ready(n);
 }
 

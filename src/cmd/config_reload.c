@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Longest list of changes that an event carries, and the longest value in it; the rest is cut. */
-#define LIST_SIZE 1024
+/* Longest list of values of one option, and the longest value in it; the rest is cut. */
+#define LIST_SIZE 512
 #define VALUE_SHOWN 64
 
 static struct {
@@ -72,27 +72,28 @@ static void add_values(char list[LIST_SIZE], const pqi_option *o, const pqi_sett
     }
 }
 
-/* Appends "log_level: info -> debug". */
-static void add_change(char list[LIST_SIZE], const pqi_option *o, const pqi_setting *before,
+/* "log_level: info -> debug". */
+static void add_change(pqi_changes *changes, const pqi_option *o, const pqi_setting *before,
                        const pqi_setting *after)
 {
     char key[PQI_CONFIG_NAME_SIZE];
+    char old[LIST_SIZE] = "";
+    char new[LIST_SIZE] = "";
     pqi_config_name(key, o->name);
-    add(list, list[0] == '\0' ? "" : "; ");
-    add(list, key);
-    add(list, ": ");
-    add_values(list, o, before);
-    add(list, " -> ");
-    add_values(list, o, after);
+    add_values(old, o, before);
+    add_values(new, o, after);
+    pqi_changes_add(changes, "%s: %s -> %s", key, old, new);
 }
 
-/* One reload under way. */
-typedef struct reloading {
+struct pqi_config_reload {
     const char *service;
     void *user;
     void *options; /* those of |fresh| */
     pqi_settings *fresh;
-} reloading;
+    bool any; /* there is a file */
+};
+
+typedef pqi_config_reload reloading;
 
 static bool has_changed(const reloading *r, size_t i)
 {
@@ -165,36 +166,38 @@ static void take_over_file(const reloading *r)
     r->fresh->file = old;
 }
 
-static void finish(const reloading *r)
+static void free_reload(pqi_config_reload *r)
 {
-    char changed[LIST_SIZE] = "";
-    char waiting[LIST_SIZE] = "";
-    for (size_t i = 0; i < started.command->option_count; i++) {
-        const pqi_option *o = &started.command->options[i];
-        if (!has_changed(r, i)) {
-            continue;
-        }
-        add_change(is_live(o) ? changed : waiting, o, &started.settings->of[i], &r->fresh->of[i]);
-        if (is_live(o)) {
-            take_over(r, i);
-        }
+    if (r->fresh != NULL) {
+        pqi_settings_free(r->fresh);
     }
-    pqi_log(PQI_LOG_INFO, r->service, "config_reloaded",
-            PQI_STR("file", r->fresh->file != NULL ? r->fresh->file : ""),
-            PQI_STR("changed", changed));
-    take_over_file(r);
-    if (waiting[0] != '\0') {
-        pqi_log(
-            PQI_LOG_WARN, r->service, "config_needs_restart", PQI_STR("changed", waiting),
-            PQI_STR("reason", "these settings are read at a start only; the running ones stay"));
+    free(r->fresh);
+    free(r->options);
+    free(r);
+}
+
+static pqi_config_reload *new_reload(const char *service, void *user)
+{
+    pqi_config_reload *r = calloc(1, sizeof(*r));
+    if (r == NULL) {
+        return NULL;
     }
+    *r = (pqi_config_reload){.service = service,
+                             .user = user,
+                             .options = calloc(1, started.command->options_size),
+                             .fresh = calloc(1, sizeof(*r->fresh))};
+    if (r->fresh == NULL || r->options == NULL) {
+        free_reload(r);
+        return NULL;
+    }
+    return r;
 }
 
 /* Who replaces a file may take it away first.  Defaults in the place of all that it says could be
  * weaker, so its absence is a mistake and no wish. */
-static pql_status still_no_file(pql_error *err)
+static pql_status check_file(const reloading *r, pql_error *err)
 {
-    return started.settings->file == NULL
+    return r->fresh->file != NULL || started.settings->file == NULL
                ? PQL_OK
                : pqi_fail(err, PQL_E_IO,
                           "%s is gone, and what was read from it stays in force. Put it back, or "
@@ -202,47 +205,93 @@ static pql_status still_no_file(pql_error *err)
                           started.settings->file);
 }
 
-/* True when the settings are those of the file now. */
-static bool reload(const reloading *r, pql_error *err)
+pql_status pqi_config_reload_begin(pqi_config_reload **out, const char *service, void *user,
+                                   pql_error *err)
 {
     bool help = false;
+    *out = NULL;
+    if (started.command == NULL) {
+        return PQL_OK; /* a service that a test runs without the program */
+    }
+    pqi_config_reload *r = new_reload(service, user);
+    if (r == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory reading the settings again.");
+    }
     pql_status status =
         pqi_options_parse(started.command, &started.from, r->options, r->fresh, &help, err);
-    if (status == PQL_OK && r->fresh->file == NULL) {
-        return still_no_file(err) == PQL_OK;
-    }
+    r->any = r->fresh->file != NULL;
     if (status == PQL_OK) {
+        status = check_file(r, err);
+    }
+    if (status == PQL_OK && r->any) {
         status = make_changes(r, err);
     }
-    if (status == PQL_OK) {
-        finish(r);
+    if (status != PQL_OK) {
+        free_reload(r);
+        return status;
     }
-    return status == PQL_OK;
+    *out = r;
+    return PQL_OK;
 }
 
-bool pqi_config_reload(const char *service, void *user)
+void pqi_config_reload_undo(pqi_config_reload *r)
+{
+    if (r != NULL) {
+        if (r->any) {
+            undo_changes(r, started.command->option_count);
+        }
+        free_reload(r);
+    }
+}
+
+static void take_all(const reloading *r, pqi_changes *changed)
+{
+    pqi_changes waiting = {.text = ""};
+    for (size_t i = 0; i < started.command->option_count; i++) {
+        const pqi_option *o = &started.command->options[i];
+        if (!has_changed(r, i)) {
+            continue;
+        }
+        add_change(is_live(o) ? changed : &waiting, o, &started.settings->of[i], &r->fresh->of[i]);
+        if (is_live(o)) {
+            take_over(r, i);
+        }
+    }
+    take_over_file(r);
+    if (waiting.text[0] != '\0') {
+        pqi_log(
+            PQI_LOG_WARN, r->service, "config_needs_restart", PQI_STR("changed", waiting.text),
+            PQI_STR("reason", "these settings are read at a start only; the running ones stay"));
+    }
+}
+
+void pqi_config_reload_finish(pqi_config_reload *r, pqi_changes *changed)
+{
+    if (r != NULL) {
+        if (r->any) {
+            take_all(r, changed);
+        }
+        free_reload(r);
+    }
+}
+
+void pqi_config_reload_log(const char *service, pql_status status, const pql_error *err,
+                           const pqi_changes *changed)
+{
+    if (status == PQL_OK) {
+        pqi_log(PQI_LOG_INFO, service, "reloaded", PQI_STR("changed", changed->text));
+    } else {
+        pqi_log(PQI_LOG_ERROR, service, "reload_refused", PQI_STR("reason", err->message));
+    }
+}
+
+bool pqi_config_reload_alone(const char *service, void *user)
 {
     pql_error err = {0};
-    if (started.command == NULL) {
-        return true; /* a service that a test runs without the program */
-    }
-    reloading r = {.service = service,
-                   .user = user,
-                   .options = calloc(1, started.command->options_size),
-                   .fresh = calloc(1, sizeof(*r.fresh))};
-    bool done = false;
-    if (r.fresh == NULL || r.options == NULL) {
-        (void)pqi_fail(&err, PQL_E_NOMEM, "Out of memory.");
-    } else {
-        done = reload(&r, &err);
-    }
-    if (!done) {
-        pqi_log(PQI_LOG_ERROR, service, "config_refused", PQI_STR("reason", err.message));
-    }
-    if (r.fresh != NULL) {
-        pqi_settings_free(r.fresh);
-    }
-    free(r.fresh);
-    free(r.options);
-    return done;
+    pqi_changes changed = {.text = ""};
+    pqi_config_reload *r = NULL;
+    const pql_status status = pqi_config_reload_begin(&r, service, user, &err);
+    pqi_config_reload_finish(r, &changed);
+    pqi_config_reload_log(service, status, &err, &changed);
+    return status == PQL_OK;
 }

@@ -1,10 +1,7 @@
 #include "cmd/node_caps.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "miner/session.h"
-
-#define SERVICE "node"
 
 /* What cannot be honoured is an error: a login has room for a MAC, not for signatures. */
 static pql_status check_miners(const pqi_cap_keys *keys, const char *path, pql_error *err)
@@ -50,24 +47,45 @@ const pqi_admin_auth *pqi_node_caps_auth(const pqi_node_caps *caps)
     return caps->auth.keys == NULL ? NULL : &caps->auth;
 }
 
-static void reload(pqi_cap_keyring *ring, const char *audience)
+static pql_status read_one(const pqi_cap_keyring *ring, pqi_cap_keys *keys, pql_error *err)
 {
-    pql_error err = {0};
+    *keys = (pqi_cap_keys){0};
+    return ring == NULL ? PQL_OK : pqi_cap_keyring_read(ring, keys, err);
+}
+
+pql_status pqi_node_caps_read(const pqi_node_caps *caps, pqi_node_caps_fresh *fresh, pql_error *err)
+{
+    *fresh = (pqi_node_caps_fresh){.miners = {0}};
+    pql_status status = read_one(caps->miners, &fresh->miners, err);
+    if (status == PQL_OK) {
+        status = read_one(caps->auth.keys, &fresh->admin, err);
+    }
+    if (status != PQL_OK) {
+        pqi_node_caps_discard(fresh);
+    }
+    return status;
+}
+
+static void take_one(pqi_cap_keyring *ring, pqi_cap_keys *keys, const char *what,
+                     pqi_changes *changes)
+{
     if (ring == NULL) {
         return;
     }
-    const pql_status status = pqi_cap_keyring_reload(ring, &err);
-    if (status == PQL_OK) {
-        pqi_log(PQI_LOG_INFO, SERVICE, "capability_keys_loaded", PQI_STR("audience", audience),
-                PQI_U64("keys", pqi_cap_keyring_count(ring)));
-    } else {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "capability_keys_refused", PQI_STR("audience", audience),
-                PQI_STR("reason", err.message), PQI_U64("keys", pqi_cap_keyring_count(ring)));
+    if (pqi_cap_keyring_differs(ring, keys)) {
+        pqi_changes_add(changes, "%s: %zu -> %zu", what, pqi_cap_keyring_count(ring), keys->count);
     }
+    pqi_cap_keyring_take(ring, keys);
 }
 
-void pqi_node_caps_reload(pqi_node_caps *caps)
+void pqi_node_caps_take(pqi_node_caps *caps, pqi_node_caps_fresh *fresh, pqi_changes *changes)
 {
-    reload(caps->miners, "miner");
-    reload(caps->auth.keys, PQI_ADMIN_AUDIENCE);
+    take_one(caps->miners, &fresh->miners, "capability keys of miners", changes);
+    take_one(caps->auth.keys, &fresh->admin, "capability keys of the admin port", changes);
+}
+
+void pqi_node_caps_discard(pqi_node_caps_fresh *fresh)
+{
+    pqi_cap_keys_clear(&fresh->miners);
+    pqi_cap_keys_clear(&fresh->admin);
 }

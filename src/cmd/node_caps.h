@@ -4,6 +4,7 @@
 #define PQI_CMD_NODE_CAPS_H
 
 #include "admin/auth.h"
+#include "cmd/changes.h"
 
 typedef struct pqi_node_caps_opts {
     const char *miner_keys; /* file; NULL: miners have none */
@@ -29,7 +30,17 @@ void pqi_node_caps_close(pqi_node_caps *caps);
 /* For pqi_runtime.auth: NULL when the admin port asks for no token. */
 const pqi_admin_auth *pqi_node_caps_auth(const pqi_node_caps *caps);
 
-/* Reads the files again; a file that cannot be used changes nothing.  Said in the log. */
-void pqi_node_caps_reload(pqi_node_caps *caps);
+/* Keys that were read again and are not in use yet. */
+typedef struct pqi_node_caps_fresh {
+    pqi_cap_keys miners, admin;
+} pqi_node_caps_fresh;
+
+/* Reads the files again, without any effect.  Errors as pqi_node_caps_open; *fresh is then empty.
+ */
+pql_status pqi_node_caps_read(const pqi_node_caps *caps, pqi_node_caps_fresh *fresh,
+                              pql_error *err);
+/* |fresh| is in use from now on, and taken over; |changes| gets what is different. */
+void pqi_node_caps_take(pqi_node_caps *caps, pqi_node_caps_fresh *fresh, pqi_changes *changes);
+void pqi_node_caps_discard(pqi_node_caps_fresh *fresh);
 
 #endif

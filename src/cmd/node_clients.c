@@ -2,13 +2,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVICE "node"
 /* The longest text of a fingerprint with a colon between all bytes, and more than that. */
 #define WORD_SIZE 256
 
@@ -133,31 +131,14 @@ const pql_peer *pqi_node_clients_peer(const pqi_node_clients *clients)
     return clients->path != NULL ? &clients->peer : NULL;
 }
 
-void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *const *listeners,
-                             size_t count)
+void pqi_node_clients_take(pqi_node_clients *clients, pqi_node_clients *fresh, pqi_changes *changes)
 {
-    pqi_node_clients again;
-    pql_error err = {0};
-    if (clients->path == NULL) {
-        return;
-    }
-    size_t set = 0;
-    pql_status status = pqi_node_clients_open(&again, clients->path, &err);
-    while (status == PQL_OK && set < count) {
-        status = pql_listener_set_clients(listeners[set], &again.peer, &err);
-        set += status == PQL_OK ? 1 : 0;
-    }
-    if (status != PQL_OK) {
-        while (set-- > 0) {
-            /* It was theirs until now, so they take it. */
-            (void)pql_listener_set_clients(listeners[set], &clients->peer, NULL);
-        }
-        pqi_node_clients_close(&again);
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
-        return;
+    const size_t before = clients->peer.pin_count;
+    const size_t after = fresh->peer.pin_count;
+    if (before != after || memcmp(clients->pins, fresh->pins, after * sizeof(*fresh->pins)) != 0) {
+        pqi_changes_add(changes, "clients: %zu -> %zu", before, after);
     }
     pqi_node_clients_close(clients);
-    *clients = again;
-    pqi_log(PQI_LOG_INFO, SERVICE, "clients_reloaded", PQI_STR("file", clients->path),
-            PQI_U64("clients", clients->peer.pin_count));
+    *clients = *fresh;
+    *fresh = (pqi_node_clients){.path = NULL};
 }

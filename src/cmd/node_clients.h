@@ -6,6 +6,8 @@
 #ifndef PQI_CMD_NODE_CLIENTS_H
 #define PQI_CMD_NODE_CLIENTS_H
 
+#include "cmd/changes.h"
+
 #include <pqlink/link.h>
 
 #define PQI_CLIENTS_FILE_MAX ((size_t)16 << 20)
@@ -30,9 +32,9 @@ void pqi_node_clients_close(pqi_node_clients *clients);
 /* For pql_listen_opts.clients. */
 const pql_peer *pqi_node_clients_peer(const pqi_node_clients *clients);
 
-/* Reads the file again and gives the list to the |count| listeners: a file that cannot be used
- * changes nothing.  Said in the log. */
-void pqi_node_clients_reload(pqi_node_clients *clients, pql_listener *const *listeners,
-                             size_t count);
+/* |fresh|, opened from the same path, takes the place of |clients| and is zero then; |changes| gets
+ * what is different.  The listeners must have been given |fresh| before. */
+void pqi_node_clients_take(pqi_node_clients *clients, pqi_node_clients *fresh,
+                           pqi_changes *changes);
 
 #endif

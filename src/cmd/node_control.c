@@ -57,11 +57,16 @@ static pql_status change(pqi_node_control *c, const pqi_policy_override *next, p
     return status;
 }
 
-pql_status pqi_node_control_settings(pqi_node_control *c, pql_policy policy, pql_error *err)
+pql_policy pqi_node_control_would(const pqi_node_control *c, pql_policy policy)
 {
     pqi_policy_override next = c->policy;
     next.settings = policy;
-    return change(c, &next, err);
+    return pqi_policy_in_force(&next);
+}
+
+void pqi_node_control_settings(pqi_node_control *c, pql_policy policy)
+{
+    c->policy.settings = policy;
 }
 
 static pql_status begin(pqi_node_control *c, const pqi_control_request *request, uint64_t now,

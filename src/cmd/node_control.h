@@ -34,8 +34,11 @@ pql_status pqi_node_control_open(pqi_node_control *c, const pqi_node_control_opt
 /* Ends an override without a change of the policy: the node is stopping. */
 void pqi_node_control_close(pqi_node_control *c);
 
-/* The settings say |policy| now: it holds at once, or when a stricter override is over. */
-pql_status pqi_node_control_settings(pqi_node_control *c, pql_policy policy, pql_error *err);
+/* The policy that would hold if the settings said |policy|: that, or a stricter override. */
+pql_policy pqi_node_control_would(const pqi_node_control *c, pql_policy policy);
+/* The settings say |policy| now: the caller has made hold what pqi_node_control_would says, and the
+ * end of an override will make |policy| hold. */
+void pqi_node_control_settings(pqi_node_control *c, pql_policy policy);
 
 /* Main thread: carries out what is asked for and ends what is over at |now| (monotonic ns).  When
  * it wants to be called again, beside a wake. */

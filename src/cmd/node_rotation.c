@@ -125,8 +125,7 @@ static void log_found(const pqi_rotation *all)
 
 /* ---- Giving it to those who use it ---- */
 
-/* The identity of the rotation's other side. */
-static pql_identity *other_of(const pqi_rotation *all)
+pql_identity *pqi_node_rotation_other(const pqi_rotation *all)
 {
     return all->next != NULL ? all->next : all->previous;
 }
@@ -135,7 +134,7 @@ static pql_identity *other_of(const pqi_rotation *all)
 static pqi_miner_rotation announcement(const pqi_rotation *all)
 {
     pqi_miner_rotation r = {.any = false};
-    const pql_identity *other = other_of(all);
+    const pql_identity *other = pqi_node_rotation_other(all);
     if (other == NULL || pqi_rotation_same_leaf(all->current, other, PQL_LEAF_PQ)) {
         return r;
     }
@@ -164,7 +163,7 @@ static void publish(const pqi_node_rotation *r)
 /* Certificates whose keys the key process could not read would turn every handshake away. */
 static pql_status check_keys(const pqi_rotation *all, pql_error *err)
 {
-    const pql_identity *other = other_of(all);
+    const pql_identity *other = pqi_node_rotation_other(all);
     if (pqi_keys_fit(all->current) && (other == NULL || pqi_keys_fit(other))) {
         return PQL_OK;
     }
@@ -174,16 +173,9 @@ static pql_status check_keys(const pqi_rotation *all, pql_error *err)
                     "again. After a new passphrase file, restart the node.");
 }
 
-/* Puts |all| in the place of what is in use, and frees that.  Takes |all| over when it succeeds. */
-static pql_status take(pqi_node_rotation *r, pqi_rotation *all, pql_error *err)
+/* Puts |all|, which the context has, in the place of what is in use, and frees that. */
+static void adopt(pqi_node_rotation *r, const pqi_rotation *all)
 {
-    pql_status status = check_keys(all, err);
-    if (status == PQL_OK && r->ctx != NULL) {
-        status = pql_context_set_identity(r->ctx, all->current, other_of(all), err);
-    }
-    if (status != PQL_OK) {
-        return status;
-    }
     log_changes(&r->in_use, all);
     log_notes(&r->in_use, all);
     pthread_mutex_lock(&r->lock);
@@ -196,7 +188,19 @@ static pql_status take(pqi_node_rotation *r, pqi_rotation *all, pql_error *err)
         publish(r);
     }
     pqi_rotation_clear(&old);
-    return PQL_OK;
+}
+
+/* The same, and gives it to the context before.  Takes |all| over when it succeeds. */
+static pql_status take(pqi_node_rotation *r, const pqi_rotation *all, pql_error *err)
+{
+    pql_status status = PQL_OK;
+    if (r->ctx != NULL) {
+        status = pql_context_set_identity(r->ctx, all->current, pqi_node_rotation_other(all), err);
+    }
+    if (status == PQL_OK) {
+        adopt(r, all);
+    }
+    return status;
 }
 
 /* ---- Reading again ---- */
@@ -209,38 +213,72 @@ static bool is_successor(const pqi_rotation *old, const pqi_rotation *new)
            (new->previous != NULL &&pqi_rotation_same(old->current, new->previous));
 }
 
-static pql_status read_again(pqi_node_rotation *r, pql_error *err)
+pql_status pqi_node_rotation_read(pqi_node_rotation *r, pqi_rotation *fresh, pql_error *err)
 {
-    pqi_rotation all;
-    pql_status status = pqi_rotation_load(&all, r->dir, &r->keys, err);
+    *fresh = (pqi_rotation){.current = NULL};
+    if (r->dir == NULL) {
+        return PQL_OK;
+    }
+    pql_status status = pqi_rotation_load(fresh, r->dir, &r->keys, err);
     if (status != PQL_OK) {
         return status;
     }
-    if (!is_successor(&r->in_use, &all)) {
-        r->refused = all.mark;
+    if (!is_successor(&r->in_use, fresh)) {
+        r->refused = fresh->mark;
         status = pqi_fail(err, PQL_E_IDENTITY,
-                          "The identity on disk is another one than the one in use, and did not "
+                          "The identity in %.200s is another one than the one in use, and did not "
                           "come from 'pqlink rotate'. Restart the node if that is meant; miners "
-                          "then need the new fingerprint.");
+                          "then need the new fingerprint.",
+                          r->dir);
     } else {
-        status = take(r, &all, err);
+        status = check_keys(fresh, err);
     }
+    if (status != PQL_OK) {
+        pqi_rotation_clear(fresh);
+    }
+    return status;
+}
+
+static pql_status read_again(pqi_node_rotation *r, pql_error *err)
+{
+    pqi_rotation all;
+    pql_status status = pqi_node_rotation_read(r, &all, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    status = take(r, &all, err);
     if (status != PQL_OK) {
         pqi_rotation_clear(&all);
     }
     return status;
 }
 
-void pqi_node_rotation_reload(pqi_node_rotation *r)
+/* "identity: none -> FINGERPRINT" of one of the three. */
+static void add_change(pqi_changes *changes, const char *what, const pql_identity *old,
+                       const pql_identity *new)
 {
-    pql_error err = {0};
-    if (r->dir == NULL) {
+    char before[PQL_FINGERPRINT_SIZE] = "none";
+    char after[PQL_FINGERPRINT_SIZE] = "none";
+    if (pqi_rotation_same_or_none(old, new)) {
         return;
     }
-    if (read_again(r, &err) == PQL_OK) {
-        pqi_log(PQI_LOG_INFO, SERVICE, "reloaded", PQI_STR("dir", r->dir));
-    } else {
-        pqi_log(PQI_LOG_ERROR, SERVICE, "reload_refused", PQI_STR("reason", err.message));
+    if (old != NULL) {
+        text_of(before, old, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT);
+    }
+    if (new != NULL) {
+        text_of(after, new, PQL_LEAF_PQ, PQL_FINGERPRINT_CERT);
+    }
+    pqi_changes_add(changes, "%s: %s -> %s", what, before, after);
+}
+
+void pqi_node_rotation_take(pqi_node_rotation *r, pqi_rotation *fresh, pqi_changes *changes)
+{
+    if (fresh->current != NULL) {
+        add_change(changes, "identity", r->in_use.current, fresh->current);
+        add_change(changes, "next identity", r->in_use.next, fresh->next);
+        add_change(changes, "previous identity", r->in_use.previous, fresh->previous);
+        adopt(r, fresh);
+        *fresh = (pqi_rotation){.current = NULL};
     }
     r->again = 0;
 }
@@ -516,7 +554,7 @@ pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
     r->service = service;
     r->metrics = metrics;
     const pql_status status =
-        pql_context_set_identity(ctx, r->in_use.current, other_of(&r->in_use), err);
+        pql_context_set_identity(ctx, r->in_use.current, pqi_node_rotation_other(&r->in_use), err);
     if (status == PQL_OK) {
         publish(r);
     }

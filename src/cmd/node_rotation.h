@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "cmd/changes.h"
 #include "cmd/child.h"
 #include "cmd/rotation_age.h"
 #include "identity/rotation.h"
@@ -73,8 +74,16 @@ pql_status pqi_node_rotation_start(pqi_node_rotation *r, pql_context *ctx,
                                    pqi_node_service *service, pqi_node_metrics *metrics,
                                    pql_error *err);
 
-/* Reads the directory again and takes what is there (SIGHUP).  Says so in the log, and why not. */
-void pqi_node_rotation_reload(pqi_node_rotation *r);
+/* The identity of the rotation's other side, as pql_context_set_identity wants it; may be NULL. */
+pql_identity *pqi_node_rotation_other(const pqi_rotation *all);
+
+/* Reads the directory again (SIGHUP); what is in use stays.  |fresh| is the caller's
+ * (pqi_rotation_clear), and empty after an error and for an identity in memory.  PQL_E_IDENTITY
+ * also for an identity that did not come from 'pqlink rotate'; the errors of pqi_rotation_load. */
+pql_status pqi_node_rotation_read(pqi_node_rotation *r, pqi_rotation *fresh, pql_error *err);
+/* |fresh|, which the context was given, is in use from now on, taken over, and announced to miners;
+ * |changes| gets what is different, and the log says more. */
+void pqi_node_rotation_take(pqi_node_rotation *r, pqi_rotation *fresh, pqi_changes *changes);
 
 /* Does what is due at |now_unix| (seconds) and |now| (monotonic ns), and answers when it wants to
  * be called again (monotonic ns). */

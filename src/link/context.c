@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "link/change.h"
 #include "link/internal.h"
 
 #include <errno.h>
@@ -110,6 +111,28 @@ static void end_preparation(pql_context *ctx, bool publish)
     }
 }
 
+pql_status pqi_context_prepare(pql_context *ctx, const pqi_context_change *change, pql_error *err)
+{
+    (void)pthread_mutex_lock(&ctx->lock);
+    const bool stays = change->current == NULL;
+    const pqi_tls_change tls = {
+        .current = stays ? ctx->opts.identity : change->current,
+        .other = stays ? ctx->other_identity : change->other,
+        .clients = change->clients,
+        .policy = change->policy != NULL ? *change->policy : (pql_policy)atomic_load(&ctx->policy)};
+    const pql_status status = prepare_all(ctx, &tls, err);
+    if (status != PQL_OK) {
+        pqi_context_discard(ctx);
+    }
+    return status;
+}
+
+void pqi_context_discard(pql_context *ctx)
+{
+    end_preparation(ctx, false);
+    (void)pthread_mutex_unlock(&ctx->lock);
+}
+
 pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current, pql_identity *other,
                                     pql_error *err)
 {
@@ -117,16 +140,11 @@ pql_status pql_context_set_identity(pql_context *ctx, pql_identity *current, pql
     if (current == NULL) {
         return pqi_fail(err, PQL_E_USAGE, "A context needs an identity to change to.");
     }
-    (void)pthread_mutex_lock(&ctx->lock);
-    const pqi_tls_change change = {
-        .current = current, .other = other, .policy = (pql_policy)atomic_load(&ctx->policy)};
-    const pql_status status = prepare_all(ctx, &change, err);
-    end_preparation(ctx, status == PQL_OK);
+    const pqi_context_change change = {.current = current, .other = other};
+    const pql_status status = pqi_context_prepare(ctx, &change, err);
     if (status == PQL_OK) {
-        ctx->opts.identity = current;
-        ctx->other_identity = other;
+        pqi_context_publish(ctx, &change);
     }
-    (void)pthread_mutex_unlock(&ctx->lock);
     return status;
 }
 
@@ -224,24 +242,33 @@ static void enforce_policy(pql_context *ctx, unsigned worker, const void *arg)
     }
 }
 
+void pqi_context_publish(pql_context *ctx, const pqi_context_change *change)
+{
+    const unsigned before = atomic_load(&ctx->policy);
+    const unsigned after = change->policy != NULL ? (unsigned)*change->policy : before;
+    atomic_store(&ctx->policy, after);
+    end_preparation(ctx, true);
+    if (change->current != NULL) {
+        ctx->opts.identity = change->current;
+        ctx->other_identity = change->other;
+    }
+    (void)pthread_mutex_unlock(&ctx->lock);
+    if (before != after) {
+        /* What completes from here on is judged by the new policy; what was complete is found. */
+        on_every_worker(ctx, enforce_policy, NULL);
+    }
+}
+
 pql_status pql_context_set_policy(pql_context *ctx, pql_policy policy, pql_error *err)
 {
     pqi_error_clear(err);
     if ((unsigned)policy >= PQL_POLICY_COUNT) {
         return pqi_fail(err, PQL_E_USAGE, "There is no policy number %u.", (unsigned)policy);
     }
-    (void)pthread_mutex_lock(&ctx->lock);
-    const pqi_tls_change change = {
-        .current = ctx->opts.identity, .other = ctx->other_identity, .policy = policy};
-    const pql_status status = prepare_all(ctx, &change, err);
+    const pqi_context_change change = {.policy = &policy};
+    const pql_status status = pqi_context_prepare(ctx, &change, err);
     if (status == PQL_OK) {
-        atomic_store(&ctx->policy, (unsigned)policy);
-    }
-    end_preparation(ctx, status == PQL_OK);
-    (void)pthread_mutex_unlock(&ctx->lock);
-    if (status == PQL_OK) {
-        /* What completes from here on is judged by the new policy; what was complete is found. */
-        on_every_worker(ctx, enforce_policy, NULL);
+        pqi_context_publish(ctx, &change);
     }
     return status;
 }

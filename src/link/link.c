@@ -144,10 +144,6 @@ static void on_closed(pqi_quic_conn *conn, const pql_close *why)
     }
     link->conn = NULL;
     link->port = NULL;
-    if (!atomic_load(&link->open)) {
-        link->posture.peer_groups = pqi_quic_conn_posture(conn)->peer_groups;
-        link->posture.peer_signatures = pqi_quic_conn_posture(conn)->peer_signatures;
-    }
     if (!link->server) {
         port->link = NULL;
         pqi_port_kick(port);

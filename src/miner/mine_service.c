@@ -245,6 +245,7 @@ static pql_status start_client(pqi_mine_service *s, pql_error *err)
     const pqi_miner_client_opts opts = {.nodes = s->opts.nodes,
                                         .node_count = s->opts.node_count,
                                         .links = s->opts.links,
+                                        .workers = s->opts.workers,
                                         .identity = s->opts.identity,
                                         .pq_authentication = s->opts.pq_authentication,
                                         .name = s->opts.name,

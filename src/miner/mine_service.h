@@ -49,6 +49,7 @@ typedef struct pqi_mine_service_opts {
     uint64_t max_blocks;          /* accepted, or presumed to be; 0: no end */
     pqi_failover_timing timing;   /* as pqi_miner_client_opts.timing */
     pqi_mine_metrics *metrics;    /* borrowed; NULL: none */
+    pqi_metrics *workers;         /* as pqi_miner_client_opts.workers */
     pqi_mine_events events;
     void *user;
 } pqi_mine_service_opts;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "crypto/random.h"
+#include "link/worker_metrics.h"
 #include "miner/client_inside.h"
 
 #include <signal.h>
@@ -494,6 +495,9 @@ pql_status pqi_miner_client_start(pqi_miner_client **out, const pqi_miner_client
     pql_status status = fill(c, opts, err);
     if (status == PQL_OK) {
         status = pql_context_new(&c->ctx, &c->opts.links, err);
+    }
+    if (status == PQL_OK && opts->workers != NULL) {
+        status = pqi_worker_metrics(c->ctx, opts->workers, err);
     }
     if (status == PQL_OK) {
         *out = c; /* the first event may come before the return */

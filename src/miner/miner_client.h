@@ -31,6 +31,7 @@
 #include "miner/hasher.h"
 #include "miner/login.h"
 #include "miner/session_miner.h"
+#include "observe/metrics.h"
 
 #include <pqlink/link.h>
 
@@ -106,9 +107,11 @@ typedef struct pqi_miner_client_opts {
                                      dialect; those of pqlink-miner/1 do, but under off, anyway */
     const char *name;             /* copied; NULL: the host's name; either is made fit */
     pqi_failover_timing timing;   /* members that are 0: 1 s, 30 s, 30 s, 5 s, 20 s */
-    uint64_t presume_ns; /* another job so soon after a result is taken for its effect, where
-                            there are no answers; 0: 3 s */
-    bool patient;        /* see above; files that are missing at the start are waited for */
+    uint64_t presume_ns;  /* another job so soon after a result is taken for its effect, where
+                             there are no answers; 0: 3 s */
+    pqi_metrics *workers; /* gets the series of link/worker_metrics.h; must outlive the client;
+                             NULL: nobody does */
+    bool patient;         /* see above; files that are missing at the start are waited for */
     pqi_client_events events;
     void *user;
 } pqi_miner_client_opts;

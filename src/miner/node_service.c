@@ -320,16 +320,16 @@ static void look_at_grants(pqi_node_service *s)
     pthread_mutex_unlock(&s->job_lock);
 }
 
-void pqi_node_service_policy_changed(pqi_node_service *s)
+void pqi_node_service_check_grants(pqi_node_service *service)
 {
-    look_at_grants(s);
+    look_at_grants(service);
 }
 
-static void look_at_tokens(pqi_node_service *s, bool at_once)
+static void look_at_tokens(pqi_node_service *s)
 {
     pql_error err = {0};
     if (pqi_tokens_has_file(s->opts.tokens) &&
-        tell_of_tokens(s, pqi_tokens_look(s->opts.tokens, at_once, &err), &err)) {
+        tell_of_tokens(s, pqi_tokens_look(s->opts.tokens, &err), &err)) {
         look_at_grants(s);
     }
 }
@@ -343,20 +343,12 @@ static uint64_t tick_tokens(pqi_node_service *s)
     }
     if (now >= s->tokens_look_at) {
         s->tokens_look_at = now + TOKENS_LOOK;
-        look_at_tokens(s, false);
+        look_at_tokens(s);
         if (s->opts.capabilities != NULL) {
             look_at_grants(s);
         }
     }
     return s->tokens_look_at;
-}
-
-void pqi_node_service_reload_tokens(pqi_node_service *service)
-{
-    look_at_tokens(service, true);
-    if (service->opts.capabilities != NULL) {
-        look_at_grants(service);
-    }
 }
 
 /* ---- The service's own turns ---- */

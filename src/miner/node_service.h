@@ -76,17 +76,11 @@ pql_status pqi_node_service_listen(pqi_node_service *service, pql_context *ctx, 
  * not at all).  One thread. */
 uint64_t pqi_node_service_tick(pqi_node_service *service);
 
-/* Reads the file of tokens again, now; what became of it is logged.  Links whose token is gone are
- * closed with the next tick.  The tick does the same by itself when the file has changed.  Links
- * whose capability has ended are closed within about a second by itself.  The
- * tick's thread. */
-void pqi_node_service_reload_tokens(pqi_node_service *service);
-
-/* The policy of the context is another one: links of pqlink-miner/1 without ML-KEM, which that
- * protocol promises wherever the policy wants it, are closed with the next tick.  The tick's
- * thread.
- */
-void pqi_node_service_policy_changed(pqi_node_service *service);
+/* Tokens, capability keys or the policy of the context are others now: links that they do not let
+ * in any more are closed with the next tick; among them those of pqlink-miner/1 without ML-KEM,
+ * which that protocol promises wherever the policy wants it.  The tick does the same by itself when
+ * the file of tokens has changed or a capability has ended.  The tick's thread. */
+void pqi_node_service_check_grants(pqi_node_service *service);
 
 /* Tells every miner, also those that come from now on, of the node's next certificate, or that
  * there is none any more (pqi_session_node_rotation).  |rotation| is copied.  Any thread but a

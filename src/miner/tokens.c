@@ -536,10 +536,10 @@ static bool is_due(pqi_tokens *tokens)
     return rests && !same_state(&present, &tokens->read);
 }
 
-pqi_tokens_news pqi_tokens_look(pqi_tokens *tokens, bool now, pql_error *err)
+pqi_tokens_news pqi_tokens_look(pqi_tokens *tokens, pql_error *err)
 {
     pqi_token_list *list = NULL;
-    if (!pqi_tokens_has_file(tokens) || (!now && !is_due(tokens))) {
+    if (!pqi_tokens_has_file(tokens) || !is_due(tokens)) {
         return PQI_TOKENS_SAME;
     }
     if (read_file(tokens->path, &tokens->read, &list, err) != PQL_OK) {
@@ -547,4 +547,64 @@ pqi_tokens_news pqi_tokens_look(pqi_tokens *tokens, bool now, pql_error *err)
     }
     use(tokens, list);
     return PQI_TOKENS_TAKEN;
+}
+
+struct pqi_tokens_fresh {
+    file_state state;
+    pqi_token_list *list;
+};
+
+pql_status pqi_tokens_read(const pqi_tokens *tokens, pqi_tokens_fresh **out, pql_error *err)
+{
+    *out = NULL;
+    if (!pqi_tokens_has_file(tokens)) {
+        return PQL_OK;
+    }
+    pqi_tokens_fresh *fresh = calloc(1, sizeof(*fresh));
+    if (fresh == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory reading %s.", tokens->path);
+    }
+    const pql_status status = read_file(tokens->path, &fresh->state, &fresh->list, err);
+    if (status != PQL_OK) {
+        free(fresh);
+        return status;
+    }
+    *out = fresh;
+    return PQL_OK;
+}
+
+static bool same_entries(const pqi_token_list *a, const pqi_token_list *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++) {
+        same = a->entries[i].prefix == b->entries[i].prefix &&
+               strcmp(a->entries[i].name, b->entries[i].name) == 0 &&
+               digest_equal(a->entries[i].digest, b->entries[i].digest);
+    }
+    return same;
+}
+
+bool pqi_tokens_differ(pqi_tokens *tokens, const pqi_tokens_fresh *fresh)
+{
+    (void)pthread_rwlock_rdlock(&tokens->lock);
+    const bool same = same_entries(tokens->list, fresh->list);
+    (void)pthread_rwlock_unlock(&tokens->lock);
+    return !same;
+}
+
+void pqi_tokens_take(pqi_tokens *tokens, pqi_tokens_fresh *fresh)
+{
+    if (fresh != NULL) {
+        tokens->read = fresh->state;
+        use(tokens, fresh->list);
+        free(fresh);
+    }
+}
+
+void pqi_tokens_discard(pqi_tokens_fresh *fresh)
+{
+    if (fresh != NULL) {
+        pqi_token_list_free(fresh->list);
+        free(fresh);
+    }
 }

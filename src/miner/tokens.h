@@ -82,8 +82,20 @@ typedef enum pqi_tokens_news {
 } pqi_tokens_news;
 
 /* Looks whether the file has changed, and if so reads it.  A change is read when the file has been
- * the same for two calls in a row, so that one which is just being written is not taken half; with
- * |now| it is read at once, changed or not.  To be called about once a second by one thread. */
-pqi_tokens_news pqi_tokens_look(pqi_tokens *tokens, bool now, pql_error *err);
+ * the same for two calls in a row, so that one which is just being written is not taken half.  To
+ * be called about once a second by one thread. */
+pqi_tokens_news pqi_tokens_look(pqi_tokens *tokens, pql_error *err);
+
+/* A list that was read from the file and is not in use yet. */
+typedef struct pqi_tokens_fresh pqi_tokens_fresh;
+
+/* Reads the file now, changed or not; nothing else changes.  The errors of pqi_tokens_open; *out is
+ * then NULL, and without a file too.  The thread that looks. */
+pql_status pqi_tokens_read(const pqi_tokens *tokens, pqi_tokens_fresh **out, pql_error *err);
+/* True when it has other entries than the list in use. */
+bool pqi_tokens_differ(pqi_tokens *tokens, const pqi_tokens_fresh *fresh);
+/* |fresh| is the list in use from now on, and freed.  NULL is a no-op.  The thread that looks. */
+void pqi_tokens_take(pqi_tokens *tokens, pqi_tokens_fresh *fresh);
+void pqi_tokens_discard(pqi_tokens_fresh *fresh);
 
 #endif

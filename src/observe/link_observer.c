@@ -8,7 +8,6 @@
 
 /* A failed TLS handshake ends the connection with 0x100 + the alert (RFC 9001, 4.8). */
 #define CRYPTO_ERROR UINT64_C(0x100)
-#define ALERT_DECRYPT_ERROR 51            /* RFC 8446, 6.2: a signature that does not verify */
 #define ALERT_NO_APPLICATION_PROTOCOL 120 /* RFC 7301, 3.2 */
 
 static pqi_label_transport transport_of(const pql_posture *posture)
@@ -142,6 +141,21 @@ static void count_offers(pqi_pq_metrics *m, const pql_posture *posture)
     }
 }
 
+static void count_signature_failure(pqi_pq_metrics *m, pql_signature_failure failure)
+{
+    static const pqi_label_signature_failure labels[] = {
+        [PQL_SIGNATURE_WRONG] = PQI_SIGFAIL_BAD_SIGNATURE,
+        [PQL_SIGNATURE_NOT_ALLOWED] = PQI_SIGFAIL_NOT_ALLOWED,
+        [PQL_SIGNATURE_MALFORMED] = PQI_SIGFAIL_MALFORMED,
+        [PQL_SIGNATURE_NOT_MADE] = PQI_SIGFAIL_SIGN_FAILED,
+    };
+    if (failure != PQL_SIGNATURE_FINE) {
+        pqi_pq_metrics_signature_failed(m, (size_t)failure < sizeof(labels) / sizeof(labels[0])
+                                               ? labels[failure]
+                                               : PQI_SIGFAIL_OTHER);
+    }
+}
+
 static void on_handshake(const pql_link_info *link, const pql_close *failure, void *user)
 {
     pqi_link_table_handshake(pqi_pq_metrics_link_table(user), link, failure, pqi_clock_unix_ms());
@@ -155,9 +169,7 @@ static void on_handshake(const pql_link_info *link, const pql_close *failure, vo
     if (link->posture->downgrade == PQL_DOWNGRADE_REMEMBERED) {
         count_downgrade(user, link->posture);
     }
-    if (is_alert(failure, ALERT_DECRYPT_ERROR) && !failure->by_peer) {
-        pqi_pq_metrics_signature_failed(user, PQI_SIGFAIL_BAD_SIGNATURE);
-    }
+    count_signature_failure(user, link->posture->signature_failure);
     const pqi_label_reject reason = reject_of(failure, link->server);
     if (reason != PQI_REJECT_COUNT) {
         pqi_pq_metrics_reject(user, reason);

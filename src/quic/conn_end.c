@@ -316,6 +316,7 @@ static void fail_locally(pqi_quic_conn *conn, int rv)
     }
     ngtcp2_ccerr_default(&ccerr);
     if (rv == NGTCP2_ERR_CRYPTO) {
+        conn->posture.signature_failure = pqi_quic_tls_signature_failure(&conn->peer);
         ngtcp2_ccerr_set_tls_alert(&ccerr, ngtcp2_conn_get_tls_alert2(conn->ngtcp2), NULL, 0);
     } else {
         ngtcp2_ccerr_set_liberr(&ccerr, rv, NULL, 0);

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <ngtcp2/ngtcp2_crypto_boringssl.h>
+#include <openssl/err.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -453,6 +454,43 @@ pql_status pqi_quic_tls_keeps(const pqi_quic_tls *tls, const pql_posture *postur
 {
     const pqi_policy_use newest = pqi_tls_newest_use(tls, &tls->use);
     return pqi_policy_keeps(&newest, posture, err);
+}
+
+static pql_signature_failure failure_of(int library, int reason)
+{
+    if (library == ERR_LIB_ASN1 || library == ERR_LIB_X509) {
+        return PQL_SIGNATURE_MALFORMED;
+    }
+    switch (library == ERR_LIB_SSL ? reason : 0) {
+    case SSL_R_BAD_SIGNATURE:
+        return PQL_SIGNATURE_WRONG;
+    case SSL_R_WRONG_SIGNATURE_TYPE:
+    case SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS:
+        return PQL_SIGNATURE_NOT_ALLOWED;
+    case SSL_R_CANNOT_PARSE_LEAF_CERT:
+    case SSL_R_BAD_ECC_CERT:
+    case SSL_R_UNKNOWN_CERTIFICATE_TYPE:
+        return PQL_SIGNATURE_MALFORMED;
+    case SSL_R_PRIVATE_KEY_OPERATION_FAILED:
+        return PQL_SIGNATURE_NOT_MADE;
+    default:
+        return PQL_SIGNATURE_FINE;
+    }
+}
+
+pql_signature_failure pqi_quic_tls_signature_failure(const pqi_quic_tls_peer *peer)
+{
+    /* What the check of trust refuses was parsed before, and a chain that a CA file does not vouch
+     * for leaves errors of X.509 behind. */
+    const bool refused = peer->refusal.code == PQL_E_TRUST;
+    pql_signature_failure found = PQL_SIGNATURE_FINE;
+    uint32_t code = 0;
+    while ((code = ERR_get_error()) != 0) {
+        if (found == PQL_SIGNATURE_FINE && !refused) {
+            found = failure_of(ERR_GET_LIB(code), ERR_GET_REASON(code));
+        }
+    }
+    return found;
 }
 
 void pqi_quic_tls_explain_alert(const pqi_quic_tls *tls, const SSL *ssl, unsigned alert, bool open,

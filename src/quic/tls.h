@@ -125,6 +125,10 @@ pql_status pqi_quic_tls_posture(const pqi_quic_tls *tls, const SSL *ssl,
 /* Judges a live link by the newest policy: PQL_OK or PQL_E_POLICY. */
 pql_status pqi_quic_tls_keeps(const pqi_quic_tls *tls, const pql_posture *posture, pql_error *err);
 
+/* What was wrong with a signature in a handshake that has just failed on our side; to be called
+ * before anything else of TLS on this thread, whose queue of errors it empties. */
+pql_signature_failure pqi_quic_tls_signature_failure(const pqi_quic_tls_peer *peer);
+
 /* What the peer's alert 40 or 71 means for this side: pqi_policy_explain_alert. */
 void pqi_quic_tls_explain_alert(const pqi_quic_tls *tls, const SSL *ssl, unsigned alert, bool open,
                                 char *out, size_t size);

@@ -119,7 +119,7 @@ begin second --amnesia --tokens "$dir/tokens"
 contains "$dir/second.log" 'quantus-miner/2'
 echo "other:fedcba9876543210fedcba9876543210" >>"$dir/tokens"
 kill -HUP "$node_pid"
-wait_for "$dir/second.log" '"event":"tokens_loaded"'
+wait_for "$dir/second.log" '"changed":"tokens: 1 -> 2"'
 end second
 quiet second
 [ ! -e "$PQLINK_DIR" ] || fail "the directory that the environment names was made"

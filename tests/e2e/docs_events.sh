@@ -9,7 +9,7 @@ find "$source_root/src" -name '*.c' -exec cat {} + | tr '\n' ' ' | sed 's/\<pqi_
     sed -n 's/^pqi_log([^,]*,[^,]*,\([^,;]*\)[,)].*/\1/p' |
     grep -oE '"[a-z0-9_]+"' | tr -d '"' | sort -u >"$dir/events"
 [ "$(grep -c . "$dir/events")" -ge 40 ] || fail "the calls of pqi_log were not found"
-for event in handshake_failed config_refused policy_override_begins; do
+for event in handshake_failed reload_refused policy_override_begins; do
     grep -qx "$event" "$dir/events" || fail "the call that logs $event was not found"
 done
 unknown=

@@ -22,6 +22,8 @@ contains "$dir/status" '"state":"connecting"'
 contains "$dir/status" '"connected":false'
 curl -sS "http://$admin/metrics" >"$dir/metrics"
 contains "$dir/metrics" 'miner_cpu_workers 1'
+contains "$dir/metrics" 'pqlink_workers 1'
+contains "$dir/metrics" 'pqlink_worker_cpu_seconds_total{worker="0"}'
 contains "$dir/metrics" 'miner_hashes_total 0'
 curl -sS "http://$admin/version" | grep -q '"name":"pqlink"' || fail "no version"
 expect 5 mine --node $node --pin "$pin" --admin "$admin" --threads 1

@@ -162,7 +162,7 @@ wait_for "$dir/node.log" '"event":"link_open","miner":"acme","token":"first"' 4
 cp -p "$keys" "$dir/keys.good"
 sed -i 's/^require_signature = false/require_signature = true/' "$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner"'
+wait_for "$dir/node.log" '"event":"reload_refused","reason":"A key in '
 cp -p "$dir/keys.good" "$keys"
 
 # A new key: tokens of the one before stay good.  A revoked token ends its miner and no other.
@@ -170,7 +170,7 @@ expect 0 token keygen --keys "$keys" --tenant acme --kid second
 number=$("$PQLINK" token inspect --token-file "$dir/shed" | sed -n 's/^number *//p')
 printf '%s = "lost"\n' "$number" >>"$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_loaded","audience":"miner","keys":2'
+wait_for "$dir/node.log" '"changed":"capability keys of miners: 1 -> 2'
 ends "$shed_pid" 9
 wait_for "$dir/node.log" 'its capability token is no longer good: revoked'
 as Bearer "$dir/full"
@@ -184,7 +184,7 @@ kill -0 "$rig_pid" && kill -0 "$renewed_pid" || fail "another miner was sent awa
 # A file with a mistake changes nothing.
 printf 'rubbish\n' >"$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner","reason":' 2
+wait_for "$dir/node.log" '"event":"reload_refused","reason":"'"$keys"
 kill -0 "$rig_pid" || fail "the miner was sent away by a mistake in a file"
 kill -TERM "$rig_pid" "$renewed_pid"
 ends "$rig_pid" 0

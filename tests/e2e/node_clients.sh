@@ -27,7 +27,7 @@ wait_for "$dir/new.log" '"event":"identity_created"'
 wait_for "$dir/node.log" "$(miner_pin "$dir/new")"
 miner_pin "$dir/new" >>"$dir/clients"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"clients_reloaded"'
+wait_for "$dir/node.log" '"changed":"clients: 1 -> 2"'
 ends "$new_pid" 0
 
 # A file with a fault changes nothing.

@@ -25,7 +25,7 @@ policy "$dir/mine.conf" mine hybrid "$miner_pid" "$dir/pq.log" 2
 ! grep -qF '"event":"disconnected"' "$dir/pq.log" || fail "a link with ML-KEM did not stay"
 printf '[mine]\npolicy = "hybrid"\nthread = 2\n' >"$dir/mine.conf"
 kill -HUP "$miner_pid"
-wait_for "$dir/pq.log" "\"event\":\"config_refused\",\"reason\":\"$dir/mine.conf:3:1: The table [mine] has no key 'thread'"
+wait_for "$dir/pq.log" "\"event\":\"reload_refused\",\"reason\":\"$dir/mine.conf:3:1: The table [mine] has no key 'thread'"
 
 # A link without ML-KEM ends with its policy, and the next one has it.
 printf '[mine]\npolicy = "off"\n' >"$dir/mine.conf"

@@ -62,7 +62,7 @@ stays
 # Files with mistakes, and one that contradicts itself: nothing changes, and the place is said.
 printf '[node]\nlog_level = "debug"\npolicy = "pq-onyl"\n' >"$conf"
 kill -HUP "$node_pid"
-wait_for "$log" "\"event\":\"config_refused\",\"reason\":\"$conf:3:10: The value 'pq-onyl' of policy does not fit"
+wait_for "$log" "\"event\":\"reload_refused\",\"reason\":\"$conf:3:10: The value 'pq-onyl' of policy does not fit"
 printf '[security]\npq_only = true\npq_hybrid = false\n' >"$conf"
 kill -HUP "$node_pid"
 wait_for "$log" "\"reason\":\"$conf:2:11: pq_only = true and pq_hybrid = false in $conf:3:13 contradict each other"
@@ -70,7 +70,7 @@ printf '[node]\nallow_v1 = true\npolicy = "pq-only"\n' >"$conf"
 kill -HUP "$node_pid"
 wait_for "$log" '--allow-v1 and --policy pq-only contradict each other'
 version '"policy":"pq-only"'
-[ "$(grep -cF '"event":"config_reloaded"' "$log")" -eq 1 ] || fail "a file with a mistake was taken over"
+[ "$(grep -cF '"event":"reloaded"' "$log")" -eq 1 ] || fail "a file with a mistake was taken over"
 
 # And back, by another name.
 printf '[node]\nlog_level = "info"\n[security]\npq_only = no\n' >"$conf"

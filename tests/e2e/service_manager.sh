@@ -27,7 +27,7 @@ printf '[common]\nlog_level = "debug"\n[node]\nworkers = 3\n' >"$conf"
 kill -HUP "$node_pid"
 wait_for "$dir/heard" 'RELOADING=1|MONOTONIC_USEC='
 wait_for "$dir/heard" 'READY=1' 2
-wait_for "$dir/node.log" '"event":"config_reloaded"'
+wait_for "$dir/node.log" '"event":"reloaded"'
 contains "$dir/node.log" 'log_level: info -> debug'
 wait_for "$dir/node.log" '"event":"config_needs_restart"'
 contains "$dir/node.log" 'workers: 2 -> 3'
@@ -35,14 +35,14 @@ contains "$dir/node.log" 'workers: 2 -> 3'
 # A mistake: nothing changes, and the log says where it is.
 printf '[common]\nlog_level = "error"\n[node]\nworker = 3\n' >"$conf"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"config_refused"'
+wait_for "$dir/node.log" '"event":"reload_refused"'
 contains "$dir/node.log" "$conf:4:1: The table [node] has no key 'worker'; did you mean 'workers'?"
 wait_for "$dir/heard" 'READY=1' 3
 
 # The level was not taken from the bad file: this event is of the level info.
 printf '[common]\nlog_level = "debug"\n[node]\nworkers = 2\n' >"$conf"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"config_reloaded"' 2
+wait_for "$dir/node.log" '"event":"reloaded"' 2
 
 # A miner, at an abstract name.
 start_manager "@pqlink-e2e-$$" "$dir/heard-of-miner"

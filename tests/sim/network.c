@@ -282,6 +282,9 @@ static void on_closed(pqi_quic_conn *conn, const pql_close *why)
     sim_peer_log *log = log_of(conn);
     log->closed++;
     log->close = *why;
+    if (log->opened == 0) {
+        log->posture = *pqi_quic_conn_posture(conn); /* as far as it came */
+    }
     if (pqi_quic_conn_is_server(conn)) {
         s->server_conn = NULL;
     } else {

@@ -365,6 +365,7 @@ static void keys_in_use_are_replaced_only_by_good_ones(void **state)
     const pqi_cap_policy policy = {.skew = SCENE_SKEW};
     pqi_cap_keyring *ring = NULL;
     pqi_cap_verdict verdict;
+    pqi_cap_keys fresh;
     (void)state;
     const file f = new_file();
     pqi_cap_keys keys = scene_keys("k1", "acme");
@@ -375,12 +376,18 @@ static void keys_in_use_are_replaced_only_by_good_ones(void **state)
         pqi_cap_keyring_verify(ring, text, strlen(text), &plain_request, SCENE_NOW, &verdict));
     const pqi_cap_grant grant = verdict.grant;
     assert_int_equal(pqi_file_write_atomic(f.path, "[revoked]\n", 10, 0600, NULL), PQL_OK);
-    assert_int_equal(pqi_cap_keyring_reload(ring, NULL), PQL_E_USAGE); /* no key at all */
+    assert_int_equal(pqi_cap_keyring_read(ring, &fresh, NULL), PQL_E_USAGE); /* no key at all */
     assert_int_equal(pqi_cap_keyring_recheck(ring, &grant, SCENE_NOW), PQI_CAP_ALLOWED);
     pqi_cap_keys_clear(&keys);
     keys = scene_keys("k2", "acme");
     assert_int_equal(pqi_cap_keys_save(&keys, f.path, true, NULL), PQL_OK);
-    assert_int_equal(pqi_cap_keyring_reload(ring, NULL), PQL_OK);
+    assert_int_equal(pqi_cap_keyring_read(ring, &fresh, NULL), PQL_OK);
+    assert_int_equal(pqi_cap_keyring_recheck(ring, &grant, SCENE_NOW), PQI_CAP_ALLOWED);
+    assert_true(pqi_cap_keyring_differs(ring, &fresh));
+    pqi_cap_keyring_take(ring, &fresh);
+    assert_int_equal(pqi_cap_keyring_read(ring, &fresh, NULL), PQL_OK);
+    assert_false(pqi_cap_keyring_differs(ring, &fresh));
+    pqi_cap_keys_clear(&fresh);
     assert_int_equal(pqi_cap_keyring_recheck(ring, &grant, SCENE_NOW), PQI_CAP_UNKNOWN_KID);
     free(text);
     pqi_cap_keyring_free(ring);

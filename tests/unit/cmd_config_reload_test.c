@@ -99,7 +99,7 @@ static bool reload(const char *text)
     file_text = text;
     assert_int_equal(ftruncate(log_fd, 0), 0);
     assert_int_equal(lseek(log_fd, 0, SEEK_SET), 0);
-    const bool done = pqi_config_reload("sample", &applied);
+    const bool done = pqi_config_reload_alone("sample", &applied);
     const ssize_t len = pread(log_fd, lines, sizeof(lines) - 1, 0);
     assert_true(len >= 0);
     lines[len] = '\0';
@@ -142,7 +142,7 @@ static void what_can_change_does_and_the_log_says_from_what_to_what(void **state
     assert_int_equal(first, 3);
     assert_int_equal(applied, 4);
     assert_int_equal(changes, 1);
-    assert_logged("\"event\":\"config_reloaded\"");
+    assert_logged("\"event\":\"reloaded\"");
     assert_logged("\"changed\":\"applied: 1 -> 4; first: 2 -> 3\"");
     assert_logged("\"event\":\"config_needs_restart\"");
     assert_logged("\"changed\":\"stays: 1 -> 5\"");
@@ -167,9 +167,9 @@ static void a_change_that_is_refused_takes_all_others_back(void **state)
     assert_int_equal(first, 2);
     assert_int_equal(second, 2);
     assert_int_equal(applied, 1);
-    assert_logged("\"event\":\"config_refused\"");
+    assert_logged("\"event\":\"reload_refused\"");
     assert_logged("The new second cannot be taken over: That does not go.");
-    assert_null(strstr(lines, "config_reloaded"));
+    assert_null(strstr(lines, "\"reloaded\""));
     refused = 0;
     assert_true(reload("[sample]\nfirst = 3\nsecond = 7\napplied = 9\n"));
     assert_logged("\"changed\":\"applied: 1 -> 9; first: 2 -> 3; second: 2 -> 7\"");
@@ -193,7 +193,7 @@ static void a_file_that_is_gone_changes_nothing(void **state)
     assert_int_equal(first, 2);
     assert_int_equal(applied, 5);
     assert_int_equal(changes, 0);
-    assert_logged("\"event\":\"config_refused\"");
+    assert_logged("\"event\":\"reload_refused\"");
     assert_logged("f is gone, and what was read from it stays in force.");
     assert_true(reload("[sample]\nfirst = 3\napplied = 5\n"));
     assert_logged("\"changed\":\"first: 2 -> 3\"");
@@ -204,7 +204,7 @@ static void a_program_without_a_file_reloads_without_one(void **state)
     (void)state;
     start(NULL);
     assert_true(reload(NULL));
-    assert_string_equal(lines, "");
+    assert_logged("\"event\":\"reloaded\",\"changed\":\"\"");
 }
 
 static void a_secret_is_not_in_the_list_of_changes(void **state)

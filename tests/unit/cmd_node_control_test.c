@@ -137,7 +137,8 @@ static void settings_that_change_meanwhile_hold_afterwards(void **state)
     world *w = *state;
     const int fd = dial(w);
     begin(w, fd, 60);
-    assert_int_equal(pqi_node_control_settings(&w->control, PQL_POLICY_OFF, NULL), PQL_OK);
+    assert_int_equal(pqi_node_control_would(&w->control, PQL_POLICY_OFF), PQL_POLICY_PQ_ONLY);
+    pqi_node_control_settings(&w->control, PQL_POLICY_OFF);
     assert_int_equal(w->policy, PQL_POLICY_PQ_ONLY);
     json_t *answer = ask(w, fd, json_pack("{s:s}", "do", "end"), PQL_OK);
     assert_string_equal(json_string_value(json_object_get(answer, "policy")), "off");
@@ -151,7 +152,8 @@ static void an_override_never_makes_a_node_weaker(void **state)
     static const char *const weaker[] = {"off", "hybrid", "hybrid-2026", "off-2026"};
     world *w = *state;
     const int fd = dial(w);
-    assert_int_equal(pqi_node_control_settings(&w->control, PQL_POLICY_PQ_ONLY, NULL), PQL_OK);
+    w->policy = pqi_node_control_would(&w->control, PQL_POLICY_PQ_ONLY);
+    pqi_node_control_settings(&w->control, PQL_POLICY_PQ_ONLY);
     for (size_t i = 0; i < sizeof(weaker) / sizeof(weaker[0]); i++) {
         (void)ask(
             w, fd,
@@ -168,8 +170,9 @@ static void settings_that_become_stricter_hold_at_once(void **state)
     world *w = *state;
     const int fd = dial(w);
     begin(w, fd, 60);
-    assert_int_equal(pqi_node_control_settings(&w->control, PQL_POLICY_CNSA_2_0, NULL), PQL_OK);
+    w->policy = pqi_node_control_would(&w->control, PQL_POLICY_CNSA_2_0);
     assert_int_equal(w->policy, PQL_POLICY_CNSA_2_0);
+    pqi_node_control_settings(&w->control, PQL_POLICY_CNSA_2_0);
     w->now += 60 * PQI_NS_PER_SEC;
     (void)pqi_node_control_tick(&w->control, w->now);
     assert_int_equal(w->policy, PQL_POLICY_CNSA_2_0);
@@ -179,8 +182,7 @@ static void settings_that_become_stricter_hold_at_once(void **state)
 static void settings_hold_at_once_without_an_override(void **state)
 {
     world *w = *state;
-    assert_int_equal(pqi_node_control_settings(&w->control, PQL_POLICY_PQ_ONLY, NULL), PQL_OK);
-    assert_int_equal(w->policy, PQL_POLICY_PQ_ONLY);
+    assert_int_equal(pqi_node_control_would(&w->control, PQL_POLICY_PQ_ONLY), PQL_POLICY_PQ_ONLY);
 }
 
 static void a_policy_that_cannot_be_set_leaves_all_as_it_was(void **state)
@@ -191,7 +193,6 @@ static void a_policy_that_cannot_be_set_leaves_all_as_it_was(void **state)
     (void)ask(w, fd,
               json_pack("{s:s, s:s, s:i}", "do", "override", "policy", "pq-only", "seconds", 60),
               PQL_E_REFUSED);
-    assert_int_equal(pqi_node_control_settings(&w->control, PQL_POLICY_OFF, NULL), PQL_E_CRYPTO);
     w->fails = false;
     json_t *answer = ask(w, fd, json_pack("{s:s}", "do", "status"), PQL_OK);
     assert_string_equal(json_string_value(json_object_get(answer, "settings")), "hybrid");
@@ -230,8 +231,7 @@ static void nobody_listens_where_nothing_may_be_written(void **state)
                                         .service = &w};
     assert_int_equal(pqi_node_control_open(&w.control, &opts, NULL), PQL_OK);
     assert_int_equal(pqi_node_control_tick(&w.control, 1), UINT64_MAX);
-    assert_int_equal(pqi_node_control_settings(&w.control, PQL_POLICY_OFF, NULL), PQL_OK);
-    assert_int_equal(w.policy, PQL_POLICY_OFF);
+    assert_int_equal(pqi_node_control_would(&w.control, PQL_POLICY_OFF), PQL_POLICY_OFF);
     pqi_node_control_close(&w.control);
 }
 

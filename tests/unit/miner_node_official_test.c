@@ -429,6 +429,16 @@ static void our_miner_needs_no_token_where_there_is_no_list(void **state)
     assert_served(c, 7);
 }
 
+/* As SIGHUP does it. */
+static void reload_tokens(scene *s)
+{
+    pqi_tokens_fresh *fresh = NULL;
+    if (pqi_tokens_read(s->tokens, &fresh, NULL) == PQL_OK) {
+        pqi_tokens_take(s->tokens, fresh);
+        pqi_node_service_check_grants(s->service);
+    }
+}
+
 static void a_token_that_is_taken_away_ends_its_links_and_no_others(void **state)
 {
     scene *s = *state;
@@ -438,7 +448,7 @@ static void a_token_that_is_taken_away_ends_its_links_and_no_others(void **state
     client *stays = joined(join_with_token(s, "three", NULL));
 
     (void)write_tokens(s, "# two are gone, one has another name\nd:three\n");
-    pqi_node_service_reload_tokens(s->service);
+    reload_tokens(s);
     (void)pqi_node_service_tick(s->service);
 
     assert_sent_away(theirs, "auth failed");
@@ -472,7 +482,7 @@ static void a_list_with_a_mistake_changes_nothing(void **state)
     client *c = joined(join_with_token(s, "one", NULL));
 
     (void)write_tokens(s, "b:two\nno token here\n");
-    pqi_node_service_reload_tokens(s->service);
+    reload_tokens(s);
     (void)pqi_node_service_tick(s->service);
 
     assert_served(c, 7);

@@ -302,26 +302,40 @@ static void a_change_is_taken_when_it_has_come_to_rest(void **state)
 {
     shelf *s = *state;
     open_with(s, "a:one\n");
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
 
     put(s, "b:two\n", 0600);
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
     assert_true(knows(s, "one"));
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_TAKEN);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_TAKEN);
 
     assert_true(knows(s, "two"));
     assert_false(knows(s, "one"));
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
 }
 
-static void asked_for_it_is_read_at_once(void **state)
+static void asked_for_it_is_read_at_once_and_taken_when_somebody_says_so(void **state)
 {
     shelf *s = *state;
+    pqi_tokens_fresh *fresh = NULL;
     open_with(s, "a:one\n");
     put(s, "b:two\n", 0600);
-    assert_int_equal(pqi_tokens_look(s->tokens, true, NULL), PQI_TOKENS_TAKEN);
+    assert_int_equal(pqi_tokens_read(s->tokens, &fresh, NULL), PQL_OK);
+    assert_true(pqi_tokens_differ(s->tokens, fresh));
+    assert_true(knows(s, "one"));
+    pqi_tokens_discard(fresh);
+    assert_true(knows(s, "one"));
+
+    assert_int_equal(pqi_tokens_read(s->tokens, &fresh, NULL), PQL_OK);
+    pqi_tokens_take(s->tokens, fresh);
     assert_true(knows(s, "two"));
     assert_int_equal(pqi_tokens_count(s->tokens), 1);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
+
+    assert_int_equal(pqi_tokens_read(s->tokens, &fresh, NULL), PQL_OK);
+    assert_false(pqi_tokens_differ(s->tokens, fresh));
+    pqi_tokens_discard(fresh);
 }
 
 static void a_bad_file_is_refused_once_and_the_old_list_stays(void **state)
@@ -330,45 +344,50 @@ static void a_bad_file_is_refused_once_and_the_old_list_stays(void **state)
     pql_error err = {0};
     open_with(s, "a:one\n");
     put(s, "b:two\nb:three\n", 0600);
-    (void)pqi_tokens_look(s->tokens, false, NULL);
+    (void)pqi_tokens_look(s->tokens, NULL);
 
-    assert_int_equal(pqi_tokens_look(s->tokens, false, &err), PQI_TOKENS_REFUSED);
+    assert_int_equal(pqi_tokens_look(s->tokens, &err), PQI_TOKENS_REFUSED);
     assert_non_null(strstr(err.message, "Line 2 of "));
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
     assert_true(knows(s, "one"));
     assert_false(knows(s, "two"));
 
     put(s, "c:four\n", 0600);
-    (void)pqi_tokens_look(s->tokens, false, NULL);
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_TAKEN);
+    (void)pqi_tokens_look(s->tokens, NULL);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_TAKEN);
     assert_true(knows(s, "four"));
 }
 
 static void a_file_that_goes_away_or_opens_to_others_changes_nothing(void **state)
 {
     shelf *s = *state;
+    pqi_tokens_fresh *fresh = NULL;
     open_with(s, "a:one\n");
 
     assert_int_equal(unlink(s->path), 0);
-    (void)pqi_tokens_look(s->tokens, false, NULL);
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_REFUSED);
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_SAME);
+    (void)pqi_tokens_look(s->tokens, NULL);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_REFUSED);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
     put(s, "b:two\n", 0644);
-    assert_int_equal(pqi_tokens_look(s->tokens, true, NULL), PQI_TOKENS_REFUSED);
+    assert_int_equal(pqi_tokens_read(s->tokens, &fresh, NULL), PQL_E_IDENTITY);
+    assert_null(fresh);
     assert_true(knows(s, "one"));
 
     assert_int_equal(chmod(s->path, 0600), 0); /* a change of the mode is a change */
-    (void)pqi_tokens_look(s->tokens, false, NULL);
-    assert_int_equal(pqi_tokens_look(s->tokens, false, NULL), PQI_TOKENS_TAKEN);
+    (void)pqi_tokens_look(s->tokens, NULL);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_TAKEN);
     assert_true(knows(s, "two"));
 }
 
 static void a_single_token_has_no_file_to_look_at(void **state)
 {
     shelf *s = *state;
+    pqi_tokens_fresh *fresh = NULL;
     assert_int_equal(pqi_tokens_single(&s->tokens, "default", "one", NULL), PQL_OK);
     assert_false(pqi_tokens_has_file(s->tokens));
-    assert_int_equal(pqi_tokens_look(s->tokens, true, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_look(s->tokens, NULL), PQI_TOKENS_SAME);
+    assert_int_equal(pqi_tokens_read(s->tokens, &fresh, NULL), PQL_OK);
+    assert_null(fresh);
     assert_true(knows(s, "one"));
 }
 
@@ -396,7 +415,7 @@ int main(void)
         SHELF(a_file_for_a_group_to_read_is_taken),
         SHELF(a_file_that_is_not_there_is_an_error),
         SHELF(a_change_is_taken_when_it_has_come_to_rest),
-        SHELF(asked_for_it_is_read_at_once),
+        SHELF(asked_for_it_is_read_at_once_and_taken_when_somebody_says_so),
         SHELF(a_bad_file_is_refused_once_and_the_old_list_stays),
         SHELF(a_file_that_goes_away_or_opens_to_others_changes_nothing),
         SHELF(a_single_token_has_no_file_to_look_at),

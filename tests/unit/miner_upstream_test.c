@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define TOKEN "rig-token"
+
 /* The other end: what the node service would hear and do. */
 typedef struct downstream {
     scene *node;
@@ -18,6 +20,8 @@ typedef struct downstream {
     pql_fingerprint pin;
 
     const char *pin_file; /* instead of |pin|; NULL: none */
+    bool official;        /* speaks as an official miner, and pins the classical leaf */
+    bool pq_authentication;
     /* With the lock of the scene. */
     unsigned wakes;
     /* Of the test's thread, which ticks. */
@@ -68,8 +72,14 @@ static void start_source(downstream *d)
         d->login.pin_file = d->pin_file;
         d->login.peer = (pql_peer){0};
     }
+    if (d->official) {
+        d->login.dialect = PQI_MINER_V2;
+        d->login.token = TOKEN;
+        d->login.peer.pins = &d->node->classical_pin;
+    }
     const pqi_upstream_opts opts = {.nodes = &d->login,
                                     .node_count = 1,
+                                    .pq_authentication = d->pq_authentication,
                                     .name = "below",
                                     .timing = {.first = PQI_NS_PER_MS, .most = PQI_NS_PER_MS},
                                     .grace_ns = PQI_NS_PER_MS,
@@ -94,6 +104,7 @@ static int setup_both(void **state)
     assert_int_equal(pqi_health_new(&d->health, NULL), PQL_OK);
     assert_int_equal(pqi_health_add(d->health, "source", "none", &d->condition, NULL), PQL_OK);
     assert_int_equal(pqi_source_metrics_new(&d->metrics, d->node->registry, NULL), PQL_OK);
+    assert_int_equal(pqi_tokens_single(&d->node->tokens, "default", TOKEN, NULL), PQL_OK);
     start(d->node);
     *state = d;
     return 0;
@@ -329,6 +340,35 @@ static void a_node_that_talks_without_end_does_not_fill_the_disk(void **state)
     close_log(file);
 }
 
+static void a_source_with_a_classical_certificate_is_used_where_any_will_do(void **state)
+{
+    downstream *d = *state;
+    d->official = true;
+    start_source(d);
+    TICK_UNTIL(d, d->jobs == 1);
+}
+
+static void
+a_source_with_a_classical_certificate_is_given_up_where_ml_dsa_is_asked_for(void **state)
+{
+    downstream *d = *state;
+    pql_error err = {0};
+    d->official = true;
+    d->pq_authentication = true;
+    start_source(d);
+    TICK_UNTIL(d, pqi_upstream_failure(d->source, &err) != PQL_OK);
+    assert_int_equal(err.code, PQL_E_POLICY);
+    assert_int_equal(d->jobs, 0);
+}
+
+static void a_source_that_proves_ml_dsa_is_used_where_it_is_asked_for(void **state)
+{
+    downstream *d = *state;
+    d->pq_authentication = true;
+    start_source(d);
+    TICK_UNTIL(d, d->jobs == 1);
+}
+
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, setup_both, teardown_both)
 
 int main(void)
@@ -341,6 +381,9 @@ int main(void)
         SCENE(a_lost_node_makes_us_idle_after_the_grace),
         SCENE(a_source_that_is_not_the_one_that_was_meant_is_a_failure),
         SCENE(a_source_that_is_given_up_is_not_said_to_be_tried_again),
+        SCENE(a_source_with_a_classical_certificate_is_used_where_any_will_do),
+        SCENE(a_source_with_a_classical_certificate_is_given_up_where_ml_dsa_is_asked_for),
+        SCENE(a_source_that_proves_ml_dsa_is_used_where_it_is_asked_for),
         SCENE(a_rotation_is_logged_when_it_is_another_one_than_before),
         SCENE(a_node_that_talks_without_end_does_not_fill_the_disk),
     };

@@ -139,14 +139,31 @@ static void a_node_that_cannot_be_reached_is_no_reject(void **state)
     }
 }
 
-static void a_signature_that_does_not_verify_is_counted(void **state)
+static void what_is_wrong_with_a_signature_is_counted_by_its_reason(void **state)
 {
     world *w = *state;
+    static const struct {
+        pql_signature_failure failure;
+        const char *reason;
+    } all[] = {{PQL_SIGNATURE_WRONG, "bad_signature"},
+               {PQL_SIGNATURE_NOT_ALLOWED, "not_allowed"},
+               {PQL_SIGNATURE_MALFORMED, "malformed"},
+               {PQL_SIGNATURE_NOT_MADE, "sign_failed"}};
     const pql_close why = {.status = PQL_E_PROTOCOL, .code = 0x133};
 
-    finish(w, &hybrid, false, &why);
-
-    assert_exposed(w, "pq_signature_failures_total{reason=\"bad_signature\"} 1\n");
+    finish(w, &hybrid, false, &why); /* nothing was wrong with one */
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        pql_posture posture = hybrid;
+        char line[96];
+        posture.signature_failure = all[i].failure;
+        (void)snprintf(line, sizeof(line), "pq_signature_failures_total{reason=\"%s\"} 0\n",
+                       all[i].reason);
+        assert_exposed(w, line);
+        finish(w, &posture, false, &why);
+        (void)snprintf(line, sizeof(line), "pq_signature_failures_total{reason=\"%s\"} 1\n",
+                       all[i].reason);
+        assert_exposed(w, line);
+    }
 }
 
 /* The lines that |act| has written. */
@@ -416,8 +433,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_that_cannot_be_reached_is_no_reject, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_signature_that_does_not_verify_is_counted, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(what_is_wrong_with_a_signature_is_counted_by_its_reason,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(the_line_of_a_failed_handshake_names_its_link, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_client_tells_of_its_failed_handshake_too, setup,

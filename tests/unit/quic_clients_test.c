@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "identity/identity.h"
 #include "identity/key.h"
 #include "quic/internal.h"
 #include "sim/network.h"
@@ -17,6 +18,7 @@
 #define ALPN "pqlink-test/1"
 /* RFC 9001, section 4.8: 0x100 and the TLS alert. */
 #define UNKNOWN_CA 0x130
+#define DECODE_ERROR 0x132
 #define DECRYPT_ERROR 0x133
 #define CERTIFICATE_REQUIRED 0x174
 
@@ -186,6 +188,7 @@ static void a_client_that_is_not_listed_is_refused(void **state)
     pql_fingerprint_format(&of_stranger, shown);
     scene s = new_scene(&(pql_peer){.pins = &pin, .pin_count = 1}, stranger);
     assert_refused(&s, UNKNOWN_CA);
+    assert_int_equal(sim_server(s.sim)->posture.signature_failure, PQL_SIGNATURE_FINE);
     assert_int_equal(sim_client(s.sim)->close.status, PQL_E_TRUST);
     assert_non_null(strstr(sim_server(s.sim)->close.reason, shown));
     assert_non_null(strstr(sim_client(s.sim)->close.reason, "'pqlink fingerprint')."));
@@ -259,6 +262,11 @@ static scene new_scene_with_signer(const pql_peer *clients, EVP_PKEY *key)
     return s;
 }
 
+static pql_signature_failure failure_of(const sim_peer_log *log)
+{
+    return log->posture.signature_failure;
+}
+
 static void a_listed_certificate_with_a_foreign_key_is_refused(void **state)
 {
     (void)state;
@@ -267,12 +275,184 @@ static void a_listed_certificate_with_a_foreign_key_is_refused(void **state)
     EVP_PKEY *foreign = pqi_key_make_ml_dsa(PQL_ML_DSA_87);
     scene s = new_scene_with_signer(&clients, foreign);
     assert_refused(&s, DECRYPT_ERROR);
+    assert_int_equal(failure_of(sim_server(s.sim)), PQL_SIGNATURE_WRONG);
+    assert_int_equal(failure_of(sim_client(s.sim)), PQL_SIGNATURE_FINE);
     free_scene(&s);
     s = new_scene_with_signer(&clients, NULL); /* the right key passes by the same way */
     sim_run(s.sim, 1 * SEC);
     assert_int_equal(sim_server(s.sim)->opened, 1);
     free_scene(&s);
     EVP_PKEY_free(foreign);
+}
+
+/* ---- what else can be wrong with a signature ---- */
+
+static enum ssl_private_key_result_t sign_nothing(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                  size_t max_out, uint16_t scheme,
+                                                  const uint8_t *in, size_t in_len)
+{
+    (void)ssl;
+    (void)out;
+    (void)out_len;
+    (void)max_out;
+    (void)scheme;
+    (void)in;
+    (void)in_len;
+    return ssl_private_key_failure;
+}
+
+static enum ssl_private_key_result_t sign_ecdsa(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                size_t max_out, uint16_t scheme, const uint8_t *in,
+                                                size_t in_len)
+{
+    (void)ssl;
+    (void)scheme;
+    EVP_MD_CTX ctx;
+    EVP_MD_CTX_init(&ctx);
+    *out_len = max_out;
+    const bool ok = EVP_DigestSignInit(&ctx, NULL, EVP_sha256(), NULL, signer) == 1 &&
+                    EVP_DigestSign(&ctx, out, out_len, in, in_len) == 1;
+    EVP_MD_CTX_cleanup(&ctx);
+    return ok ? ssl_private_key_success : ssl_private_key_failure;
+}
+
+static const SSL_PRIVATE_KEY_METHOD sign_ecdsa_method = {.sign = sign_ecdsa};
+static const SSL_PRIVATE_KEY_METHOD fail_method = {.sign = sign_nothing};
+
+/* The client of |s| shows |cert| (used up), which |method| signs for. */
+static void show(const scene *s, CRYPTO_BUFFER *cert, const SSL_PRIVATE_KEY_METHOD *method)
+{
+    CRYPTO_BUFFER *const chain[] = {cert};
+    assert_int_equal(SSL_set_chain_and_key(sim_client_conn(s->sim)->ssl, chain, 1, NULL, method),
+                     1);
+    CRYPTO_BUFFER_free(cert);
+}
+
+static CRYPTO_BUFFER *certificate_of(const pql_identity *id, pql_leaf leaf)
+{
+    CRYPTO_BUFFER *cert = pqi_identity_leaves(id)[leaf].cert;
+    (void)CRYPTO_BUFFER_up_ref(cert);
+    return cert;
+}
+
+static void a_signature_that_we_cannot_make_is_told_from_a_wrong_one(void **state)
+{
+    (void)state;
+    scene s = new_scene(&anybody, miner);
+    show(&s, certificate_of(miner, PQL_LEAF_PQ), &fail_method);
+    sim_run(s.sim, 20 * SEC);
+    assert_int_equal(sim_server(s.sim)->opened, 0);
+    assert_int_equal(failure_of(sim_client(s.sim)), PQL_SIGNATURE_NOT_MADE);
+    assert_int_equal(failure_of(sim_server(s.sim)), PQL_SIGNATURE_FINE);
+    free_scene(&s);
+}
+
+/* The dates are no dates any more; key and outer form are as they were. */
+static CRYPTO_BUFFER *broken_certificate(void)
+{
+    CRYPTO_BUFFER *cert = pqi_identity_leaves(miner)[PQL_LEAF_PQ].cert;
+    const size_t len = CRYPTO_BUFFER_len(cert);
+    uint8_t *der = malloc(len);
+    assert_non_null(der);
+    memcpy(der, CRYPTO_BUFFER_data(cert), len);
+    uint8_t *date = memmem(der, len, "\x17\x0d", 2); /* UTCTime of 13 characters */
+    if (date == NULL) {
+        date = memmem(der, len, "\x18\x0f", 2); /* GeneralizedTime of 15 */
+    }
+    assert_non_null(date);
+    memset(date + 2, 'x', 10);
+    CRYPTO_BUFFER *broken = CRYPTO_BUFFER_new(der, len, NULL);
+    free(der);
+    return broken;
+}
+
+static void a_certificate_that_cannot_be_parsed_is_told_from_a_foreign_one(void **state)
+{
+    (void)state;
+    const pql_fingerprint pin = fingerprint(miner, PQL_FINGERPRINT_CERT);
+    const pql_peer clients = {.pins = &pin, .pin_count = 1};
+    scene s = new_scene(&clients, miner);
+    signer = SSL_CTX_get0_privatekey(SSL_get_SSL_CTX(sim_client_conn(s.sim)->ssl));
+    show(&s, broken_certificate(), &sign_method);
+    sim_run(s.sim, 20 * SEC);
+    assert_int_equal(sim_server(s.sim)->opened, 0);
+    assert_int_equal(sim_server(s.sim)->close.code, DECODE_ERROR);
+    assert_int_equal(failure_of(sim_server(s.sim)), PQL_SIGNATURE_MALFORMED);
+    free_scene(&s);
+}
+
+static void a_server_whose_signature_the_client_does_not_allow_says_so(void **state)
+{
+    (void)state;
+    static const pql_alpn alpn = {ALPN, PQL_LEAF_CLASSICAL};
+    const pqi_quic_tls_opts server = {
+        .server = true, .identity = node, .alpn = &alpn, .alpn_count = 1};
+    const pqi_quic_tls_opts client = {
+        .alpn = &alpn, .alpn_count = 1, .peer = &anybody, .pq_authentication = true};
+    scene s = {NULL, NULL, NULL};
+    assert_int_equal(pqi_quic_tls_new(&s.server, &server, NULL), PQL_OK);
+    assert_int_equal(pqi_quic_tls_new(&s.client, &client, NULL), PQL_OK);
+    const sim_opts opts = {.seed = 1,
+                           .rules = {.delay = 50 * MS},
+                           .retry_threshold = NO_RETRY,
+                           .client_tls = s.client,
+                           .server_tls = s.server};
+    s.sim = sim_new(&opts);
+    sim_run(s.sim, 20 * SEC);
+    assert_int_equal(sim_client(s.sim)->opened, 0);
+    assert_int_equal(sim_server(s.sim)->close.status, PQL_E_POLICY);
+    assert_int_equal(failure_of(sim_server(s.sim)), PQL_SIGNATURE_NOT_ALLOWED);
+    assert_int_equal(failure_of(sim_client(s.sim)), PQL_SIGNATURE_FINE);
+    free_scene(&s);
+}
+
+/* True when a client that shows its classical certificate gets in under the policy off; *of_client
+ * is what it says else. */
+static bool a_classical_client_gets_in(bool pq_authentication, pql_signature_failure *of_client)
+{
+    const uint16_t ecdsa = SSL_SIGN_ECDSA_SECP256R1_SHA256;
+    static const pql_alpn alpn = {ALPN, PQL_LEAF_PQ};
+    const pqi_quic_tls_opts server = {.server = true,
+                                      .policy = PQL_POLICY_OFF,
+                                      .identity = node,
+                                      .alpn = &alpn,
+                                      .alpn_count = 1,
+                                      .peer = &anybody,
+                                      .pq_authentication = pq_authentication};
+    const pqi_quic_tls_opts client = {.policy = PQL_POLICY_OFF,
+                                      .identity = miner,
+                                      .alpn = &alpn,
+                                      .alpn_count = 1,
+                                      .peer = &anybody};
+    scene s = {NULL, NULL, NULL};
+    assert_int_equal(pqi_quic_tls_new(&s.server, &server, NULL), PQL_OK);
+    assert_int_equal(pqi_quic_tls_new(&s.client, &client, NULL), PQL_OK);
+    const sim_opts opts = {.seed = 1,
+                           .rules = {.delay = 50 * MS},
+                           .retry_threshold = NO_RETRY,
+                           .client_policy = PQL_POLICY_OFF,
+                           .server_policy = PQL_POLICY_OFF,
+                           .client_tls = s.client,
+                           .server_tls = s.server};
+    s.sim = sim_new(&opts);
+    signer = pqi_identity_leaves(miner)[PQL_LEAF_CLASSICAL].key;
+    show(&s, certificate_of(miner, PQL_LEAF_CLASSICAL), &sign_ecdsa_method);
+    assert_int_equal(SSL_set_signing_algorithm_prefs(sim_client_conn(s.sim)->ssl, &ecdsa, 1), 1);
+    sim_run(s.sim, 20 * SEC);
+    const bool in = sim_server(s.sim)->opened == 1;
+    *of_client = failure_of(sim_client(s.sim));
+    free_scene(&s);
+    return in;
+}
+
+static void
+a_server_that_asks_for_ml_dsa_takes_no_classical_client_that_the_policy_would(void **state)
+{
+    (void)state;
+    pql_signature_failure failure = PQL_SIGNATURE_FINE;
+    assert_true(a_classical_client_gets_in(false, &failure));
+    assert_false(a_classical_client_gets_in(true, &failure));
+    assert_int_equal(failure, PQL_SIGNATURE_NOT_ALLOWED);
 }
 
 /* ---- cost ---- */
@@ -372,6 +552,11 @@ int main(void)
         cmocka_unit_test(a_client_without_a_certificate_is_told_that_it_needs_one),
         cmocka_unit_test(a_protocol_may_be_spoken_without_a_certificate),
         cmocka_unit_test(a_listed_certificate_with_a_foreign_key_is_refused),
+        cmocka_unit_test(a_signature_that_we_cannot_make_is_told_from_a_wrong_one),
+        cmocka_unit_test(a_certificate_that_cannot_be_parsed_is_told_from_a_foreign_one),
+        cmocka_unit_test(a_server_whose_signature_the_client_does_not_allow_says_so),
+        cmocka_unit_test(
+            a_server_that_asks_for_ml_dsa_takes_no_classical_client_that_the_policy_would),
         cmocka_unit_test(a_mutual_handshake_takes_one_round_trip),
         cmocka_unit_test(mutual_handshakes_get_through_a_bad_network),
         cmocka_unit_test(a_new_list_counts_from_the_next_handshake_on),

@@ -336,6 +336,7 @@ static struct {
     pthread_cond_t change;
     unsigned opened, closed;
     pql_close last;
+    pql_signature_failure failure; /* of the server's last handshake */
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
 
 static void client_open(pql_link *link, void *user)
@@ -358,6 +359,14 @@ static void client_close(pql_link *link, const pql_close *why, void *user)
     pthread_mutex_unlock(&seen.lock);
 }
 
+static void server_handshake(const pql_link_info *link, const pql_close *failure, void *user)
+{
+    (void)user;
+    pthread_mutex_lock(&seen.lock);
+    seen.failure = failure == NULL ? PQL_SIGNATURE_FINE : link->posture->signature_failure;
+    pthread_mutex_unlock(&seen.lock);
+}
+
 static const pql_handlers server_handlers = {.link_open = NULL};
 static const pql_handlers client_handlers = {.link_open = client_open, .link_close = client_close};
 
@@ -370,7 +379,8 @@ typedef struct ends {
 static void open_ends(scene *s, ends *e, unsigned workers, const pql_peer *clients)
 {
     static const pql_alpn alpn[] = {{ALPN, PQL_LEAF_PQ}, {ALPN_CLASSICAL, PQL_LEAF_CLASSICAL}};
-    const pql_context_opts server = {.identity = s->id, .workers = workers};
+    const pql_context_opts server = {
+        .identity = s->id, .workers = workers, .observer = {.handshake = server_handshake}};
     const pql_context_opts client = {.workers = workers};
     const pql_listen_opts opts = {
         .alpn = alpn, .alpn_count = 2, .handlers = &server_handlers, .clients = clients};
@@ -470,7 +480,8 @@ static void a_key_process_that_is_killed_is_noticed_and_no_link_opens_without_it
     connect_once(&e, PQL_LEAF_PQ, NULL);
     wait_closed(1);
     assert_int_equal(seen.opened, 0);
-    close_ends(&e);
+    close_ends(&e); /* the server has said all that it has to say */
+    assert_int_equal(seen.failure, PQL_SIGNATURE_NOT_MADE);
 }
 
 int main(void)
