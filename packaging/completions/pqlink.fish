@@ -120,7 +120,7 @@ complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcom
 complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from keygen' -l kid -x -d 'Name of the key in tokens; a random one without this'
 complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from keygen' -l sign-algo -x -a 'ml-dsa slh-dsa none' -d 'Post-quantum half of the hybrid signatures that \'token mint --sign\' makes, beside Ed25519: ml-dsa is ML-DSA-65; slh-dsa is SLH-DSA-SHA2-192s, which rests on its hash alone, takes a second to sign, and needs OpenSSL 3.5 on this machine; none makes a key that cannot sign'
 complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from keygen' -l require-signature -d 'Have verifiers deny tokens of this key that are not signed'
-complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from keygen' -l verifier-keys -r -F -d 'Also write the file for services that only verify: the same without the private signing keys'
+complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from keygen' -l verifier-keys -r -F -d 'Also write the file for services that only verify, without the private signing keys'
 complete -c pqlink -n '__fish_seen_subcommand_from token' -a mint -d 'Make a capability token'
 complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from mint' -l keys -r -F -d 'File of the keys, of \'pqlink token keygen\''
 complete -c pqlink -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from mint' -l tenant -x -d 'Take the current key of this tenant; not needed when there is one tenant'

@@ -8,11 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
 #define MODE_BITS ((mode_t)07777)
+/* How long a lock is waited for, in steps. */
+#define LOCK_STEPS 500
+#define LOCK_STEP_NS (20 * 1000 * 1000)
 
 static ssize_t read_full(int fd, uint8_t *data, size_t len)
 {
@@ -123,6 +128,31 @@ static bool sync_directory(const char *directory)
     const bool ok = fsync(fd) == 0;
     (void)close(fd);
     return ok;
+}
+
+pql_status pqi_file_lock(const char *path, int *fd, pql_error *err)
+{
+    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+    char directory[PATH_MAX];
+    directory_of(path, directory, sizeof(directory));
+    *fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0) {
+        return pqi_fail_errno(err, PQL_E_IO, errno, "Cannot open the directory %s", directory);
+    }
+    for (unsigned i = 0; i < LOCK_STEPS; i++) {
+        if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+            return PQL_OK;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            break;
+        }
+        (void)nanosleep(&step, NULL);
+    }
+    const int saved = errno;
+    (void)close(*fd);
+    *fd = -1;
+    return pqi_fail_errno(err, PQL_E_IO, saved, "Cannot lock the directory %s against others",
+                          directory);
 }
 
 pql_status pqi_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,

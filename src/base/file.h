@@ -25,4 +25,8 @@ pql_status pqi_file_write_atomic(const char *path, const void *data, size_t len,
 /* As mkdir -p with |mode| for what is made anew; an existing directory is fine. */
 pql_status pqi_dir_make(const char *path, mode_t mode, pql_error *err);
 
+/* Keeps other programs that ask for the same out of changing |path|, until *fd is closed: a lock of
+ * its directory, which must be there.  Waits up to ten seconds.  PQL_E_IO; *fd is then -1. */
+pql_status pqi_file_lock(const char *path, int *fd, pql_error *err);
+
 #endif

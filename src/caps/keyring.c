@@ -7,29 +7,37 @@
 struct pqi_cap_keyring {
     char *path;
     pqi_cap_policy policy;
-    pthread_rwlock_t lock; /* guards |keys| */
+    pqi_cap_keyring_check check; /* NULL: none */
+    pthread_rwlock_t lock;       /* guards |keys| */
     pqi_cap_keys keys;
 };
 
-static pql_status load(const char *path, pqi_cap_keys *keys, pql_error *err)
+static pql_status load(const char *path, pqi_cap_keyring_check check, pqi_cap_keys *keys,
+                       pql_error *err)
 {
-    const pql_status status = pqi_cap_keys_load(keys, path, err);
-    if (status != PQL_OK || keys->count > 0) {
-        return status;
+    pql_status status = pqi_cap_keys_load(keys, path, err);
+    if (status == PQL_OK && keys->count == 0) {
+        status = pqi_fail(err, PQL_E_USAGE,
+                          "%.200s has no key: make one with 'pqlink token keygen --keys FILE "
+                          "--tenant NAME'.",
+                          path);
     }
-    pqi_cap_keys_clear(keys);
-    return pqi_fail(err, PQL_E_USAGE,
-                    "%.200s has no key: make one with 'pqlink token keygen --keys FILE --tenant "
-                    "NAME'.",
-                    path);
+    if (status == PQL_OK && check != NULL) {
+        status = check(keys, path, err);
+    }
+    if (status != PQL_OK) {
+        pqi_cap_keys_clear(keys);
+    }
+    return status;
 }
 
 pql_status pqi_cap_keyring_open(pqi_cap_keyring **out, const char *path,
-                                const pqi_cap_policy *policy, pql_error *err)
+                                const pqi_cap_policy *policy, pqi_cap_keyring_check check,
+                                pql_error *err)
 {
     pqi_cap_keys keys = {0};
     *out = NULL;
-    const pql_status status = load(path, &keys, err);
+    const pql_status status = load(path, check, &keys, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -41,7 +49,7 @@ pql_status pqi_cap_keyring_open(pqi_cap_keyring **out, const char *path,
         pqi_cap_keys_clear(&keys);
         return pqi_fail(err, PQL_E_NOMEM, "Out of memory reading %.200s.", path);
     }
-    *ring = (pqi_cap_keyring){.path = copy, .policy = *policy, .keys = keys};
+    *ring = (pqi_cap_keyring){.path = copy, .policy = *policy, .check = check, .keys = keys};
     (void)pthread_rwlock_init(&ring->lock, NULL);
     *out = ring;
     return PQL_OK;
@@ -60,7 +68,7 @@ void pqi_cap_keyring_free(pqi_cap_keyring *ring)
 pql_status pqi_cap_keyring_reload(pqi_cap_keyring *ring, pql_error *err)
 {
     pqi_cap_keys keys = {0};
-    const pql_status status = load(ring->path, &keys, err);
+    const pql_status status = load(ring->path, ring->check, &keys, err);
     if (status != PQL_OK) {
         return status;
     }
@@ -78,17 +86,6 @@ size_t pqi_cap_keyring_count(pqi_cap_keyring *ring)
     const size_t count = ring->keys.count;
     (void)pthread_rwlock_unlock(&ring->lock);
     return count;
-}
-
-bool pqi_cap_keyring_wants_signatures(pqi_cap_keyring *ring)
-{
-    bool wants = ring->policy.require_signature;
-    (void)pthread_rwlock_rdlock(&ring->lock);
-    for (size_t i = 0; i < ring->keys.count; i++) {
-        wants = wants || ring->keys.keys[i].require_signature;
-    }
-    (void)pthread_rwlock_unlock(&ring->lock);
-    return wants;
 }
 
 bool pqi_cap_keyring_verify(pqi_cap_keyring *ring, const char *text, size_t len,

@@ -8,18 +8,21 @@
 
 typedef struct pqi_cap_keyring pqi_cap_keyring;
 
-/* Reads |path| (copied).  Errors are those of pqi_cap_keys_load, and PQL_E_USAGE for a file without
- * a key, which would lock everybody out.  The caller frees *out. */
+/* A further condition of a file, here and when it is read again; the sentence goes to |err|. */
+typedef pql_status (*pqi_cap_keyring_check)(const pqi_cap_keys *keys, const char *path,
+                                            pql_error *err);
+
+/* Reads |path| (copied).  Errors are those of pqi_cap_keys_load and |check| (NULL: none), and
+ * PQL_E_USAGE for a file without a key, which would lock everybody out.  The caller frees *out. */
 pql_status pqi_cap_keyring_open(pqi_cap_keyring **out, const char *path,
-                                const pqi_cap_policy *policy, pql_error *err);
+                                const pqi_cap_policy *policy, pqi_cap_keyring_check check,
+                                pql_error *err);
 /* NULL is a no-op. */
 void pqi_cap_keyring_free(pqi_cap_keyring *ring);
 
 /* Reads the file again.  After a failure the old keys stay in use. */
 pql_status pqi_cap_keyring_reload(pqi_cap_keyring *ring, pql_error *err);
 size_t pqi_cap_keyring_count(pqi_cap_keyring *ring);
-/* True when a key asks for signatures. */
-bool pqi_cap_keyring_wants_signatures(pqi_cap_keyring *ring);
 
 /* As pqi_cap_verify and pqi_cap_recheck. */
 bool pqi_cap_keyring_verify(pqi_cap_keyring *ring, const char *text, size_t len,

@@ -184,6 +184,34 @@ pql_status pqi_cap_keys_add(pqi_cap_keys *keys, const pqi_cap_key *key, pql_erro
     return PQL_OK;
 }
 
+pql_status pqi_cap_keys_revoke_all(pqi_cap_keys *keys, const pqi_cap_keys *from, pql_error *err)
+{
+    size_t count = keys->revoked_count;
+    pqi_cap_revoked *all = calloc(count + from->revoked_count + 1, sizeof(*all));
+    if (all == NULL) {
+        return pqi_fail(err, PQL_E_NOMEM, "Out of memory keeping keys.");
+    }
+    if (count > 0) {
+        memcpy(all, keys->revoked, count * sizeof(*all));
+    }
+    for (size_t i = 0; i < from->revoked_count; i++) {
+        if (!pqi_cap_keys_revoked(keys, from->revoked[i].nonce)) {
+            all[count++] = from->revoked[i];
+        }
+    }
+    if (count > PQI_CAP_REVOKED_MAX) {
+        free(all);
+        return pqi_fail(err, PQL_E_LIMIT,
+                        "More than %d tokens would be revoked: take out those that have expired.",
+                        PQI_CAP_REVOKED_MAX);
+    }
+    qsort(all, count, sizeof(*all), by_nonce);
+    free(keys->revoked);
+    keys->revoked = all;
+    keys->revoked_count = count;
+    return PQL_OK;
+}
+
 void pqi_cap_keys_clear(pqi_cap_keys *keys)
 {
     pqi_secret_free(keys->keys, keys->count * sizeof(*keys->keys));

@@ -56,6 +56,9 @@ pql_status pqi_cap_key_make(pqi_cap_key *out, const char *kid, const char *tenan
 /* Puts |key| (copied) in: the current key of its tenant becomes previous, and the previous one
  * goes. PQL_E_EXISTS: its kid is taken; PQL_E_LIMIT, PQL_E_NOMEM.  Nothing has changed then. */
 pql_status pqi_cap_keys_add(pqi_cap_keys *keys, const pqi_cap_key *key, pql_error *err);
+/* Puts in every number that is revoked in |from| and not yet in |keys|.  PQL_E_LIMIT, PQL_E_NOMEM;
+ * nothing has changed then. */
+pql_status pqi_cap_keys_revoke_all(pqi_cap_keys *keys, const pqi_cap_keys *from, pql_error *err);
 /* NULL when there is none. */
 const pqi_cap_key *pqi_cap_keys_find(const pqi_cap_keys *keys, const void *kid, size_t len);
 bool pqi_cap_keys_revoked(const pqi_cap_keys *keys, const uint8_t nonce[PQI_CAP_NONCE_SIZE]);

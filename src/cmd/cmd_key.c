@@ -120,7 +120,8 @@ const pqi_command pqi_command_key_passphrase = {
     .description =
         "Changes the passphrase of all private keys in a directory.  A running node goes on, and "
         "needs the new one when it next reads its keys: at a rotation, SIGHUP or restart.  Put the "
-        "new file in the place of the old one before that.",
+        "new file in the place of the old one before that; with --key-process restart the node "
+        "then.",
     PQI_OPTIONS(passphrase_table),
     .options_size = sizeof(key_options),
     .example = (const char *const[]){"pqlink key passphrase --passphrase-file old "

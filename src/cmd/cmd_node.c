@@ -137,6 +137,9 @@ static pql_status open_rotation(node *n, pql_error *err)
             : pqi_node_rotation_open(&n->rotation, n->options->dir.text, &keys,
                                      pqi_clock_unix_ms() / MS_PER_SEC, pqi_clock_monotonic(), err);
     if (status == PQL_OK) {
+        if (n->options->key_process) {
+            pqi_node_rotation_use_process(&n->rotation, PQI_CHILD_OURSELVES);
+        }
         pqi_node_rotation_by_age(&n->rotation, n->options->security.key_rotation_days);
         pqi_health_set_ok(n->rt.health, n->ready_identity);
     }

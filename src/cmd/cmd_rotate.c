@@ -2,6 +2,7 @@
  * in which miners may have pinned either. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/lockdown.h"
 #include "cmd/commands.h"
 #include "cmd/fingerprint.h"
 #include "cmd/passphrase_option.h"
@@ -29,6 +30,9 @@ typedef struct rotate_options {
     const char *passphrase_file;
     uint64_t days; /* 0: a node does nothing by itself */
     bool json;
+    uint64_t by_age; /* days, of a node that does this by itself; 0: somebody typed it */
+    bool if_current_given;
+    pql_fingerprint if_current; /* else nothing is done */
 } rotate_options;
 
 static const char *const leaf_names[] = {"pq", "classical", "both", NULL};
@@ -54,6 +58,13 @@ static pql_status switch_at_parse(void *options, const char *value, pql_error *e
                         "the word never.");
     }
     return PQL_OK;
+}
+
+static pql_status if_current_parse(void *options, const char *value, pql_error *err)
+{
+    rotate_options *o = options;
+    o->if_current_given = true;
+    return pql_fingerprint_parse(&o->if_current, value, err);
 }
 
 #define DIR_OPTION                                                                                 \
@@ -121,6 +132,22 @@ static const pqi_option prepare_table[] = {
      .fallback = "30d"},
     PQI_OPTION_PASSPHRASE(rotate_options, passphrase_file),
     JSON_OPTION,
+    /* What a node with a key process says beyond that (cmd/rotation_process.h). */
+    {.name = "by-age",
+     .kind = PQI_OPTION_NUMBER,
+     .at = PQI_AT(rotate_options, by_age, uint64_t),
+     .arg = "N",
+     .min = 0,
+     .max = PQI_ROTATION_DAYS_MAX,
+     .help = "The rotation is one by age, after N days.",
+     .hidden = true},
+    {.name = "if-current",
+     .kind = PQI_OPTION_CUSTOM,
+     .parse = if_current_parse,
+     .arg = "FINGERPRINT",
+     .help = "Do nothing unless this is the present post-quantum certificate, and no rotation is "
+             "under way.",
+     .hidden = true},
 };
 
 static const pqi_option status_table[] = {
@@ -223,27 +250,65 @@ static void print_prepared(const pqi_rotation *all, const rotate_options *o)
     print_advice(all, o);
 }
 
-static pql_status prepare_run(const void *options, pql_error *err)
+static pqi_rotation_opts prepare_opts(const rotate_options *o, uint64_t now, const pql_sign *sign)
 {
-    const rotate_options *o = options;
-    const uint64_t now = now_unix();
-    const pql_sign sign = o->sign == 0 ? PQL_ML_DSA_87 : (pql_sign)(o->sign - 1);
-    const pqi_rotation_opts opts = {
+    return (pqi_rotation_opts){
         .pq = changes_pq(o),
         .classical = changes_classical(o),
         .keep_key = o->keep_key,
         .self_signed = o->self_signed,
-        .sign = o->sign == 0 ? NULL : &sign,
-        .plan = {.switch_at = switch_time(o, now), .keep = o->keep / PQI_NS_PER_SEC},
+        .sign = o->sign == 0 ? NULL : sign,
+        .plan = {.switch_at = switch_time(o, now),
+                 .keep = o->keep / PQI_NS_PER_SEC,
+                 .by_age = o->by_age},
     };
+}
+
+/* For a node that decided by what it had read: what is there now, if that is the same. */
+static pql_status load_expected(const rotate_options *o, pqi_rotation *all, pql_error *err)
+{
+    pql_fingerprint current;
+    const pql_status status = pqi_rotation_load(all, o->dir.text, &no_keys, err);
+    if (status != PQL_OK) {
+        return status;
+    }
+    pql_identity_fingerprint(all->current, PQL_LEAF_PQ, o->if_current.form, &current);
+    if (memcmp(current.sha256, o->if_current.sha256, sizeof(current.sha256)) != 0) {
+        return pqi_fail(err, PQL_E_STATE, "The present identity is another one meanwhile.");
+    }
+    return PQL_OK;
+}
+
+/* Makes it, and shuts everybody else out of this process' memory where a node asked for it. */
+static pql_status prepare(const rotate_options *o, uint64_t now, pql_error *err)
+{
+    const pqi_identity_keys keys = {.passphrase_file = o->passphrase_file};
+    const pql_sign sign = o->sign == 0 ? PQL_ML_DSA_87 : (pql_sign)(o->sign - 1);
+    pqi_rotation_opts opts = prepare_opts(o, now, &sign);
+    pqi_rotation expected = {0};
+    pql_status status = o->by_age == 0 ? PQL_OK : pqi_lockdown_dumps(err);
+    if (status == PQL_OK && o->if_current_given) {
+        status = load_expected(o, &expected, err);
+        opts.expected = &expected;
+    }
+    if (status == PQL_OK) {
+        status = pqi_rotation_prepare(o->dir.text, &keys, &opts, err);
+    }
+    pqi_rotation_clear(&expected);
+    return status;
+}
+
+static pql_status prepare_run(const void *options, pql_error *err)
+{
+    const rotate_options *o = options;
+    const uint64_t now = now_unix();
     if (o->at_given && o->switch_at != 0 && o->switch_at <= now) {
         return pqi_fail(err, PQL_E_USAGE,
                         "The time of --switch-at is over. To switch right after preparing, use "
                         "'--switch-at never' and then 'pqlink rotate switch'.");
     }
-    const pqi_identity_keys keys = {.passphrase_file = o->passphrase_file};
     pqi_rotation all = {0};
-    pql_status status = pqi_rotation_prepare(o->dir.text, &keys, &opts, err);
+    pql_status status = prepare(o, now, err);
     if (status == PQL_OK) {
         status = pqi_rotation_load(&all, o->dir.text, &no_keys, err);
     }

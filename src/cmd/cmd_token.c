@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MS_PER_SEC 1000
 #define DAY (UINT64_C(24) * 3600 * PQI_NS_PER_SEC)
@@ -113,8 +114,9 @@ static const pqi_option keygen_table[] = {
      .kind = PQI_OPTION_FILE,
      .at = PQI_AT(token_options, verifier_file, const char *),
      .arg = "FILE",
-     .help = "Also write the file for services that only verify: the same without the private "
-             "signing keys."},
+     .help =
+         "Also write the file for services that only verify, without the private signing keys.  "
+         "The key is added to one that is there: what is revoked there stays revoked."},
 };
 
 static const pqi_option mint_table[] = {
@@ -186,6 +188,44 @@ static pql_status load_or_begin(pqi_cap_keys *keys, const char *path, pql_error 
     return status;
 }
 
+/* Services read the verifiers' file, so that is where tokens and keys are revoked: the new key is
+ * added to one that is there, and what was taken out of it stays out.  *there is false, and
+ * *verifier empty, without one. */
+static pql_status verifier_add(pqi_cap_keys *verifier, bool *there, const pqi_cap_keys *keys,
+                               const char *file, const pqi_cap_key *key, pql_error *err)
+{
+    pql_status status = pqi_cap_keys_load(verifier, file, err);
+    *there = status != PQL_E_NOT_FOUND;
+    if (!*there) {
+        pqi_error_clear(err);
+        return PQL_OK;
+    }
+    if (status == PQL_OK) {
+        status = pqi_cap_keys_add(verifier, key, err);
+    }
+    return status == PQL_OK ? pqi_cap_keys_revoke_all(verifier, keys, err) : status;
+}
+
+/* With the new key in |keys|; what can fail by itself comes before the first file is written. */
+static pql_status keygen_save(const pqi_cap_keys *keys, const token_options *o,
+                              const pqi_cap_key *key, pql_error *err)
+{
+    pqi_cap_keys verifier = {0};
+    bool there = false;
+    pql_status status = PQL_OK;
+    if (o->verifier_file != NULL) {
+        status = verifier_add(&verifier, &there, keys, o->verifier_file, key, err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_cap_keys_save(keys, o->keys_file, true, err);
+    }
+    if (status == PQL_OK && o->verifier_file != NULL) {
+        status = pqi_cap_keys_save(there ? &verifier : keys, o->verifier_file, false, err);
+    }
+    pqi_cap_keys_clear(&verifier);
+    return status;
+}
+
 static pql_status keygen_add(pqi_cap_keys *keys, const token_options *o, pqi_cap_key *key,
                              pql_error *err)
 {
@@ -195,13 +235,7 @@ static pql_status keygen_add(pqi_cap_keys *keys, const token_options *o, pqi_cap
         key->require_signature = o->require_signature;
         status = pqi_cap_keys_add(keys, key, err);
     }
-    if (status == PQL_OK) {
-        status = pqi_cap_keys_save(keys, o->keys_file, true, err);
-    }
-    if (status == PQL_OK && o->verifier_file != NULL) {
-        status = pqi_cap_keys_save(keys, o->verifier_file, false, err);
-    }
-    return status;
+    return status == PQL_OK ? keygen_save(keys, o, key, err) : status;
 }
 
 static pql_status keygen_check(const void *options, pql_error *err)
@@ -219,7 +253,12 @@ static pql_status keygen_run(const void *options, pql_error *err)
     const token_options *o = options;
     pqi_cap_keys keys = {0};
     pqi_cap_key key = {0};
-    pql_status status = load_or_begin(&keys, o->keys_file, err);
+    int lock = -1;
+    /* Two at once would each write the file without the other's key. */
+    pql_status status = pqi_file_lock(o->keys_file, &lock, err);
+    if (status == PQL_OK) {
+        status = load_or_begin(&keys, o->keys_file, err);
+    }
     if (status == PQL_OK) {
         status = keygen_add(&keys, o, &key, err);
     }
@@ -227,6 +266,9 @@ static pql_status keygen_run(const void *options, pql_error *err)
         printf("%s is the current key of %s in %s.\nA service that uses the file reads it again "
                "after SIGHUP.\n",
                key.kid, key.tenant, o->keys_file);
+    }
+    if (lock >= 0) {
+        (void)close(lock);
     }
     pqi_secret_wipe(&key, sizeof(key));
     pqi_cap_keys_clear(&keys);

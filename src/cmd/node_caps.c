@@ -7,14 +7,18 @@
 #define SERVICE "node"
 
 /* What cannot be honoured is an error: a login has room for a MAC, not for signatures. */
-static pql_status check_miners(pqi_cap_keyring *ring, const char *path, pql_error *err)
+static pql_status check_miners(const pqi_cap_keys *keys, const char *path, pql_error *err)
 {
-    return !pqi_cap_keyring_wants_signatures(ring)
-               ? PQL_OK
-               : pqi_fail(err, PQL_E_USAGE,
-                          "A key in %.200s has require_signature, and a miner's login carries %d "
-                          "bytes, which is too short for signatures.  Use another key for miners.",
-                          path, PQI_MINER_TOKEN_MAX);
+    for (size_t i = 0; i < keys->count; i++) {
+        if (keys->keys[i].require_signature) {
+            return pqi_fail(err, PQL_E_USAGE,
+                            "A key in %.200s has require_signature, and a miner's login carries %d "
+                            "bytes, which is too short for signatures.  Use another key for "
+                            "miners.",
+                            path, PQI_MINER_TOKEN_MAX);
+        }
+    }
+    return PQL_OK;
 }
 
 pql_status pqi_node_caps_open(pqi_node_caps *caps, const pqi_node_caps_opts *opts,
@@ -24,13 +28,10 @@ pql_status pqi_node_caps_open(pqi_node_caps *caps, const pqi_node_caps_opts *opt
     pql_status status = pqi_cap_metrics_new(&caps->metrics, registry, pqi_cap_reason_names,
                                             PQI_CAP_REASON_COUNT, err);
     if (status == PQL_OK && opts->miner_keys != NULL) {
-        status = pqi_cap_keyring_open(&caps->miners, opts->miner_keys, &policy, err);
-        if (status == PQL_OK) {
-            status = check_miners(caps->miners, opts->miner_keys, err);
-        }
+        status = pqi_cap_keyring_open(&caps->miners, opts->miner_keys, &policy, check_miners, err);
     }
     if (status == PQL_OK && opts->admin_keys != NULL) {
-        status = pqi_cap_keyring_open(&caps->auth.keys, opts->admin_keys, &policy, err);
+        status = pqi_cap_keyring_open(&caps->auth.keys, opts->admin_keys, &policy, NULL, err);
         caps->auth.metrics = caps->metrics;
     }
     return status;

@@ -285,11 +285,6 @@ static pql_status key_process_check(const pqi_node_options *o, pql_error *err)
                         "--key-process and --amnesia contradict each other: the key process reads "
                         "its keys from files. Leave one of them out.");
     }
-    if (o->key_process && o->security.key_rotation_days != 0) {
-        return pqi_fail(err, PQL_E_USAGE,
-                        "--key-process and --key-rotation-days contradict each other: this process "
-                        "cannot make keys. Let a timer run 'pqlink rotate prepare' instead.");
-    }
     return PQL_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cmd/fingerprint.h"
+#include "cmd/rotation_process.h"
 #include "cmd/rotation_view.h"
 #include "cmd/status_json.h"
 #include "identity/elsewhere.h"
@@ -13,6 +14,8 @@
 #define WARN_SECONDS (UINT64_C(24) * 3600)
 /* After a failure, for example on a full disk. */
 #define AGAIN (60 * PQI_NS_PER_SEC)
+/* How often a process that makes the next identity is looked after. */
+#define CHILD_LOOK (100 * PQI_NS_PER_MS)
 
 /* ---- What the log says ---- */
 
@@ -266,9 +269,45 @@ static pql_status do_typed(const pqi_node_rotation *r, uint64_t now_unix, bool *
     return status;
 }
 
+/* ---- The process that makes the next identity ---- */
+
+static pql_status start_child(pqi_node_rotation *r, const pqi_rotation_opts *opts, pql_error *err)
+{
+    if (pqi_child_runs(&r->child)) {
+        return PQL_OK;
+    }
+    const uint64_t now = r->clock.last; /* each tick looks at the clocks first */
+    r->child_mark = r->in_use.mark;
+    const pql_status status =
+        pqi_rotation_process_start(&r->child, r->program, r->dir, &r->keys, opts, now, err);
+    if (status == PQL_OK) {
+        pqi_log(PQI_LOG_INFO, SERVICE, "rotation_process_started",
+                PQI_U64("pid", (uint64_t)r->child.pid));
+    }
+    return status;
+}
+
+/* True when it has ended and nothing came of it.  That the directory changed is as good as success:
+ * what is there then is read, and decides what comes next. */
+static bool child_failed(pqi_node_rotation *r, uint64_t now, pql_error *err)
+{
+    const pqi_child_state state = pqi_child_look(&r->child, now, err);
+    if (state == PQI_CHILD_NONE || state == PQI_CHILD_RUNS ||
+        pqi_rotation_mark(r->dir) != r->child_mark) {
+        return false;
+    }
+    (void)(state == PQI_CHILD_DONE
+               ? pqi_fail(err, PQL_E_FAILED, "The process that makes the next identity made none.")
+               : pqi_fail_context(err, PQL_E_FAILED,
+                                  "The process that makes the next identity failed"));
+    return true;
+}
+
+/* ---- What is due by age ---- */
+
 /* The next identity differs in its post-quantum key alone: official miners, who can pin one
  * certificate only and hear of nothing, would be locked out by another classical one. */
-static pql_status prepare_by_age(const pqi_node_rotation *r, uint64_t now_unix, pql_error *err)
+static pql_status prepare_by_age(pqi_node_rotation *r, uint64_t now_unix, pql_error *err)
 {
     const pqi_rotation *all = &r->in_use;
     const pqi_rotation_opts opts = {.pq = true,
@@ -276,10 +315,11 @@ static pql_status prepare_by_age(const pqi_node_rotation *r, uint64_t now_unix, 
                                         pqi_identity_is_self_signed(all->current, PQL_LEAF_PQ),
                                     .plan = pqi_age_plan(all, r->days, now_unix),
                                     .expected = all};
-    return pqi_rotation_prepare(r->dir, &r->keys, &opts, err);
+    return r->program == NULL ? pqi_rotation_prepare(r->dir, &r->keys, &opts, err)
+                              : start_child(r, &opts, err);
 }
 
-static pql_status do_step(const pqi_node_rotation *r, pqi_age_action action, uint64_t now_unix,
+static pql_status do_step(pqi_node_rotation *r, pqi_age_action action, uint64_t now_unix,
                           pql_error *err)
 {
     const pqi_rotation *all = &r->in_use;
@@ -301,16 +341,16 @@ static pql_status do_step(const pqi_node_rotation *r, pqi_age_action action, uin
 
 /* Changes the directory when the time has come, then *changed is true.  That another process was
  * first, with this or with something else, is as good: what it did is read then. */
-static pql_status do_due(const pqi_node_rotation *r, uint64_t now_unix, bool *changed,
-                         pql_error *err)
+static pql_status do_due(pqi_node_rotation *r, uint64_t now_unix, bool *changed, pql_error *err)
 {
     const pqi_rotation *all = &r->in_use;
     const pqi_age_step step = pqi_age_next(all, r->days, &r->clock);
     pql_status status = PQL_OK;
     *changed = false;
     if (step.action != PQI_AGE_NOTHING) {
-        *changed = now_unix >= step.when;
-        status = *changed ? do_step(r, step.action, now_unix, err) : PQL_OK;
+        const bool due = now_unix >= step.when;
+        status = due ? do_step(r, step.action, now_unix, err) : PQL_OK;
+        *changed = due && !pqi_child_runs(&r->child); /* what that changes is found on disk */
     } else if (all->plan.by_age == 0) {
         status = do_typed(r, now_unix, changed, err);
     }
@@ -387,16 +427,20 @@ uint64_t pqi_node_rotation_tick(pqi_node_rotation *r, uint64_t now_unix, uint64_
         return UINT64_MAX;
     }
     look_at_clock(r, now_unix, now);
-    if (now < r->again) {
+    const bool failed = child_failed(r, now, &err);
+    if (!failed && now < r->again) {
         return r->again;
     }
-    if (follow(r, now_unix, &err) != PQL_OK) {
+    if (failed || follow(r, now_unix, &err) != PQL_OK) {
         log_failure(&err);
         r->again = now + AGAIN;
         return r->again;
     }
     warn_ahead(r, now_unix);
     expect(r);
+    if (pqi_child_runs(&r->child)) {
+        return now + CHILD_LOOK;
+    }
     const uint64_t when = next_change(r);
     const uint64_t seconds = when == UINT64_MAX ? UINT64_MAX
                              : when > now_unix  ? when - now_unix
@@ -443,6 +487,11 @@ void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days)
     r->days = days;
 }
 
+void pqi_node_rotation_use_process(pqi_node_rotation *r, const char *program)
+{
+    r->program = program;
+}
+
 void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity)
 {
     *r = (pqi_node_rotation){.opened = true, .in_use = {.current = identity}};
@@ -452,6 +501,7 @@ void pqi_node_rotation_open_memory(pqi_node_rotation *r, pql_identity *identity)
 void pqi_node_rotation_close(pqi_node_rotation *r)
 {
     if (r->opened) {
+        pqi_child_stop(&r->child);
         pqi_rotation_clear(&r->in_use);
         (void)pthread_mutex_destroy(&r->lock);
         r->opened = false;

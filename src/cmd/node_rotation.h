@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "cmd/child.h"
 #include "cmd/rotation_age.h"
 #include "identity/rotation.h"
 #include "miner/node_service.h"
@@ -38,6 +39,9 @@ typedef struct pqi_node_rotation {
     uint64_t days;    /* --key-rotation-days; 0: off */
     pqi_age_clock clock;
     pqi_age_step expected; /* what comes next by age; changed under |lock| too */
+    const char *program;   /* borrowed; what makes the next identity; NULL: this process */
+    pqi_child child;       /* that at work */
+    uint64_t child_mark;   /* the directory when it was started */
 } pqi_node_rotation;
 
 /* Reads the identities in |dir|, which stays borrowed as the text in |keys| does, and does what was
@@ -50,6 +54,11 @@ pql_status pqi_node_rotation_open(pqi_node_rotation *r, const char *dir,
 /* Replaces the post-quantum key when it is |days| in use; 0: not.  Any time after open, by the
  * thread of the ticks, the next of which acts on it. */
 void pqi_node_rotation_by_age(pqi_node_rotation *r, uint64_t days);
+
+/* From now on this process makes no key: |program| (PQI_CHILD_OURSELVES), which stays borrowed, is
+ * run as 'rotate prepare' when a rotation by age begins (cmd/rotation_process.h), and looked after
+ * by the ticks.  One at a time; what it does not bring about is logged and tried again later. */
+void pqi_node_rotation_use_process(pqi_node_rotation *r, const char *program);
 
 /* The same of an identity in memory, which is taken over: nothing is ever read, nothing is ever
  * due, and a reload changes nothing. */

@@ -11,6 +11,27 @@ expect 0 token keygen --keys "$keys" --tenant acme --kid first --verifier-keys "
 [ "$(stat -c %a "$keys")" = 600 ] || fail "others could read the keys"
 ! grep -q private "$dir/verifier" || fail "the verifier's file has private keys"
 
+# What was revoked for verifiers, and what they ask for, stays when a key comes.
+cp "$keys" "$dir/keys.more"
+sed 's/^require_signature = false/require_signature = true/' "$dir/verifier" >"$dir/verifier.more"
+echo '000102030405060708090a0b0c0d0e0f = "lost"' >>"$dir/verifier.more"
+echo 'f00102030405060708090a0b0c0d0e0f = "lost too"' >>"$dir/keys.more"
+expect 0 token keygen --keys "$dir/keys.more" --tenant other --verifier-keys "$dir/verifier.more"
+contains "$dir/verifier.more" '000102030405060708090a0b0c0d0e0f = "lost"'
+contains "$dir/verifier.more" 'f00102030405060708090a0b0c0d0e0f = "lost too"'
+contains "$dir/verifier.more" 'require_signature = true'
+contains "$dir/verifier.more" 'tenant = "other"'
+! grep -q private "$dir/verifier.more" || fail "the verifier's file has private keys"
+
+# Who makes keys at the same time loses none.
+adders=
+for n in 1 2 3 4 5 6 7 8; do
+    "$PQLINK" token keygen --keys "$dir/keys.many" --tenant "tenant-$n" --sign-algo none >"$dir/many.$n" 2>&1 &
+    adders="$adders $!"
+done
+for adder in $adders; do ends "$adder" 0; done
+[ "$(grep -c '^tenant' "$dir/keys.many")" = 8 ] || fail "keys that were made at the same time are lost"
+
 # mint FILE OPTION...: a token into a file.
 mint() {
     file=$1
@@ -137,6 +158,13 @@ mv "$dir/next" "$dir/renewed"
 wait_for "$dir/node.log" 'its capability token is no longer good: expired'
 wait_for "$dir/node.log" '"event":"link_open","miner":"acme","token":"first"' 4
 
+# Keys that no miner's token could satisfy are refused when they are read again, too.
+cp -p "$keys" "$dir/keys.good"
+sed -i 's/^require_signature = false/require_signature = true/' "$keys"
+kill -HUP "$node_pid"
+wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner"'
+cp -p "$dir/keys.good" "$keys"
+
 # A new key: tokens of the one before stay good.  A revoked token ends its miner and no other.
 expect 0 token keygen --keys "$keys" --tenant acme --kid second
 number=$("$PQLINK" token inspect --token-file "$dir/shed" | sed -n 's/^number *//p')
@@ -156,7 +184,7 @@ kill -0 "$rig_pid" && kill -0 "$renewed_pid" || fail "another miner was sent awa
 # A file with a mistake changes nothing.
 printf 'rubbish\n' >"$keys"
 kill -HUP "$node_pid"
-wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner","reason":'
+wait_for "$dir/node.log" '"event":"capability_keys_refused","audience":"miner","reason":' 2
 kill -0 "$rig_pid" || fail "the miner was sent away by a mistake in a file"
 kill -TERM "$rig_pid" "$renewed_pid"
 ends "$rig_pid" 0

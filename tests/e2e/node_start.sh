@@ -24,6 +24,22 @@ wait_for "$dir/node.log" '"event":"reloaded"'
 kill -TERM "$node_pid"
 ends "$node_pid" 0
 
+# Without standard streams, what is logged goes nowhere, and not into a file or socket of the node.
+"$PQLINK" node --dir "$dir/silent" --listen quic://127.0.0.1:0 --admin off --key-process <&- >&- 2>&- &
+silent_pid=$!
+nodes="$nodes $silent_pid"
+tries=0
+until [ -S "$dir/silent/control" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || fail "a node without standard streams does not start"
+    sleep 0.1
+done
+for fd in 0 1 2; do
+    [ "$(readlink "/proc/$silent_pid/fd/$fd")" = /dev/null ] || fail "descriptor $fd is something of the node"
+done
+kill -TERM "$silent_pid"
+ends "$silent_pid" 0
+
 chmod 644 "$dir/node/identity/pq-key.pem"
 expect 6 node --dir "$dir/node" --listen quic://127.0.0.1:0 --admin off
 contains "$dir/err" 'chmod 600'

@@ -41,7 +41,7 @@ static int setup(void **state)
     (void)snprintf(w->path, sizeof(w->path), "%s/keys", w->dir);
     w->keys = scene_keys("k1", "acme");
     assert_int_equal(pqi_cap_keys_save(&w->keys, w->path, true, NULL), PQL_OK);
-    assert_int_equal(pqi_cap_keyring_open(&w->ring, w->path, &policy, NULL), PQL_OK);
+    assert_int_equal(pqi_cap_keyring_open(&w->ring, w->path, &policy, NULL, NULL), PQL_OK);
     assert_int_equal(pqi_metrics_new(&w->metrics, NULL), PQL_OK);
     assert_int_equal(pqi_health_new(&w->health, NULL), PQL_OK);
     assert_int_equal(pqi_cap_metrics_new(&w->counters, w->metrics, pqi_cap_reason_names,

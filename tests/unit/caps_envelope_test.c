@@ -370,7 +370,7 @@ static void keys_in_use_are_replaced_only_by_good_ones(void **state)
     pqi_cap_keys keys = scene_keys("k1", "acme");
     char *text = unsigned_token(&keys);
     assert_int_equal(pqi_cap_keys_save(&keys, f.path, true, NULL), PQL_OK);
-    assert_int_equal(pqi_cap_keyring_open(&ring, f.path, &policy, NULL), PQL_OK);
+    assert_int_equal(pqi_cap_keyring_open(&ring, f.path, &policy, NULL, NULL), PQL_OK);
     assert_true(
         pqi_cap_keyring_verify(ring, text, strlen(text), &plain_request, SCENE_NOW, &verdict));
     const pqi_cap_grant grant = verdict.grant;

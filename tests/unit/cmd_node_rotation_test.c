@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "cmd/node_rotation.h"
+#include "cmd/rotation_process.h"
 #include "identity/directory.h"
 #include "identity/elsewhere.h"
 #include "identity/identity.h"
@@ -10,6 +11,9 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NOW UINT64_C(1800000000)
@@ -601,6 +605,159 @@ static void a_next_identity_that_cannot_be_made_leaves_all_as_it_was(void **stat
     assert_non_null(s->r.in_use.next);
 }
 
+/* ---- by age, with the keys in a process of their own ---- */
+
+/* A program in the place of pqlink: writes its words to "words", and goes on with |script|. */
+static const char *stand_in(const scene *s, const char *script)
+{
+    static char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/stand-in", s->dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fprintf(file, "#!/bin/sh\necho \"$@\" >>%s/words\n%s\n", s->dir, script);
+    (void)fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+    return path;
+}
+
+/* What the stand-ins were called with. */
+static void read_words(const scene *s, char *out, size_t size)
+{
+    FILE *file = fopen(in_dir(s->dir, "words"), "r");
+    assert_non_null(file);
+    const size_t len = fread(out, 1, size - 1, file);
+    out[len] = '\0';
+    (void)fclose(file);
+}
+
+/* A node of keys elsewhere, at the moment at which its next identity is due; *wall is that. */
+static void start_due(scene *s, const char *program, uint64_t *wall)
+{
+    *wall = NOW;
+    start_by_age(s, NOW - 2 * DAYS * DAY, NOW);
+    pqi_node_rotation_use_process(&s->r, program);
+    (void)live(s, wall, PQI_AGE_HOLD);
+}
+
+/* Looks at the same moment until no process is at work; the last answer, in seconds. */
+static uint64_t look_until_it_ended(scene *s, uint64_t wall)
+{
+    uint64_t rest = 0;
+    while (pqi_child_runs(&s->r.child)) {
+        rest = live(s, &wall, 0);
+        (void)sched_yield();
+    }
+    return rest;
+}
+
+static void the_next_identity_is_made_by_another_process_and_never_here(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = 0;
+    char words[2048];
+    char wanted[2048];
+    char pin[PQL_FINGERPRINT_SIZE];
+    char switch_at[PQI_TIME_TEXT_SIZE];
+    start_due(s, stand_in(s, "exit 0"), &wall);
+    const pql_fingerprint current = cert_of(s->r.in_use.current);
+    pql_fingerprint_format(&current, pin);
+    pqi_time_format(switch_at, wall + NOTICE);
+    (void)look_until_it_ended(s, wall);
+    assert_false(pqi_identity_is_there(s->dir, PQI_IDENTITY_NEXT));
+    read_words(s, words, sizeof(words));
+    (void)snprintf(wanted, sizeof(wanted),
+                   "rotate prepare --config none --dir=%s --switch-at %s --keep %llus --by-age %d "
+                   "--if-current %s\n",
+                   s->dir, switch_at, (unsigned long long)KEEP_BY_AGE, DAYS, pin);
+    assert_string_equal(words, wanted);
+}
+
+static void a_process_that_fails_is_tried_again_a_minute_later(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = 0;
+    char once[2048];
+    char words[2048];
+    start_due(s, stand_in(s, "echo 'pqlink: No.' >&2; exit 6"), &wall);
+    const pql_fingerprint old = cert_of(s->r.in_use.current);
+    assert_int_equal(look_until_it_ended(s, wall), 60);
+    read_words(s, once, sizeof(once));
+    assert_current(s, &old);
+    (void)live(s, &wall, 59);
+    assert_false(pqi_child_runs(&s->r.child));
+    (void)live(s, &wall, 1);
+    assert_true(pqi_child_runs(&s->r.child));
+    assert_int_equal(look_until_it_ended(s, wall), 60);
+    read_words(s, words, sizeof(words));
+    assert_true(strlen(words) == 2 * strlen(once));
+    assert_null(s->r.in_use.next);
+    assert_current(s, &old);
+}
+
+static void what_comes_to_be_while_a_process_hangs_is_followed(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = 0;
+    start_due(s, stand_in(s, "exec sleep 1000"), &wall);
+    assert_true(pqi_child_runs(&s->r.child));
+    const pid_t first = s->r.child.pid;
+    assert_int_equal(live(s, &wall, 1), 0); /* soon again */
+    assert_int_equal(s->r.child.pid, first);
+    prepare(s); /* as it would have, or somebody who typed it */
+    (void)live(s, &wall, 1);
+    assert_non_null(s->r.in_use.next);
+    (void)live(s, &wall, 60); /* its time is over */
+    assert_int_equal(look_until_it_ended(s, wall), 10);
+    assert_non_null(s->r.in_use.next);
+    assert_true(s->r.again == 0); /* no failure */
+}
+
+static void a_node_that_ends_leaves_no_process(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = 0;
+    start_due(s, stand_in(s, "exec sleep 1000"), &wall);
+    const pid_t pid = s->r.child.pid;
+    assert_int_equal(kill(pid, 0), 0);
+    restart(s, wall);
+    assert_int_equal(kill(pid, 0), -1);
+}
+
+static void the_other_steps_need_no_process(void **state)
+{
+    scene *s = *state;
+    uint64_t wall = NOW;
+    start_prepared(s, &wall);
+    pqi_node_rotation_use_process(&s->r, "/no/such/program");
+    const pql_fingerprint second = cert_of(s->r.in_use.next);
+    (void)live(s, &wall, NOTICE);
+    assert_current(s, &second);
+    (void)live(s, &wall, KEEP_BY_AGE);
+    assert_null(s->r.in_use.previous);
+}
+
+static void the_passphrase_file_and_a_self_signed_certificate_are_handed_on(void **state)
+{
+    scene *s = *state;
+    pqi_rotation_words words;
+    pqi_identity_keys keys = {.passphrase_file = "--odd file"};
+    make_identity(s);
+    start(s, NOW);
+    const pqi_rotation_opts opts = {.self_signed = true,
+                                    .plan = {.switch_at = NOW, .keep = 1, .by_age = 2},
+                                    .expected = &s->r.in_use};
+    assert_int_equal(pqi_rotation_words_make(&words, "--d", &keys, &opts, NULL), PQL_OK);
+    assert_string_equal(words.argv[5], "--dir=--d");
+    assert_string_equal(words.argv[14], "--passphrase-file=--odd file");
+    assert_string_equal(words.argv[15], "--self-signed");
+    assert_null(words.argv[16]);
+    char *deep = calloc(1, 2 * PATH_MAX);
+    memset(deep, 'x', 2 * PATH_MAX - 1);
+    keys.passphrase_file = deep;
+    assert_int_equal(pqi_rotation_words_make(&words, "d", &keys, &opts, NULL), PQL_E_USAGE);
+    free(deep);
+}
+
 static void the_status_says_what_will_happen_by_age(void **state)
 {
     scene *s = *state;
@@ -711,6 +868,12 @@ int main(void)
         SCENE_TEST(a_clock_ten_years_behind_takes_no_key_away),
         SCENE_TEST(a_plan_of_a_clock_that_was_ahead_is_made_for_this_one),
         SCENE_TEST(a_next_identity_that_cannot_be_made_leaves_all_as_it_was),
+        SCENE_TEST(the_next_identity_is_made_by_another_process_and_never_here),
+        SCENE_TEST(a_process_that_fails_is_tried_again_a_minute_later),
+        SCENE_TEST(what_comes_to_be_while_a_process_hangs_is_followed),
+        SCENE_TEST(a_node_that_ends_leaves_no_process),
+        SCENE_TEST(the_other_steps_need_no_process),
+        SCENE_TEST(the_passphrase_file_and_a_self_signed_certificate_are_handed_on),
         SCENE_TEST(the_status_says_what_will_happen_by_age),
         SCENE_TEST(certificates_whose_keys_the_key_process_lacks_are_not_taken),
     };
