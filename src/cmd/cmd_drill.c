@@ -71,6 +71,7 @@ typedef struct drill {
     char fingerprint[PQL_FINGERPRINT_SIZE];
     char settings[32]; /* its policy before the drill */
     bool classical_before;
+    bool begun;    /* the policy of the node was changed */
     json_t *facts; /* of the node; owned */
     check checks[CHECKS_MAX];
     unsigned count, failed;
@@ -239,11 +240,12 @@ typedef struct figures {
     double pq, classical, rejects;
 } figures;
 
+/* Not known where the admin port is off. */
 static figures look_at_metrics(const drill *d)
 {
-    pqi_buf body;
-    unsigned code;
-    figures f = {.known = fetch(d, "/metrics", &code, &body) && code == HTTP_OK};
+    pqi_buf body = {0};
+    unsigned code = 0;
+    figures f = {.known = !d->admin.off && fetch(d, "/metrics", &code, &body) && code == HTTP_OK};
     if (f.known) {
         f.pq = value_in(&body, HYBRID_LINKS) + value_in(&body, PQ_LINKS);
         f.classical = value_in(&body, CLASSICAL_LINKS);
@@ -286,7 +288,7 @@ static void check_health(drill *d, uint64_t until)
 
 static void check_metrics(drill *d, const figures *before)
 {
-    const figures f = d->admin.off ? (figures){0} : look_at_metrics(d);
+    const figures f = look_at_metrics(d);
     if (!f.known || !before->known) {
         say(d, "alerts would fire", false, "%s",
             d->admin.off ? "The admin port is off: nothing watches this node."
@@ -338,13 +340,18 @@ static pql_status run_checks(drill *d, pql_error *err)
 {
     const json_int_t seconds = (json_int_t)(d->options->time_ns / PQI_NS_PER_SEC) + SLACK_SECONDS;
     before_change(d);
-    const figures figures_before = d->admin.off ? (figures){0} : look_at_metrics(d);
+    if (d->failed > 0) {
+        /* Who is hybrid during the drill alone would refuse this node afterwards: it remembers. */
+        return PQL_OK;
+    }
+    const figures figures_before = look_at_metrics(d);
     const pql_status status = ask(
         d, json_pack("{s:s, s:s, s:I}", "do", "override", "policy", "pq-only", "seconds", seconds),
         err);
     if (status != PQL_OK) {
         return status;
     }
+    d->begun = true;
     say(d, "the node is pq-only", strcmp(text_of(d->facts, "policy"), "pq-only") == 0, "for %lld s",
         (long long)(seconds - SLACK_SECONDS));
     while_pq_only(d);
@@ -373,7 +380,8 @@ static pql_status drill_run(const void *options, pql_error *err)
         print_json(&d);
     }
     if (status == PQL_OK && d.failed > 0) {
-        status = pqi_fail(err, PQL_E_FAILED, "%u of %u checks failed.", d.failed, d.count);
+        status = pqi_fail(err, PQL_E_FAILED, "%u of %u checks failed.%s", d.failed, d.count,
+                          d.begun ? "" : "  The drill was not begun, and nothing was changed.");
     } else if (status == PQL_OK && !d.options->json) {
         (void)printf("%u checks passed, none failed.\n", d.count);
     }
@@ -390,7 +398,8 @@ const pqi_command pqi_command_drill_classical_break = {
         "are let in, and those that were there stay; health and readiness stay green; the series "
         "that alerts watch move.  Then the policy of the settings is back, and it is looked at "
         "that it is.\n"
-        "Classical links end at the beginning.  If the drill is stopped or dies, the node rolls "
+        "It does not begin where no hybrid peer is let in.  Classical links end at the beginning.  "
+        "If the drill is stopped or dies, the node rolls "
         "back at once; it does so by itself a minute after the time in any case.\n"
         "The exit status is 0 when all checks passed, and 1 when one failed.  Run it as the "
         "node's user, or root.",

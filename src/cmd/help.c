@@ -11,7 +11,7 @@
 /* Width of a help text, and the columns at which its parts begin. */
 #define LINE_WIDTH ((size_t)79)
 #define OPTION_INDENT ((size_t)6)
-#define SUMMARY_COLUMN 16
+#define SUMMARY_COLUMN 22
 
 /* Appends to a text of PQI_DESCRIBE_SIZE bytes. */
 static __attribute__((format(printf, 2, 3))) void add(char *out, const char *fmt, ...)

@@ -14,8 +14,9 @@ void pqi_security_log(const char *service, const pqi_security_options *options)
 {
     char from[PATH_MAX + PQI_ENV_NAME_SIZE];
     pqi_config_started_place(from, sizeof(from), "policy");
-    pqi_log(PQI_LOG_INFO, service, "security", PQI_STR("policy", pql_policy_name(options->policy)),
-            PQI_STR("policy_from", from),
+    /* What is weaker than the default is said in a way that filters for trouble find. */
+    pqi_log(pql_policy_wants_pq(options->policy) ? PQI_LOG_INFO : PQI_LOG_WARN, service, "security",
+            PQI_STR("policy", pql_policy_name(options->policy)), PQI_STR("policy_from", from),
             PQI_STR("authentication", pqi_authentication_names[options->pq_authentication]),
             PQI_BOOL("amnesia", options->amnesia),
             PQI_U64("key_rotation_days", options->key_rotation_days));

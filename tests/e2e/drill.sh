@@ -43,5 +43,17 @@ ends "$node_pid" 0
 start_node node --difficulty 20000 --block-time 1s --policy pq-only
 expect 0 drill classical-break --dir "$dir/node" --for 1s
 
+# Where no hybrid peer is let in before, it does not begin: miners that were hybrid during the drill
+# alone would refuse the node afterwards, and pq-only is weaker than cnsa-2.0.
+for policy in off cnsa-2.0; do
+    kill -TERM "$node_pid"
+    ends "$node_pid" 0
+    start_node node --difficulty 20000 --block-time 1s --policy "$policy"
+    expect 1 drill classical-break --dir "$dir/node" --for 1s
+    contains "$dir/out" 'FAILED hybrid peer, before'
+    contains "$dir/err" 'The drill was not begun, and nothing was changed.'
+    [ "$(lines policy_override_begins "$dir/node.log")" = 0 ] || fail "the drill began under $policy"
+done
+
 expect 7 drill classical-break --dir "$dir/nobody" --for 1s
 contains "$dir/err" 'is running'

@@ -85,6 +85,8 @@ ends "$classical" 0
 
 # A link that was made while the policy was off does not outlive it, and comes back with ML-KEM.
 policy off 1
+grep -F '"event":"security"' "$dir/node.log" | tail -n 1 | grep -q '"level":"warn".*"policy":"off"' ||
+    fail 'that the policy is off was not a warning'
 "$PQLINK" mine --node "quic://127.0.0.1:$port" --pin "$pin" --threads 1 --admin off --policy off \
     --log-format json >"$dir/off.out" 2>"$dir/off.log" &
 off=$!
