@@ -22,6 +22,9 @@
 #define CHECKS_MAX 24
 #define METRICS_MAX ((size_t)16 << 20)
 #define HTTP_OK 200
+/* How often, and how far apart, links are counted to find those that stay. */
+#define LOOKS 5
+#define LOOK_STEP_NS (100 * (long)PQI_NS_PER_MS)
 #define LOOK_EVERY PQI_NS_PER_SEC
 /* Where rejected peers are counted: a client without a common group, and one below the policy. */
 #define REJECTS "pqlink_rejects_total{reason=\"policy\"}"
@@ -255,6 +258,22 @@ static figures look_at_metrics(const drill *d)
     return f;
 }
 
+/* A link that the drill itself has just closed is counted until the node has heard of that. */
+static figures figures_at_rest(const drill *d)
+{
+    figures least = look_at_metrics(d);
+    for (unsigned i = 0; least.known && i < LOOKS; i++) {
+        const struct timespec step = {.tv_nsec = LOOK_STEP_NS};
+        (void)nanosleep(&step, NULL);
+        const figures f = look_at_metrics(d);
+        least.known = f.known;
+        least.pq = f.pq < least.pq ? f.pq : least.pq;
+        least.classical = f.classical < least.classical ? f.classical : least.classical;
+        least.rejects = f.rejects;
+    }
+    return least;
+}
+
 static bool answers_ok(const drill *d, const char *path, char why[PQL_ERROR_MESSAGE_SIZE])
 {
     pqi_buf body;
@@ -288,7 +307,7 @@ static void check_health(drill *d, uint64_t until)
 
 static void check_metrics(drill *d, const figures *before)
 {
-    const figures f = look_at_metrics(d);
+    const figures f = figures_at_rest(d);
     if (!f.known || !before->known) {
         say(d, "alerts would fire", false, "%s",
             d->admin.off ? "The admin port is off: nothing watches this node."
@@ -344,7 +363,7 @@ static pql_status run_checks(drill *d, pql_error *err)
         /* Who is hybrid during the drill alone would refuse this node afterwards: it remembers. */
         return PQL_OK;
     }
-    const figures figures_before = look_at_metrics(d);
+    const figures figures_before = figures_at_rest(d);
     const pql_status status = ask(
         d, json_pack("{s:s, s:s, s:I}", "do", "override", "policy", "pq-only", "seconds", seconds),
         err);
