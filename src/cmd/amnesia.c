@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/lockdown.h"
 #include "base/log.h"
+#include "signer/sandbox.h"
 
 pql_status pqi_amnesia_check(const pqi_security_options *security, const pqi_amnesia_files *files,
                              pql_error *err)
@@ -45,6 +46,9 @@ pql_status pqi_amnesia_begin(const char *service, const pqi_security_options *se
     pql_status status = pqi_lockdown_dumps(err);
     if (status == PQL_OK) {
         status = pqi_lockdown_memory(err);
+    }
+    if (status == PQL_OK) {
+        status = pqi_sandbox_no_rings(err);
     }
     if (status == PQL_OK) {
         pqi_runtime_shout(service, "amnesia_on",

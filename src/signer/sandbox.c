@@ -137,3 +137,18 @@ pql_status pqi_sandbox_calls(pql_error *err)
                                     "The key process cannot give up system calls (seccomp). Let "
                                     "the service manager or the container allow seccomp(2)");
 }
+
+pql_status pqi_sandbox_no_rings(pql_error *err)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = filter == NULL ? -ENOMEM : 0;
+    if (rc == 0) {
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+    }
+    if (rc == 0) {
+        rc = seccomp_load(filter);
+    }
+    seccomp_release(filter);
+    return rc == 0 ? PQL_OK
+                   : pqi_fail_errno(err, PQL_E_STATE, -rc, "io_uring cannot be given up (seccomp)");
+}

@@ -18,4 +18,9 @@ pql_status pqi_sandbox_files(const char *dir, const char *file, bool *done, pql_
  * (SIGSYS).  PQL_E_STATE. */
 pql_status pqi_sandbox_calls(pql_error *err);
 
+/* From now on this process and its threads to come have no io_uring, whose work on files and
+ * sockets no trace of system calls and no filter of them would see; libraries do without.  Before
+ * threads are started.  PQL_E_STATE. */
+pql_status pqi_sandbox_no_rings(pql_error *err);
+
 #endif

@@ -7,14 +7,17 @@ command -v openssl >"$dir/null" || {
     echo "SKIPPED: there is no openssl here to make a certificate that ends soon" >&2
     exit 77
 }
-# import NAME DAYS: an identity in $dir/NAME whose classical certificate ends after DAYS.
+# import NAME DAYS: an identity in $dir/NAME whose classical certificate ends after DAYS.  Days that
+# are over, new versions of openssl take as dates only, which old ones do not know.
 import() {
     chain="$dir/chain-$1"
     mkdir "$chain"
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=short" \
         -keyout "$chain/key.pem" -out "$chain/request.pem" 2>"$dir/openssl" &&
-        openssl x509 -req -days "$2" -signkey "$chain/key.pem" -in "$chain/request.pem" \
+        { openssl x509 -req -days "$2" -signkey "$chain/key.pem" -in "$chain/request.pem" \
             -out "$chain/cert.pem" 2>>"$dir/openssl" ||
+            openssl x509 -req -not_before 20250101000000Z -not_after 20250201000000Z -signkey "$chain/key.pem" \
+                -in "$chain/request.pem" -out "$chain/cert.pem" 2>>"$dir/openssl"; } ||
         { cat "$dir/openssl" >&2; fail "openssl makes no certificate"; }
     openssl x509 -in "$chain/cert.pem" -outform DER -out "$chain/miner-tls-cert.der"
     openssl pkcs8 -topk8 -nocrypt -in "$chain/key.pem" -outform DER -out "$chain/miner-tls-key.der"

@@ -2,8 +2,8 @@
 # The level is coloured on a terminal, and only there: a file that a service writes stays text.
 . "$(dirname "$0")/lib.sh"
 escape=$(printf '\033')
-if ! command -v script >/dev/null; then
-    echo "SKIPPED: script(1) is missing, and it makes a terminal" >&2
+if ! script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
+    echo "SKIPPED: script(1) is missing, or can make no terminal here" >&2
     exit 77
 fi
 # Ends at once: the key log cannot be written.
