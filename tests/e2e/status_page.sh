@@ -20,7 +20,7 @@ start_node node --difficulty 300000 --block-time 1s
 nodes="$nodes $!"
 wait_for "$dir/node.log" '"event":"link_open"'
 miner_admin=$(json_field "$dir/first.log" started admin_port)
-python3 "$(dirname "$0")/status_page.py" "$chromium" "$dir/profile" "http://127.0.0.1:$admin_port/" \
+TMPDIR=$dir python3 "$(dirname "$0")/status_page.py" "$chromium" "$dir/profile" "http://127.0.0.1:$admin_port/" \
     "http://127.0.0.1:$miner_admin/" "$dir/started" "$shots" &
 page_pid=$!
 nodes="$nodes $page_pid"
