@@ -210,10 +210,11 @@ static void carry_out(pqi_control *c, connection *one, size_t len)
     request.pid = one->who.pid;
     request.uid = one->who.uid;
     char *text = status == PQL_OK ? ask_main(c, &request) : answer_text(status, &err, NULL);
+    /* Without memory for an answer it may have begun all the same. */
+    if (status == PQL_OK && (text == NULL || answered_ok(text))) {
+        note_override(c, one, &request);
+    }
     if (text != NULL) {
-        if (status == PQL_OK && answered_ok(text)) {
-            note_override(c, one, &request);
-        }
         send_line(one, text);
     }
     free(text);
@@ -319,9 +320,11 @@ static void *thread_main(void *arg)
 
 static bool somebody_answers(const struct sockaddr_un *address)
 {
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* EAGAIN: it is there, and so many wait that it takes no more. */
     const bool answers =
-        fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+        fd >= 0 &&
+        (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
     if (fd >= 0) {
         (void)close(fd);
     }

@@ -253,6 +253,8 @@ static figures look_at_metrics(const drill *d)
         f.pq = value_in(&body, HYBRID_LINKS) + value_in(&body, PQ_LINKS);
         f.classical = value_in(&body, CLASSICAL_LINKS);
         f.rejects = value_in(&body, REJECTS);
+        /* Whoever answers without these series is no node of ours. */
+        f.known = f.pq >= 0 && f.classical >= 0 && f.rejects >= 0;
     }
     pqi_buf_free(&body);
     return f;

@@ -109,7 +109,8 @@ pql_status pqi_oap_stream_data(pqi_oap_stream *s, const uint8_t *data, size_t le
     if (status == PQL_OK) {
         return has_reply ? flush(s, err) : PQL_OK;
     }
-    if (has_reply && pql_stream_write(s->stream, s->out.data, s->out.len, true) == PQL_OK) {
+    if (status == PQL_E_POLICY && has_reply &&
+        pql_stream_write(s->stream, s->out.data, s->out.len, true) == PQL_OK) {
         s->out.len = 0; /* a refusal ends the stream in order, so that it arrives */
         return status;
     }

@@ -333,6 +333,27 @@ static void a_socket_of_a_dead_program_is_replaced(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* One that is stopped takes no connection, and is there all the same. */
+static void a_program_that_takes_no_connection_keeps_its_socket(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/pqlink-control-XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    pqi_control *control = NULL;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/control", dir);
+    const int stopped = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(stopped, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(stopped, 0), 0);
+    for (unsigned i = 0; i < 3; i++) { /* the first of these fill what it lets wait */
+        assert_int_equal(pqi_control_open(&control, address.sun_path, wake, NULL, NULL),
+                         PQL_E_EXISTS);
+    }
+    assert_int_equal(close(stopped), 0);
+    assert_int_equal(unlink(address.sun_path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void a_path_that_no_socket_can_have_is_an_error(void **state)
 {
     (void)state;
@@ -363,6 +384,7 @@ int main(void)
         world_test(one_connection_too_many_is_closed),
         world_test(only_the_user_may_reach_it_and_only_one_program_has_it),
         cmocka_unit_test(a_socket_of_a_dead_program_is_replaced),
+        cmocka_unit_test(a_program_that_takes_no_connection_keeps_its_socket),
         cmocka_unit_test(a_path_that_no_socket_can_have_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

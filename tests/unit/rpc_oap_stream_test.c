@@ -29,7 +29,8 @@ static struct {
 /* What the server of this test wants. */
 static struct {
     bool enforce;
-    bool lie; /* its policy word is another, and so it believes in another key exchange */
+    bool twice; /* the client says HELLO twice in one write */
+    bool lie;   /* its policy word is another, and so it believes in another key exchange */
 } wish;
 
 /* ---- server: answers a request with its own payload ---- */
@@ -75,7 +76,10 @@ static void stream_gone(pql_stream *stream, uint64_t code, void *user)
 {
     (void)user;
     pqi_oap_stream_free(pql_stream_data(stream));
-    SEEN(&seen, seen.reset_code = code);
+    SEEN(&seen, seen.reset_code = code != 0 ? code : seen.reset_code);
+    if (wish.twice && code != 0) {
+        pql_link_close(pql_stream_link(stream), 0, "done");
+    }
 }
 
 static const pql_handlers server_handlers = {
@@ -123,9 +127,30 @@ static void client_frame(void *user, const pqi_oap_frame *frame)
 static const pqi_oap_events client_events = {client_ready, client_frame};
 static pqi_oap_stream *of_client;
 
+static void say_hello_twice(pql_link *link)
+{
+    static const char hello[] = "{\"ua\":\"test\",\"pq\":{\"mode\":1,\"kex\":3,\"sig\":2}}";
+    uint8_t bytes[512];
+    pqi_writer w;
+    pql_stream *stream = NULL;
+    const pqi_oap_frame frame = {.flags = PQI_OAP_REQ,
+                                 .corr_id = 1,
+                                 .payload = (const uint8_t *)hello,
+                                 .payload_len = sizeof(hello) - 1};
+    pqi_writer_init(&w, bytes, sizeof(bytes));
+    assert_int_equal(pqi_oap_write(&w, &frame, NULL), PQL_OK);
+    assert_int_equal(pqi_oap_write(&w, &frame, NULL), PQL_OK);
+    assert_int_equal(pql_stream_open(link, &stream, NULL), PQL_OK);
+    assert_int_equal(pql_stream_write(stream, bytes, w.len, false), PQL_OK);
+}
+
 static void client_open(pql_link *link, void *user)
 {
     (void)user;
+    if (wish.twice) {
+        say_hello_twice(link);
+        return;
+    }
     const pqi_oap_stream_opts opts = {.policy = wish.lie ? PQL_POLICY_OFF : PQL_POLICY_HYBRID,
                                       .agent = "test",
                                       .events = &client_events,
@@ -169,7 +194,8 @@ static void talk(void)
     pql_context *server = NULL;
     pql_context *client = NULL;
     pql_listener *listener = NULL;
-    SEEN(&seen, seen.ready = seen.answers = seen.refused = seen.closed = 0; seen.bytes = 0);
+    SEEN(&seen, seen.ready = seen.answers = seen.refused = seen.closed = 0; seen.bytes = 0;
+         seen.reset_code = 0);
     assert_int_equal(pql_context_new(&server, &opts, NULL), PQL_OK);
     assert_int_equal(pql_context_new(&client, &opts, NULL), PQL_OK);
     assert_int_equal(pql_listen(server, "quic://127.0.0.1:0", &listen, &listener, NULL), PQL_OK);
@@ -214,11 +240,24 @@ static void another_policy_word_of_the_peer_is_no_other_posture(void **state)
     assert_int_equal(seen.refused, 0);
 }
 
+/* The answer to the first is not sent then: it would end the stream in order. */
+static void what_fails_behind_a_hello_resets_the_stream(void **state)
+{
+    (void)state;
+    wish.twice = true;
+    talk();
+    wish.twice = false;
+    assert_int_equal(seen.refused, 1);
+    assert_int_equal(seen.reset_code, PQI_OAP_ERROR_PROTOCOL);
+    assert_int_equal(seen.bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_big_request_and_its_answer_cross_a_link),
         cmocka_unit_test(the_posture_in_hello_is_that_of_the_link),
+        cmocka_unit_test(what_fails_behind_a_hello_resets_the_stream),
         cmocka_unit_test(another_policy_word_of_the_peer_is_no_other_posture),
     };
     return cmocka_run_group_tests(tests, identity_set_up, identity_tear_down);
